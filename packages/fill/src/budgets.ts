@@ -1,0 +1,25 @@
+/** How long each step may take before the next one joins. All in milliseconds unless named otherwise. */
+export interface Budgets {
+  /** Peers' answers about a module version, where no inventory settles it: then treated as no. */
+  readonly haveQueryMs: number
+  /** DHT lookup, in parallel with upstream when upstream is up. */
+  readonly dhtLookupMs: number
+  /** First byte of a body from a peer: then the next source joins. */
+  readonly firstByteMs: number
+  /** As firstByteMs, in round trips; the longer of the two counts. */
+  readonly firstByteRtts: number
+  /** No progress in a body from a peer: then the next source. */
+  readonly stallMs: number
+  /** The longest wait of one request for outside answers in all. */
+  readonly fetchTimeoutMs: number
+}
+
+/** Design, section 6. */
+export const defaultBudgets: Budgets = {
+  haveQueryMs: 150,
+  dhtLookupMs: 1_000,
+  firstByteMs: 250,
+  firstByteRtts: 4,
+  stallMs: 2_000,
+  fetchTimeoutMs: 300_000,
+}

@@ -1,0 +1,76 @@
+import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
+import type { PeerId } from './peers.ts'
+
+/** Nobody who could be asked has it: the only error that becomes 404. */
+export class ModuleNotFoundError extends Error {
+  readonly code = 'MODULE_NOT_FOUND'
+  constructor(what: string, options?: ErrorOptions) {
+    super(what, options)
+    this.name = 'ModuleNotFoundError'
+  }
+}
+
+/** Upstream answered with an error, or not at all. */
+export class UpstreamUnavailableError extends Error {
+  readonly code = 'UPSTREAM_UNAVAILABLE'
+  /** Set when the trouble was time. */
+  readonly timedOut: boolean
+  constructor(message: string, options?: ErrorOptions & { readonly timedOut?: boolean }) {
+    super(message, options)
+    this.name = 'UpstreamUnavailableError'
+    this.timedOut = options?.timedOut ?? false
+  }
+}
+
+/** Nothing is configured to be asked; no network was touched. */
+export class OfflineError extends Error {
+  readonly code = 'OFFLINE'
+  constructor(message: string) {
+    super(message)
+    this.name = 'OfflineError'
+  }
+}
+
+/** No hash is known that the bytes could be checked against. */
+export class NoProofError extends Error {
+  readonly code = 'NO_PROOF'
+  constructor(module: ModuleVersion, options?: ErrorOptions) {
+    super(`${formatModuleVersion(module)}: no verified checksum is to be had`, options)
+    this.name = 'NoProofError'
+  }
+}
+
+/** Bytes that hash to something else than expected. */
+export class HashMismatchError extends Error {
+  readonly code = 'HASH_MISMATCH'
+  readonly module: ModuleVersion
+  readonly expected: string
+  readonly actual: string
+  constructor(
+    module: ModuleVersion,
+    hashes: { readonly expected: string; readonly actual: string },
+  ) {
+    super(`${formatModuleVersion(module)}: expected ${hashes.expected}, got ${hashes.actual}`)
+    this.name = 'HashMismatchError'
+    this.module = module
+    this.expected = hashes.expected
+    this.actual = hashes.actual
+  }
+}
+
+/** A peer did not deliver. `fault` says whether it broke the protocol or was merely unable. */
+export class PeerError extends Error {
+  readonly code = 'PEER'
+  readonly peer: PeerId
+  readonly fault: 'protocol' | 'unable'
+  constructor(
+    peer: PeerId,
+    message: string,
+    options: ErrorOptions & { readonly fault: 'protocol' | 'unable' },
+  ) {
+    super(message, options)
+    this.name = 'PeerError'
+    this.peer = peer
+    this.fault = options.fault
+  }
+}

@@ -1,0 +1,48 @@
+import type { ModulePath, ModuleVersion } from '@modmesh/module'
+import type { PeerId } from './peers.ts'
+
+/** Where an answer came from. */
+export type Source =
+  | { readonly kind: 'store' }
+  | { readonly kind: 'peer'; readonly peer: PeerId }
+  | { readonly kind: 'upstream'; readonly from: string }
+  /** The union of what this node and its peers hold: no upstream could be asked. */
+  | { readonly kind: 'held' }
+
+export type FillKind = 'zip' | 'mod' | 'info' | 'list' | 'latest' | 'query'
+
+/** What happened, for logs, status and `why`. */
+export type FillEvent =
+  | {
+      readonly kind: 'answered'
+      readonly what: FillKind
+      readonly path: ModulePath
+      readonly version: string | undefined
+      readonly source: Source
+      readonly bytes: number
+      readonly tookMs: number
+    }
+  | {
+      readonly kind: 'failed'
+      readonly what: FillKind
+      readonly path: ModulePath
+      readonly version: string | undefined
+      readonly error: Error
+      readonly tookMs: number
+    }
+  /** A peer sent something that does not verify, or broke the protocol. */
+  | {
+      readonly kind: 'peer-blamed'
+      readonly peer: PeerId
+      readonly module: ModuleVersion
+      readonly reason: string
+    }
+  /** Upstream sent something that does not verify. */
+  | { readonly kind: 'upstream-refused'; readonly module: ModuleVersion; readonly reason: string }
+  /** A zip is durable and may be announced. */
+  | {
+      readonly kind: 'committed'
+      readonly module: ModuleVersion
+      readonly source: Source
+      readonly bytes: number
+    }

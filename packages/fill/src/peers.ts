@@ -1,0 +1,61 @@
+import type { ModulePath, ModuleVersion, Version, ZipDigest, ZipHash } from '@modmesh/module'
+import type { RecordProof } from './checksum-db.ts'
+import type { ByteSink } from './zip-store.ts'
+
+/** A libp2p peer id in its text form. */
+export type PeerId = string
+
+/** What a peer says of a module version. Nothing in it is believed before it is verified. */
+export interface ModuleRecord {
+  readonly peer: PeerId
+  readonly module: ModuleVersion
+  readonly info: Uint8Array | undefined
+  readonly mod: Uint8Array | undefined
+  readonly record: RecordProof | undefined
+  /** Whether the peer says that it can serve the zip now. */
+  readonly holdsZip: boolean
+}
+
+/** A peer that says it can serve a content. */
+export interface Holder {
+  readonly peer: PeerId
+  /** How we know: a live inventory, an answer to a have-query, or a DHT record. */
+  readonly via: 'inventory' | 'have' | 'dht'
+  /** Measured round trip, or undefined when not connected. */
+  readonly rttMs: number | undefined
+}
+
+/** The mesh as a fill needs it. Hints and bytes, never trust. */
+export interface Peers {
+  /** Whether anybody could be asked at all: connected peers or a DHT with members. Memory only. */
+  isAlone(): boolean
+  /**
+   * Asks connected peers, then providers of the path's name key, for what they know of a module
+   * version; yields answers as they come and ends when all answered or the signal aborts.
+   */
+  findRecords(
+    module: ModuleVersion,
+    options: { readonly signal: AbortSignal },
+  ): AsyncIterable<ModuleRecord>
+  /** Versions of a path that peers say they hold. */
+  findVersions(
+    path: ModulePath,
+    options: { readonly signal: AbortSignal },
+  ): AsyncIterable<{ readonly peer: PeerId; readonly versions: readonly Version[] }>
+  /** Holders by inventory, best first. Memory only. */
+  holders(zipHash: ZipHash): readonly Holder[]
+  /** Holders found by have-queries to peers without inventory and by the DHT; each peer once. */
+  findHolders(zipHash: ZipHash, options: { readonly signal: AbortSignal }): AsyncIterable<Holder>
+  /**
+   * Brings a zip's bytes. Connects first where needed. Throws PeerError; the bytes are unverified.
+   * `onFirstByte` is called once when the body begins.
+   */
+  fetchZip(
+    peer: PeerId,
+    zipHash: ZipHash,
+    sink: ByteSink,
+    options: { readonly signal: AbortSignal; readonly onFirstByte?: () => void },
+  ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }>
+  /** Tells the mesh that a peer lied or broke the protocol: it is avoided, and shown with the reason. */
+  blame(peer: PeerId, what: { readonly module: ModuleVersion; readonly reason: string }): void
+}

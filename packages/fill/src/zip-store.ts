@@ -1,0 +1,79 @@
+import type {
+  ModHash,
+  ModulePath,
+  ModuleVersion,
+  Version,
+  ZipDigest,
+  ZipHash,
+} from '@modmesh/module'
+import type { Proof } from './proof.ts'
+
+/** Bytes from `start` up to and without `end`. */
+export interface ByteRange {
+  readonly start: number
+  readonly end: number
+}
+
+/** Where a body goes while it arrives. Resolves when it is ready for more (back-pressure). */
+export interface ByteSink {
+  write(chunk: Uint8Array): Promise<void>
+}
+
+/** A verified, committed zip. */
+export interface HeldZip {
+  readonly module: ModuleVersion
+  readonly zipHash: ZipHash
+  readonly zipDigest: ZipDigest
+  /** Size of the zip file, bytes. */
+  readonly size: number
+  readonly proof: Proof
+  /** The file's bytes; opened when called, so a later eviction does not cut a running read. */
+  read(range?: ByteRange): AsyncIterable<Uint8Array>
+}
+
+/** A zip on its way in: private to its fill, never visible to readers. */
+export interface StagedZip extends ByteSink {
+  /** Bytes written so far. */
+  readonly size: number
+  /** Appends; throws ZipRulesError beyond maxZipBytes. */
+  write(chunk: Uint8Array): Promise<void>
+  /** Empties it, so that the next source starts over. */
+  reset(): Promise<void>
+  /**
+   * Checks zip rules and h1 of what was written. Returns the h1 seen.
+   * Throws ZipRulesError, or HashMismatchError when `expected` is given and differs.
+   */
+  verify(expected: ZipHash | undefined, options: { readonly signal: AbortSignal }): Promise<ZipHash>
+  /** Makes it durable and visible. Only after `verify`. Idempotent for equal content. */
+  commit(proof: Proof): Promise<HeldZip>
+  /** Removes it; does nothing after commit. */
+  discard(): Promise<void>
+}
+
+/** What is held of a module version beside its zip. Each part may be absent. */
+export interface StoredRecord {
+  readonly module: ModuleVersion
+  /** Bytes of the .info, as its source gave them. Not provable. */
+  readonly info?: { readonly bytes: Uint8Array; readonly from: 'upstream' | 'peer' }
+  /** Bytes of the go.mod, verified against modHash. */
+  readonly mod?: { readonly bytes: Uint8Array; readonly hash: ModHash; readonly proof: Proof }
+}
+
+/** The disk, or its memory twin. Files are the truth; everything found here was verified before it came in. */
+export interface ZipStore {
+  findZip(module: ModuleVersion): Promise<HeldZip | undefined>
+  /** Any held zip with this content. */
+  findContent(zipHash: ZipHash): Promise<HeldZip | undefined>
+  findRecord(module: ModuleVersion): Promise<StoredRecord | undefined>
+  /** Merges the parts given into what is held; resolves when durable (group commit). */
+  putRecord(record: StoredRecord): Promise<void>
+  stageZip(module: ModuleVersion): Promise<StagedZip>
+  /** Versions of a path of which a verified go.mod or zip is held, in no order. */
+  versions(path: ModulePath): Promise<readonly Version[]>
+  /** Every committed zip's module and content, for inventories and announcements. */
+  contents(): AsyncIterable<{
+    readonly module: ModuleVersion
+    readonly zipHash: ZipHash
+    readonly proof: Proof
+  }>
+}

@@ -1,0 +1,47 @@
+/**
+ * The words of a Go module: path, version, hashes, zip rules, go.mod and go.sum.
+ * Pure: text and bytes in, values that cannot be wrong out, or an error that says why.
+ * Follows golang.org/ref/mod and golang.org/x/mod (module, semver, sumdb/dirhash, zip).
+ */
+export { contentId, nameKey } from './content-id.ts'
+export {
+  InvalidFileError,
+  InvalidHashError,
+  InvalidModulePathError,
+  InvalidVersionError,
+  ZipRulesError,
+} from './errors.ts'
+export {
+  maxInfoBytes,
+  maxLicenseBytes,
+  maxModBytes,
+  maxZipBytes,
+  maxZipEntries,
+} from './limits.ts'
+export { formatManifest, hash1, hashManifest, type ManifestLine } from './manifest.ts'
+export { hashMod, type ModHash, parseModHash } from './mod-hash.ts'
+export {
+  escapeModulePath,
+  type ModulePath,
+  parseModulePath,
+  unescapeModulePath,
+} from './module-path.ts'
+export { formatModuleVersion, type ModuleVersion, parseModuleVersion } from './module-version.ts'
+export { matchesPatterns, type Patterns, parsePatterns } from './patterns.ts'
+export {
+  compareVersions,
+  escapeVersion,
+  parseVersion,
+  unescapeVersion,
+  type Version,
+} from './version.ts'
+export { parseVersionInfo, type VersionInfo } from './version-info.ts'
+export {
+  parseZipDigest,
+  parseZipHash,
+  type ZipDigest,
+  type ZipHash,
+  zipHashBytes,
+  zipHashFromBytes,
+} from './zip-hash.ts'
+export { checkZipEntries, type ZipEntry } from './zip-rules.ts'

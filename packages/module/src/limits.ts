@@ -1,0 +1,10 @@
+/** x/mod zip.MaxZipFile: a larger zip is refused by `go`; also the limit of all uncompressed sizes together. */
+export const maxZipBytes: number = 500 << 20
+/** x/mod zip.MaxGoMod. */
+export const maxModBytes: number = 16 << 20
+/** x/mod zip.MaxLICENSE. */
+export const maxLicenseBytes: number = 16 << 20
+/** An .info is a few hundred bytes; more is somebody trying our memory. */
+export const maxInfoBytes: number = 64 << 10
+/** Entries in one zip: the largest real modules have some 20,000; each costs memory in our reader. */
+export const maxZipEntries = 200_000

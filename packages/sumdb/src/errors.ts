@@ -1,0 +1,50 @@
+/** The database has no such record or tile (404, 410). */
+export class SumdbNotFoundError extends Error {
+  readonly code = 'SUMDB_NOT_FOUND'
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'SumdbNotFoundError'
+  }
+}
+
+/** The database could not be asked, or answered with an error of its own. */
+export class SumdbUnavailableError extends Error {
+  readonly code = 'SUMDB_UNAVAILABLE'
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'SumdbUnavailableError'
+  }
+}
+
+/** Two signed heads that cannot be one log's. New trust stops; both notes are kept as evidence. */
+export class SumdbForkError extends Error {
+  readonly code = 'SUMDB_FORK'
+  readonly ours: string
+  readonly theirs: string
+  constructor(message: string, notes: { readonly ours: string; readonly theirs: string }) {
+    super(
+      `${message}\nour signed tree head:\n${notes.ours}\ntheir signed tree head:\n${notes.theirs}`,
+    )
+    this.name = 'SumdbForkError'
+    this.ours = notes.ours
+    this.theirs = notes.theirs
+  }
+}
+
+/** A note, record, tile or proof that does not verify: its sender is to blame. */
+export class SumdbUntrustedError extends Error {
+  readonly code = 'SUMDB_UNTRUSTED'
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'SumdbUntrustedError'
+  }
+}
+
+/** Somebody else advanced the stored head: read it again and retry. */
+export class HeadConflictError extends Error {
+  readonly code = 'SUMDB_HEAD_CONFLICT'
+  constructor() {
+    super('the stored tree head has changed meanwhile')
+    this.name = 'HeadConflictError'
+  }
+}

@@ -1,0 +1,22 @@
+/** Every effect the client needs. Paths are those of the protocol and begin with `/lookup/`, `/tile/` or `/latest`. */
+export interface SumdbOps {
+  /**
+   * Reads from the database, through a proxy, a peer or directly; the answer is not trusted.
+   * Throws SumdbNotFoundError or SumdbUnavailableError. `databaseOnly` asks the database only, never a peer.
+   */
+  readRemote(
+    path: string,
+    options: { readonly signal: AbortSignal; readonly databaseOnly?: boolean },
+  ): Promise<Uint8Array>
+  /** The stored signed tree head, or undefined before the first. */
+  readHead(): Promise<string | undefined>
+  /** Replaces the head durably (file and folder fsynced before it resolves). Throws HeadConflictError when it is no longer `previous`. */
+  writeHead(previous: string | undefined, next: string): Promise<void>
+  /** Something verified and kept under a path of this client's own choice; undefined when absent or damaged. */
+  readCache(path: string): Promise<Uint8Array | undefined>
+  writeCache(path: string, bytes: Uint8Array): Promise<void>
+  /** Forgets a cached thing that turned out not to verify any more (bit rot). */
+  dropCache(path: string): Promise<void>
+  /** Keeps both notes of a fork as evidence, durably. */
+  keepForkEvidence(notes: { readonly ours: string; readonly theirs: string }): Promise<void>
+}

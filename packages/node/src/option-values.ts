@@ -1,0 +1,143 @@
+import { isIP } from 'node:net'
+import * as v from 'valibot'
+
+/** Turns the text of an option into its value; `message` says what is allowed. */
+export type ValueSchema<T> = v.GenericSchema<string, T>
+
+const onWords = new Set(['on', 'true', '1', 'yes'])
+const offWords = new Set(['off', 'false', '0', 'no'])
+
+/** `on` or `off`, and the words people use for them. */
+export const switchValue: ValueSchema<boolean> = v.pipe(
+  v.string(),
+  v.check((text) => onWords.has(text) || offWords.has(text), 'on or off'),
+  v.transform((text) => onWords.has(text)),
+)
+
+/** A number of seconds; fractions are allowed, for tests and impatient people. */
+export function secondsValue(minimum: number): ValueSchema<number> {
+  const allowed = `seconds, ${minimum} to 86400`
+  return v.pipe(
+    v.string(),
+    v.check((text) => isDecimal(text), allowed),
+    v.transform(Number),
+    v.check((seconds) => seconds >= minimum && seconds <= 86_400, allowed),
+  )
+}
+
+/** A whole number within bounds. */
+export function countValue(minimum: number, maximum: number): ValueSchema<number> {
+  const allowed = `a whole number, ${minimum} to ${maximum}`
+  return v.pipe(
+    v.string(),
+    v.check((text) => text !== '' && every(text, isDigit), allowed),
+    v.transform(Number),
+    v.check((count) => count >= minimum && count <= maximum, allowed),
+  )
+}
+
+/** One of some words. */
+export function choiceValue<const T extends string>(words: readonly T[]): ValueSchema<T> {
+  return v.pipe(v.string(), v.picklist(words, words.join(', ')))
+}
+
+/** HOST:PORT to listen on, as it was given. The host is an address or a name; IPv6 in brackets. */
+export const listenValue: ValueSchema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (text) => parseHostPort(text) !== undefined,
+    'HOST:PORT such as 127.0.0.1:4770 or [::1]:4770; port 0 picks a free one',
+  ),
+)
+
+/** A short name: it is shown to others and is part of tickets. */
+export const nameValue: ValueSchema<string> = v.pipe(
+  v.string(),
+  v.check((text) => isName(text), '1 to 64 letters, digits, dots, dashes and underscores'),
+)
+
+/** A secret that is one segment of a URL path. */
+export const pathSecretValue: ValueSchema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (text) => text.length >= 8 && text.length <= 128 && every(text, isUrlSafe),
+    '8 to 128 letters, digits, dashes and underscores',
+  ),
+)
+
+/** Where a peer is: a multiaddr, or HOST:PORT which becomes one. */
+export const peerAddressValue: ValueSchema<string> = v.pipe(
+  v.string(),
+  v.transform((text) => (text.startsWith('/') ? text : hostPortAsMultiaddr(text))),
+  v.check(
+    (text) => text.startsWith('/'),
+    'HOST:PORT or a multiaddr such as /ip4/10.0.0.7/tcp/4771',
+  ),
+)
+
+/** Any text that is not empty. */
+export const textValue: ValueSchema<string> = v.pipe(
+  v.string(),
+  v.check((text) => text !== '', 'some text'),
+)
+
+/** Splits HOST:PORT; undefined when it is not one. */
+export function parseHostPort(
+  text: string,
+): { readonly host: string; readonly port: number } | undefined {
+  const colon = text.lastIndexOf(':')
+  const digits = text.slice(colon + 1)
+  const bracketed = text.startsWith('[') && text[colon - 1] === ']'
+  const host = bracketed ? text.slice(1, colon - 1) : text.slice(0, Math.max(colon, 0))
+  const validHost = bracketed ? isIP(host) === 6 : isIP(host) === 4 || isHostName(host)
+  if (!validHost || digits === '' || digits.length > 5 || !every(digits, isDigit)) {
+    return undefined
+  }
+  const port = Number(digits)
+  return port <= 65_535 ? { host, port } : undefined
+}
+
+function hostPortAsMultiaddr(text: string): string {
+  const parsed = parseHostPort(text)
+  if (parsed === undefined || parsed.port === 0) return text
+  const family = isIP(parsed.host)
+  const protocol = family === 0 ? 'dns' : `ip${family}`
+  return `/${protocol}/${parsed.host}/tcp/${parsed.port}`
+}
+
+function isName(text: string): boolean {
+  return text !== '' && text.length <= 64 && every(text, (c) => isUrlSafe(c) || c === '.')
+}
+
+function isHostName(text: string): boolean {
+  return (
+    text !== '' &&
+    text.length <= 253 &&
+    !every(text, (c) => isDigit(c) || c === '.') &&
+    text.split('.').every((label) => label !== '' && every(label, isUrlSafe))
+  )
+}
+
+function isDecimal(text: string): boolean {
+  const [whole = '', fraction = '0', ...more] = text.split('.')
+  return (
+    more.length === 0 &&
+    whole !== '' &&
+    fraction !== '' &&
+    text.length <= 12 &&
+    every(whole + fraction, isDigit)
+  )
+}
+
+/** Whether every character passes; true of an empty text. */
+function every(text: string, passes: (c: string) => boolean): boolean {
+  return Array.from(text).every(passes)
+}
+
+function isDigit(c: string): boolean {
+  return c >= '0' && c <= '9'
+}
+
+function isUrlSafe(c: string): boolean {
+  return isDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c === '-' || c === '_'
+}

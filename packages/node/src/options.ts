@@ -1,0 +1,276 @@
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import {
+  choiceValue,
+  countValue,
+  listenValue,
+  nameValue,
+  pathSecretValue,
+  peerAddressValue,
+  secondsValue,
+  switchValue,
+  textValue,
+  type ValueSchema,
+} from './option-values.ts'
+import type { Option, OptionName, Settings, TicketSource } from './settings.ts'
+
+/** The one table behind flags, environment variables and the configuration file (design, section 7). */
+export const options: { readonly [K in OptionName]: Option<Settings[K]> } = {
+  dir: {
+    group: 'This node',
+    kind: 'path',
+    placeholder: 'DIR',
+    help: 'where everything is kept: store, key, mesh, control socket',
+    schema: textValue,
+    fallback: ({ env, home }) =>
+      join(env.XDG_DATA_HOME || join(home, '.local', 'share'), 'modmesh'),
+    fallbackText: '~/.local/share/modmesh',
+  },
+  config: {
+    group: 'This node',
+    kind: 'path',
+    placeholder: 'FILE',
+    help: 'configuration file, TOML; its keys are the names of these flags',
+    schema: textValue,
+    notInFile: true,
+    fallback: () => undefined,
+    fallbackText: '~/.config/modmesh/config.toml, if it exists',
+  },
+  log: {
+    group: 'This node',
+    kind: 'text',
+    placeholder: 'LEVEL',
+    help: 'debug, info, warn, error or silent; JSON lines on stderr',
+    schema: choiceValue(['debug', 'info', 'warn', 'error', 'silent']),
+    fallback: () => 'info',
+    fallbackText: 'info',
+  },
+  listen: {
+    group: 'Local port',
+    kind: 'text',
+    placeholder: 'HOST:PORT',
+    help: 'where `go` is served; port 0 picks a free one',
+    schema: listenValue,
+    fallback: () => '127.0.0.1:4770',
+    fallbackText: '127.0.0.1:4770',
+  },
+  host: {
+    group: 'Local port',
+    kind: 'list',
+    placeholder: 'NAME',
+    help: 'a further name allowed in the Host header; repeatable',
+    schema: listValue(textValue),
+    fallback: () => [],
+  },
+  pathSecret: {
+    group: 'Local port',
+    kind: 'text',
+    placeholder: 'SECRET',
+    help: 'serve under /SECRET/ only, so that other programs of this host cannot ask',
+    schema: pathSecretValue,
+    secret: true,
+    fallback: () => undefined,
+  },
+  upstream: {
+    group: 'Sources',
+    kind: 'text',
+    placeholder: 'LIST',
+    help: 'upstream proxies in GOPROXY syntax; `off` for none',
+    schema: textValue,
+    secret: true,
+    fallback: () => 'https://proxy.golang.org',
+    fallbackText: 'https://proxy.golang.org',
+  },
+  sumdb: {
+    group: 'Sources',
+    kind: 'text',
+    placeholder: 'DATABASE',
+    help: 'checksum database in GOSUMDB syntax: `name`, `name+hash+key`, `name+hash+key URL`, or `off`',
+    schema: textValue,
+    fallback: () => 'sum.golang.org',
+    fallbackText: 'sum.golang.org',
+  },
+  private: {
+    group: 'Sources',
+    kind: 'list',
+    placeholder: 'GLOBS',
+    help: 'module paths as in GOPRIVATE: never looked up at the checksum database, never announced',
+    schema: listValue(textValue),
+    fallback: () => [],
+  },
+  noproxy: {
+    group: 'Sources',
+    kind: 'list',
+    placeholder: 'GLOBS',
+    help: 'module paths never asked of an upstream proxy; empty for none',
+    schema: listValue(textValue),
+    emptyEnv: true,
+    fallback: () => undefined,
+    fallbackText: 'as --private',
+  },
+  ttl: {
+    group: 'Sources',
+    kind: 'text',
+    placeholder: 'SECONDS',
+    help: 'how long version lists, @latest and branch answers are kept',
+    schema: secondsValue(0),
+    fallback: () => 60,
+    fallbackText: '60',
+  },
+  negativeTtl: {
+    group: 'Sources',
+    kind: 'text',
+    placeholder: 'SECONDS',
+    help: 'how long "not found" of upstream is kept',
+    schema: secondsValue(0),
+    fallback: () => 10,
+    fallbackText: '10',
+  },
+  fetchTimeout: {
+    group: 'Sources',
+    kind: 'text',
+    placeholder: 'SECONDS',
+    help: 'longest wait of one request for outside answers, retries and database included',
+    schema: secondsValue(0.1),
+    fallback: () => 300,
+    fallbackText: '300',
+  },
+  caFile: {
+    group: 'Sources',
+    kind: 'path',
+    placeholder: 'FILE',
+    help: 'certificates (PEM) to trust for upstream beside the system’s',
+    schema: textValue,
+    fallback: () => undefined,
+  },
+  offline: {
+    group: 'Sources',
+    kind: 'switch',
+    placeholder: 'on|off',
+    help: 'ask no upstream and no database; peers are still used',
+    schema: switchValue,
+    fallback: () => false,
+    fallbackText: 'off',
+  },
+  join: {
+    group: 'Mesh',
+    kind: 'path',
+    placeholder: 'FILE',
+    help: 'join a mesh with the ticket in FILE, `-` for standard input; MODMESH_JOIN is the ticket itself',
+    schema: v.pipe(
+      textValue,
+      v.transform(
+        (path): TicketSource => (path === '-' ? { kind: 'stdin' } : { kind: 'file', path }),
+      ),
+    ),
+    envSchema: v.pipe(
+      textValue,
+      v.transform((ticket): TicketSource => ({ kind: 'ticket', ticket })),
+    ),
+    secret: true,
+    fallback: () => undefined,
+  },
+  meshListen: {
+    group: 'Mesh',
+    kind: 'text',
+    placeholder: 'HOST:PORT',
+    help: 'where peers connect',
+    schema: listenValue,
+    fallback: () => '0.0.0.0:4771',
+    fallbackText: '0.0.0.0:4771',
+  },
+  site: {
+    group: 'Mesh',
+    kind: 'text',
+    placeholder: 'NAME',
+    help: 'the site of this node; a site in the ticket wins',
+    schema: nameValue,
+    fallback: () => 'default',
+    fallbackText: 'default',
+  },
+  name: {
+    group: 'Mesh',
+    kind: 'text',
+    placeholder: 'NAME',
+    help: 'what others call this node',
+    schema: nameValue,
+    fallback: hostNameAsName,
+    fallbackText: 'the host name',
+  },
+  peer: {
+    group: 'Mesh',
+    kind: 'list',
+    placeholder: 'ADDRESS',
+    help: 'HOST:PORT or multiaddr of a peer to stay connected to; repeatable',
+    schema: listValue(peerAddressValue),
+    fallback: () => [],
+  },
+  mdns: {
+    group: 'Mesh',
+    kind: 'switch',
+    placeholder: 'on|off',
+    help: 'find members on the local network by multicast',
+    schema: switchValue,
+    fallback: () => true,
+    fallbackText: 'on',
+  },
+  inventory: {
+    group: 'Mesh',
+    kind: 'switch',
+    placeholder: 'on|off',
+    help: 'exchange lists of what is held with connected peers',
+    schema: switchValue,
+    fallback: () => true,
+    fallbackText: 'on',
+  },
+  connect: {
+    group: 'Mesh',
+    kind: 'text',
+    placeholder: 'all|configured',
+    help: 'whom to connect to: every member heard of, or only --peer',
+    schema: choiceValue(['all', 'configured']),
+    fallback: () => 'all',
+    fallbackText: 'all',
+  },
+  maxConnections: {
+    group: 'Mesh',
+    kind: 'text',
+    placeholder: 'N',
+    help: 'most connections to peers at a time',
+    schema: countValue(1, 10_000),
+    fallback: () => 300,
+    fallbackText: '300',
+  },
+}
+
+/** The names of all options, in the order of the table. */
+export const optionNames: readonly OptionName[] = Object.keys(options) as OptionName[]
+
+/** The flag and configuration key of an option: `meshListen` is `mesh-listen`. */
+export function flagName(name: OptionName): string {
+  return Array.from(name, (c) => (c === c.toLowerCase() ? c : `-${c.toLowerCase()}`)).join('')
+}
+
+/** The environment variable of an option: `meshListen` is `MODMESH_MESH_LISTEN`. */
+export function variableName(name: OptionName): string {
+  return `MODMESH_${flagName(name).replaceAll('-', '_').toUpperCase()}`
+}
+
+function listValue<T>(item: ValueSchema<T>): ValueSchema<readonly T[]> {
+  return v.pipe(
+    v.string(),
+    v.transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    ),
+    v.array(item),
+  )
+}
+
+function hostNameAsName(): string {
+  const allowed = Array.from(hostname(), (c) => (v.is(nameValue, c) ? c : '-')).join('')
+  return allowed.slice(0, 64) || 'node'
+}

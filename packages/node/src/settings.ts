@@ -1,0 +1,71 @@
+import type { ValueSchema } from './option-values.ts'
+
+/** Where a ticket comes from. It never comes from argv, which every local user can read. */
+export type TicketSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'stdin' }
+  | { readonly kind: 'ticket'; readonly ticket: string }
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+/** Everything `start` can be told. Names are those of the flags in camel case. */
+export interface Settings {
+  readonly dir: string
+  readonly config: string | undefined
+  readonly log: LogLevel
+  readonly listen: string
+  readonly host: readonly string[]
+  readonly pathSecret: string | undefined
+  readonly upstream: string
+  readonly sumdb: string
+  readonly private: readonly string[]
+  /** Undefined means: as `private`. */
+  readonly noproxy: readonly string[] | undefined
+  readonly ttl: number
+  readonly negativeTtl: number
+  readonly fetchTimeout: number
+  readonly caFile: string | undefined
+  readonly offline: boolean
+  readonly join: TicketSource | undefined
+  readonly meshListen: string
+  readonly site: string
+  readonly name: string
+  readonly peer: readonly string[]
+  readonly mdns: boolean
+  readonly inventory: boolean
+  readonly connect: 'all' | 'configured'
+  readonly maxConnections: number
+}
+
+export type OptionName = keyof Settings
+
+/** The part of a process that options are read from. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly home: string
+  readonly cwd: string
+}
+
+/** The headings of `start --help`, in order. */
+export type OptionGroup = 'This node' | 'Local port' | 'Sources' | 'Mesh'
+
+/** One row of the table: a flag, an environment variable and a configuration key at once. */
+export interface Option<T> {
+  readonly group: OptionGroup
+  /** What the flag takes: one text, several joined by commas, on or off, or a path. */
+  readonly kind: 'text' | 'list' | 'switch' | 'path'
+  readonly placeholder: string
+  readonly help: string
+  readonly schema: ValueSchema<T>
+  /** How the environment variable is read, where it means something else than the flag. */
+  readonly envSchema?: ValueSchema<T>
+  /** An empty variable is a value here; elsewhere it counts as unset. */
+  readonly emptyEnv?: true
+  /** Cannot be set in the configuration file. */
+  readonly notInFile?: true
+  /** Must not be repeated in error lines. */
+  readonly secret?: true
+  readonly fallback: (around: Surroundings) => T
+  /** The default as people read it. */
+  readonly fallbackText?: string
+}

@@ -1,0 +1,306 @@
+import * as v from 'valibot'
+import { controlLimits as limits } from '../limits.ts'
+
+/** The control protocol's name at multistream-select. */
+export const controlProtocol = '/modmesh/control/1'
+/** Versions of the messages below that this node speaks. */
+export const controlVersions: readonly number[] = [1]
+/** Bytes of a truncated content id: the first of the h1's SHA-256. */
+export const contentKeyBytes = 8
+
+export interface Hello {
+  readonly kind: 'hello'
+  readonly versions: readonly number[]
+  /** Abilities beyond the version; unknown ones are ignored. `inventory`: sends and wants inventories. */
+  readonly capabilities: readonly string[]
+  readonly site: string
+  readonly name: string
+  /** Wall clock of the sender, ms since 1970. For display. */
+  readonly clockMs: number
+  /** Drawn at start: two of them for one peer id at once are a cloned identity. */
+  readonly boot: Uint8Array
+}
+
+/** Full when `full` (parts follow until `last`), else a change. `seq` counts up by one per frame. */
+export interface InventoryFrame {
+  readonly kind: 'inventory'
+  readonly seq: number
+  readonly full: boolean
+  readonly last: boolean
+  /** Content keys in one byte string. */
+  readonly added: Uint8Array
+  readonly removed: Uint8Array
+}
+
+/** Asks for a full inventory after a gap. */
+export interface InventoryResync {
+  readonly kind: 'inventory-resync'
+}
+
+export interface TreeHead {
+  readonly kind: 'tree-head'
+  readonly database: string
+  readonly note: string
+}
+
+/** A member and where it listens, as the sender heard it. */
+export interface PeerAddresses {
+  readonly peer: string
+  readonly site: string
+  readonly addresses: readonly string[]
+}
+
+export interface PeersNotice {
+  readonly kind: 'peers'
+  readonly peers: readonly PeerAddresses[]
+}
+
+interface HaveQuery {
+  readonly kind: 'have-query'
+  readonly id: number
+  readonly keys: Uint8Array
+}
+interface RecordQuery {
+  readonly kind: 'record-query'
+  readonly id: number
+  readonly path: string
+  readonly version: string
+}
+interface VersionsQuery {
+  readonly kind: 'versions-query'
+  readonly id: number
+  readonly path: string
+}
+interface TileQuery {
+  readonly kind: 'tile-query'
+  readonly id: number
+  readonly database: string
+  readonly path: string
+}
+interface Heartbeat {
+  readonly kind: 'heartbeat'
+  readonly id: number
+}
+
+interface HaveAnswer {
+  readonly kind: 'have-answer'
+  readonly re: number
+  /** Those of the keys asked that the peer can serve now. */
+  readonly keys: Uint8Array
+}
+/** A checksum-database record with its compact proof; `hashes` is 32 bytes per step. */
+export interface WireProof {
+  readonly database: string
+  readonly id: number
+  readonly text: string
+  readonly hashes: Uint8Array
+  readonly head: string
+}
+interface RecordAnswer {
+  readonly kind: 'record-answer'
+  readonly re: number
+  readonly holdsZip: boolean
+  readonly info?: Uint8Array
+  readonly mod?: Uint8Array
+  readonly record?: WireProof
+}
+interface VersionsAnswer {
+  readonly kind: 'versions-answer'
+  readonly re: number
+  /** One version per line. */
+  readonly versions: string
+}
+interface TileAnswer {
+  readonly kind: 'tile-answer'
+  readonly re: number
+  readonly tile?: Uint8Array
+}
+interface HeartbeatAnswer {
+  readonly kind: 'heartbeat-answer'
+  readonly re: number
+}
+interface ErrorAnswer {
+  readonly kind: 'error'
+  readonly re: number
+  readonly reason: 'busy' | 'unsupported' | 'failed'
+}
+
+export type Notice = InventoryFrame | InventoryResync | TreeHead | PeersNotice
+export type Query = HaveQuery | RecordQuery | VersionsQuery | TileQuery | Heartbeat
+export type Answer =
+  | HaveAnswer
+  | RecordAnswer
+  | VersionsAnswer
+  | TileAnswer
+  | HeartbeatAnswer
+  | ErrorAnswer
+export type Message = Hello | Notice | Query | Answer
+
+/** The answer that belongs to each query. */
+export interface AnswerKinds {
+  'have-query': 'have-answer'
+  'record-query': 'record-answer'
+  'versions-query': 'versions-answer'
+  'tile-query': 'tile-answer'
+  heartbeat: 'heartbeat-answer'
+}
+
+/** A query as its asker writes it: the session adds the number. */
+export type Ask<K extends keyof AnswerKinds> = Omit<Extract<Query, { kind: K }>, 'id'>
+/** An answer as its giver writes it: the session adds the number. */
+export type Reply<K extends keyof AnswerKinds> = Omit<
+  Extract<Answer, { kind: AnswerKinds[K] }>,
+  're'
+>
+
+/** Which answer fits a query. */
+export const answerKinds: Readonly<AnswerKinds> = {
+  'have-query': 'have-answer',
+  'record-query': 'record-answer',
+  'versions-query': 'versions-answer',
+  'tile-query': 'tile-answer',
+  heartbeat: 'heartbeat-answer',
+}
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+const text = (max: number) => v.pipe(v.string(), v.maxLength(max))
+const bytes = (max: number) => v.pipe(v.instance(Uint8Array), v.maxLength(max))
+const multiple = (of: number, max: number) =>
+  v.pipe(
+    bytes(of * max),
+    v.check((value: Uint8Array<ArrayBuffer>) => value.length % of === 0),
+  )
+const contentKeys = (max: number) => multiple(contentKeyBytes, max)
+
+const proof = v.object({
+  database: text(limits.databaseLength),
+  id: count,
+  text: text(limits.recordBytes),
+  hashes: multiple(32, limits.proofHashes),
+  head: text(limits.noteBytes),
+})
+
+const member = v.object({
+  peer: text(limits.nameLength * 2),
+  site: text(limits.nameLength),
+  addresses: v.pipe(v.array(text(limits.addressLength)), v.maxLength(limits.peerAddresses)),
+})
+
+const schemas = {
+  hello: v.object({
+    kind: v.literal('hello'),
+    versions: v.pipe(v.array(count), v.maxLength(limits.helloItems)),
+    capabilities: v.pipe(v.array(text(limits.nameLength)), v.maxLength(limits.helloItems)),
+    site: text(limits.nameLength),
+    name: text(limits.nameLength),
+    clockMs: count,
+    boot: v.pipe(v.instance(Uint8Array), v.length(8)),
+  }),
+  inventory: v.object({
+    kind: v.literal('inventory'),
+    seq: count,
+    full: v.boolean(),
+    last: v.boolean(),
+    added: contentKeys(limits.inventoryFrameEntries),
+    removed: contentKeys(limits.inventoryFrameEntries),
+  }),
+  'inventory-resync': v.object({ kind: v.literal('inventory-resync') }),
+  'tree-head': v.object({
+    kind: v.literal('tree-head'),
+    database: text(limits.databaseLength),
+    note: text(limits.noteBytes),
+  }),
+  peers: v.object({
+    kind: v.literal('peers'),
+    peers: v.pipe(v.array(member), v.maxLength(limits.peersItems)),
+  }),
+  'have-query': v.object({
+    kind: v.literal('have-query'),
+    id: count,
+    keys: contentKeys(limits.haveKeys),
+  }),
+  'record-query': v.object({
+    kind: v.literal('record-query'),
+    id: count,
+    path: text(limits.moduleTextLength),
+    version: text(limits.moduleTextLength),
+  }),
+  'versions-query': v.object({
+    kind: v.literal('versions-query'),
+    id: count,
+    path: text(limits.moduleTextLength),
+  }),
+  'tile-query': v.object({
+    kind: v.literal('tile-query'),
+    id: count,
+    database: text(limits.databaseLength),
+    path: text(limits.tilePathLength),
+  }),
+  heartbeat: v.object({ kind: v.literal('heartbeat'), id: count }),
+  'have-answer': v.object({
+    kind: v.literal('have-answer'),
+    re: count,
+    keys: contentKeys(limits.haveKeys),
+  }),
+  'record-answer': v.object({
+    kind: v.literal('record-answer'),
+    re: count,
+    holdsZip: v.boolean(),
+    info: v.exactOptional(bytes(limits.infoBytes)),
+    mod: v.exactOptional(bytes(limits.modBytes)),
+    record: v.exactOptional(proof),
+  }),
+  'versions-answer': v.object({
+    kind: v.literal('versions-answer'),
+    re: count,
+    versions: text(limits.versionsBytes),
+  }),
+  'tile-answer': v.object({
+    kind: v.literal('tile-answer'),
+    re: count,
+    tile: v.exactOptional(bytes(limits.tileBytes)),
+  }),
+  'heartbeat-answer': v.object({ kind: v.literal('heartbeat-answer'), re: count }),
+  error: v.object({
+    kind: v.literal('error'),
+    re: count,
+    reason: v.picklist(['busy', 'unsupported', 'failed']),
+  }),
+} satisfies {
+  readonly [K in Message['kind']]: v.GenericSchema<unknown, Extract<Message, { kind: K }>>
+}
+
+const byKind: ReadonlyMap<string, v.GenericSchema<unknown, Message>> = new Map(
+  Object.entries(schemas),
+)
+
+/** A message of a kind this version does not know; `id` is set when it asks for an answer. */
+export interface UnknownMessage {
+  readonly kind: 'unknown'
+  readonly id: number | undefined
+}
+
+const envelope = v.object({
+  kind: text(limits.nameLength),
+  id: v.exactOptional(count),
+})
+
+/** Checks decoded CBOR: a message, an unknown one, or undefined when it is neither. Drops unknown fields. */
+export function checkMessage(value: unknown): Message | UnknownMessage | undefined {
+  const outer = v.safeParse(envelope, value, { abortEarly: true })
+  if (!outer.success) return undefined
+  const schema = byKind.get(outer.output.kind)
+  if (schema === undefined) return { kind: 'unknown', id: outer.output.id }
+  const parsed = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true })
+  return parsed.success ? parsed.output : undefined
+}
+
+/** Whether a message asks for an answer. */
+export function isQuery(message: Message): message is Query {
+  return message.kind in answerKinds
+}
+
+/** Whether a message answers one of ours. */
+export function isAnswer(message: Message): message is Answer {
+  return 're' in message
+}

@@ -1,0 +1,28 @@
+/** Bytes that are not our protocol, or beyond its limits: the sender is to blame. */
+export class ProtocolError extends Error {
+  readonly code = 'PROTOCOL'
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ProtocolError'
+  }
+}
+
+/** The session ended before the answer; nobody's fault. */
+export class SessionClosedError extends Error {
+  readonly code = 'SESSION_CLOSED'
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'SessionClosedError'
+  }
+}
+
+/** A peer answered that it cannot or will not answer now, or not in time. */
+export class QueryFailedError extends Error {
+  readonly code = 'QUERY_FAILED'
+  readonly reason: 'busy' | 'unsupported' | 'failed' | 'timeout'
+  constructor(reason: QueryFailedError['reason']) {
+    super(`query not answered: ${reason}`)
+    this.name = 'QueryFailedError'
+    this.reason = reason
+  }
+}

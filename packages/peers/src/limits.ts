@@ -1,0 +1,206 @@
+/** What one control stream may cost. Tests read this table too. */
+export const controlLimits = {
+  /** One frame, bytes: an ordinary go.mod, its record and its proof fit; checked before anything is decoded. */
+  frameBytes: 262_144,
+  /** CBOR items in one frame, and so their nesting: lists travel as byte strings, honest frames have under 1,200. */
+  frameItems: 2_048,
+  /** Site and member names, UTF-16 units: they are shown in tables. */
+  nameLength: 64,
+  /** Protocol versions and capabilities in a hello: one today, room for ten years. */
+  helloItems: 32,
+  /** Inventory entries in one frame: 128 KiB, half a frame. */
+  inventoryFrameEntries: 16_384,
+  /** Inventory entries kept per peer: 200 times a large module cache; 16 MiB of memory at most. */
+  inventoryEntries: 1_000_000,
+  /** Keys of one have-query: a whole go.sum in two queries. */
+  haveKeys: 512,
+  /** A .info in an answer, bytes: real ones have a few hundred. */
+  infoBytes: 16_384,
+  /** A go.mod in an answer, bytes: the largest real ones have 100 KiB; larger ones come from upstream. */
+  modBytes: 180_224,
+  /** Record text, bytes: two go.sum lines. */
+  recordBytes: 16_384,
+  /** A signed note, bytes: a head with a handful of signatures. */
+  noteBytes: 16_384,
+  /** Hashes of an inclusion proof: a log of 2^63 records has 63. */
+  proofHashes: 64,
+  /** Versions of one path, bytes of text: 12 bytes each for 10,000 versions. */
+  versionsBytes: 131_072,
+  /** A tile of a checksum database, bytes: 256 hashes, or a data tile of 256 records. */
+  tileBytes: 196_608,
+  /** A tile path, UTF-16 units. */
+  tilePathLength: 256,
+  /** A module path or version, UTF-16 units: above every path that go accepts in practice. */
+  moduleTextLength: 1_024,
+  /** A checksum database's name, UTF-16 units. */
+  databaseLength: 256,
+  /** Members in one peers message: four times the members a node connects to by itself. */
+  peersItems: 64,
+  /** Addresses of one member in a peers message: a host with several networks and address families. */
+  peerAddresses: 8,
+  /** A multiaddr in text, UTF-16 units. */
+  addressLength: 256,
+  /** Queries on their way to one peer; further ones wait in line. */
+  outstandingQueries: 64,
+  /** Queries of one peer being answered or waiting: above what it may have on their way, else busy. */
+  servedQueries: 128,
+  /** Queries of one peer answered at once: bounds answers in memory to 8 frames. */
+  servedAtOnce: 8,
+  /** Bytes waiting to be sent to a peer before answers wait, too. */
+  outboxSoftBytes: 1_048_576,
+  /** Bytes waiting to be sent to a peer that does not read: then its session ends. */
+  outboxHardBytes: 4_194_304,
+  /** Bytes received and not looked at yet: only who outruns the allowance fills it, and is cut off. */
+  inboxBytes: 1_048_576,
+  /** Received pieces not looked at yet: a piece costs some 200 bytes however short it is. */
+  inboxPieces: 8_192,
+} as const
+
+/** How many things a peer may send per second before it is slowed down, and how many at once. */
+export interface FloodLimits {
+  /** Frames and pieces of the stream: four times what one core can answer. */
+  readonly itemsPerSecond: number
+  readonly itemsBurst: number
+  /** Bytes: a full inventory of the largest size in one second. */
+  readonly bytesPerSecond: number
+  readonly bytesBurst: number
+  /** Unasked words that make work (tree heads, addresses, requests for a re-sync). */
+  readonly noticesPerSecond: number
+  readonly noticesBurst: number
+}
+
+export const floodLimits: FloodLimits = {
+  itemsPerSecond: 20_000,
+  itemsBurst: 20_000,
+  bytesPerSecond: 8_388_608,
+  bytesBurst: 16_777_216,
+  noticesPerSecond: 5,
+  noticesBurst: 50,
+}
+
+/** Times of a control stream, milliseconds. Injectable, so that tests need not wait. */
+export interface ControlTimes {
+  /** Between two heartbeats. */
+  readonly heartbeatMs: number
+  /** Without a byte from the peer, or without one taken by it: then the session ends. */
+  readonly silenceMs: number
+  /** For the peer's hello. */
+  readonly helloMs: number
+  /** For an answer, when the caller sets no shorter time. */
+  readonly answerMs: number
+  /** Before changes of the inventory are sent together. */
+  readonly inventoryDelayMs: number
+  /** Between two frames of a full inventory: 4 MiB/s, half of what a peer accepts. */
+  readonly inventoryPaceMs: number
+  /** Before a lost control stream is opened again; doubles up to `reopenMaxMs`. */
+  readonly reopenMs: number
+  readonly reopenMaxMs: number
+  /** Before the accepting side opens the control stream that the dialler did not open. */
+  readonly reopenInboundMs: number
+  /** For queries on a stream that was replaced by another one. */
+  readonly retireMs: number
+}
+
+/** reference: heartbeat 15 s, closed after 60 s of silence. */
+export const controlTimes: ControlTimes = {
+  heartbeatMs: 15_000,
+  silenceMs: 60_000,
+  helloMs: 5_000,
+  answerMs: 5_000,
+  inventoryDelayMs: 20,
+  inventoryPaceMs: 30,
+  reopenMs: 200,
+  reopenMaxMs: 10_000,
+  reopenInboundMs: 3_000,
+  retireMs: 5_000,
+}
+
+/** What one body may cost. */
+export const bodyLimits = {
+  /** Request and header, bytes: both have under 200. */
+  headerBytes: 1_024,
+  /** Bytes per write: below 64 KiB encryption frames dominate, above 1 MiB nothing is gained. */
+  chunkBytes: 262_144,
+  /** Uploads to one peer at once: `go` asks for about ten zips at once. */
+  uploadsPerPeer: 16,
+  /** Uploads in all: each holds a file, a chunk and a stream window. */
+  uploads: 64,
+  /** Body streams of one connection: above uploadsPerPeer, so that too many get `busy` and no reset. */
+  streams: 64,
+  /** What a `busy` answer suggests to wait, milliseconds. */
+  busyMs: 250,
+} as const
+
+/** Times of a body, milliseconds. */
+export interface BodyTimes {
+  /** Without a byte from the sender while we are ready for one (design section 6). */
+  readonly receiveStallMs: number
+  /** Without a byte taken by the receiver: its disk may pause, and what it holds is one upload slot. */
+  readonly sendStallMs: number
+  /** To connect to a holder and open the stream. */
+  readonly connectMs: number
+}
+
+export const bodyTimes: BodyTimes = {
+  receiveStallMs: 2_000,
+  sendStallMs: 10_000,
+  connectMs: 3_000,
+}
+
+/** have-query to a peer without inventory: max(20 ms, 3 round trips), at most 150 ms (design section 6). */
+export const haveQueryTimes = { minMs: 20, rtts: 3, maxMs: 150 } as const
+
+/** The background queue of DHT announcements. */
+export const announceLimits = {
+  /** Announcements at once. */
+  concurrency: 2,
+  /** Rest after each, as a multiple of the time it took: at most a quarter of a core (k = 5: 14 ms each). */
+  restFactor: 3,
+  /** Shortest rest, milliseconds: at most 100 a second even when announcing costs nothing. */
+  restMs: 20,
+  /** For one announcement, milliseconds: a hung peer in the table costs up to 1.5 s per query. */
+  provideMs: 10_000,
+  /** Before the queue looks again for somebody to announce to, milliseconds. */
+  aloneMs: 250,
+  /** New announcements waiting: above, the oldest are left to the slow round. */
+  queued: 10_000,
+  /** Between two slow rounds over everything held, milliseconds: records live 48 h. */
+  roundMs: 43_200_000,
+} as const
+
+/** What a blamed peer loses. */
+export const blameLimits = {
+  /** First time avoided, milliseconds; doubles with each further lie. */
+  firstMs: 60_000,
+  maxMs: 3_600_000,
+  /** Reports about one lie that arrive together count once, milliseconds. */
+  togetherMs: 1_000,
+  /** A flooder or a speaker of garbage gets no control stream for so long, milliseconds. */
+  cutMs: 30_000,
+  /** Characters of a reason that are kept. */
+  reasonLength: 200,
+  /** Outcomes of fetches that are remembered per peer. */
+  outcomes: 20,
+  /** Below this share of good outcomes a peer is asked last. */
+  goodShare: 0.5,
+  /** Peers remembered. */
+  peers: 1_024,
+} as const
+
+/** Connecting to members that others told us of. */
+export const meetLimits = {
+  /** Dials at once. */
+  dialsAtOnce: 4,
+  /** For one dial, milliseconds. */
+  dialMs: 3_000,
+  /** Before a member that could not be reached is dialled again, milliseconds; doubles up to the last. */
+  retryMs: 2_000,
+  retryMaxMs: 300_000,
+  /** Members remembered that others told us of. */
+  known: 256,
+  /** Members of the site that a node connects to by itself. */
+  connections: 16,
+} as const
+
+/** Peers asked for one tile before giving up, and how long each is waited for, milliseconds. */
+export const tileLimits = { peers: 4, waitMs: 1_000 } as const

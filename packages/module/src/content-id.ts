@@ -1,13 +1,26 @@
-import type { CID } from 'multiformats/cid'
+import { createHash } from 'node:crypto'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import * as digest from 'multiformats/hashes/digest'
 import type { ModulePath } from './module-path.ts'
-import type { ZipHash } from './zip-hash.ts'
+import { type ZipHash, zipHashBytes } from './zip-hash.ts'
 
 /** CIDv1(raw, sha2-256, h1 digest): the content address of the manifest, and so of a zip's content. */
 export function contentId(zipHash: ZipHash): CID {
-  throw new Error(`to come: ${zipHash}`)
+  return sha256Cid(zipHashBytes(zipHash))
 }
 
 /** The DHT key under which peers that hold versions of a module path are found. */
 export function nameKey(path: ModulePath): CID {
-  throw new Error(`to come: ${path}`)
+  return sha256Cid(createHash('sha256').update(`${nameKeyPrefix}${path}`).digest())
 }
+
+function sha256Cid(hash: Uint8Array): CID {
+  return CID.createV1(raw.code, digest.create(sha256Code, Uint8Array.from(hash)))
+}
+
+/** multicodec code of sha2-256. */
+const sha256Code = 0x12
+
+/** Keeps name keys apart from every hash of content. */
+const nameKeyPrefix = 'modmesh name key 1\n'

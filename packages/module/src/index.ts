@@ -3,6 +3,8 @@
  * Pure: text and bytes in, values that cannot be wrong out, or an error that says why.
  * Follows golang.org/ref/mod and golang.org/x/mod (module, semver, sumdb/dirhash, zip).
  */
+export { compareBytes } from './byte-order.ts'
+export { foldCase } from './case-fold.ts'
 export { contentId, nameKey } from './content-id.ts'
 export {
   InvalidFileError,
@@ -21,21 +23,43 @@ export {
 export { formatManifest, hash1, hashManifest, type ManifestLine } from './manifest.ts'
 export { hashMod, type ModHash, parseModHash } from './mod-hash.ts'
 export {
+  checkImportPath,
   escapeModulePath,
   type ModulePath,
   parseModulePath,
   unescapeModulePath,
 } from './module-path.ts'
-export { formatModuleVersion, type ModuleVersion, parseModuleVersion } from './module-version.ts'
+export {
+  compareModuleVersions,
+  formatModuleVersion,
+  type ModuleVersion,
+  parseModuleVersion,
+} from './module-version.ts'
+export { matchesPathMajor, type SplitPath, splitPathMajor } from './path-major.ts'
 export { matchesPatterns, type Patterns, parsePatterns } from './patterns.ts'
 export {
+  formatPseudoVersion,
+  isPseudoVersion,
+  type PseudoVersion,
+  parsePseudoVersion,
+  pseudoVersionBase,
+  pseudoVersionRev,
+  pseudoVersionTime,
+} from './pseudo-version.ts'
+export { rfc3339Seconds } from './rfc3339.ts'
+export { selectLatest } from './select-latest.ts'
+export { buildOf, majorMinorOf, majorOf, parseSemver, prereleaseOf, type Semver } from './semver.ts'
+export {
+  canonicalVersion,
   compareVersions,
   escapeVersion,
+  isIncompatible,
+  isPrerelease,
   parseVersion,
   unescapeVersion,
   type Version,
 } from './version.ts'
-export { parseVersionInfo, type VersionInfo } from './version-info.ts'
+export { formatVersionInfo, parseVersionInfo, type VersionInfo } from './version-info.ts'
 export {
   parseZipDigest,
   parseZipHash,

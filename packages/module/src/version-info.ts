@@ -1,4 +1,8 @@
-import type { Version } from './version.ts'
+import { foldCase } from './case-fold.ts'
+import { InvalidFileError } from './errors.ts'
+import { maxInfoBytes } from './limits.ts'
+import { rfc3339Seconds } from './rfc3339.ts'
+import { canonicalVersion, type Version } from './version.ts'
 
 /** The fields of a `.info` or `@latest` answer that we act on. */
 export interface VersionInfo {
@@ -9,5 +13,49 @@ export interface VersionInfo {
 
 /** Parses `.info` JSON (at most maxInfoBytes). Throws InvalidFileError. */
 export function parseVersionInfo(bytes: Uint8Array): VersionInfo {
-  throw new Error(`to come: ${bytes.length}`)
+  if (bytes.length > maxInfoBytes) throw broken(`larger than ${maxInfoBytes} bytes`)
+  const fields = parseObject(bytes)
+  const version = findField(fields, 'Version')
+  const time = findField(fields, 'Time') ?? undefined
+  if (typeof version !== 'string' || canonicalVersion(version) !== version) {
+    throw broken('Version is not a canonical version')
+  }
+  if (time !== undefined && (typeof time !== 'string' || rfc3339Seconds(time) === undefined)) {
+    throw broken('Time is not an RFC 3339 time')
+  }
+  return { version: version as Version, time }
+}
+
+/** Writes `.info` JSON as `go` does, without Origin. */
+export function formatVersionInfo(info: VersionInfo): Uint8Array {
+  const fields = { Version: info.version, ...(info.time === undefined ? {} : { Time: info.time }) }
+  return new TextEncoder().encode(JSON.stringify(fields))
+}
+
+function parseObject(bytes: Uint8Array): Map<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
+  } catch (cause) {
+    throw Object.assign(broken('not JSON'), { cause })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw broken('not a JSON object')
+  }
+  return new Map(Object.entries(value))
+}
+
+/**
+ * Finds a field by folded name, as Go's encoding/json does. Two spellings in one object are refused:
+ * `go` would take the last in the file, which we cannot see, and so read another value than we checked.
+ */
+function findField(fields: ReadonlyMap<string, unknown>, name: string): unknown {
+  const wanted = foldCase(name)
+  const spellings = [...fields.keys()].filter((key) => foldCase(key) === wanted)
+  if (spellings.length > 1) throw broken(`${name} is given in two spellings`)
+  return fields.get(spellings[0] ?? name)
+}
+
+function broken(reason: string): InvalidFileError {
+  return new InvalidFileError('.info', reason)
 }

@@ -1,0 +1,88 @@
+import * as v from 'valibot'
+import { type ExitCode, exitCodes } from '../exit-codes.ts'
+
+/**
+ * The control protocol: the client sends one line of JSON, the node answers with one line and closes.
+ * A node refuses a version it does not speak, so mixed installations fail with a clear text.
+ */
+export const controlVersion = 1
+
+/** Commands are short; a longer line is not ours. Bytes. */
+export const maxRequestBytes: number = 64 * 1024
+
+/** Bounds the client's memory; `status` of thousands of peers fits. Bytes. */
+export const maxResponseBytes: number = 16 * 1024 * 1024
+
+/** What a client may ask of a running node. */
+export type ControlRequest =
+  /** Who are you: answered even while starting. */
+  | { readonly command: 'hello' }
+  | { readonly command: 'status' }
+  | {
+      readonly command: 'invite'
+      readonly site?: string | undefined
+      readonly expiresMs?: number | undefined
+      readonly uses?: number | undefined
+    }
+
+export type ControlResponse =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly message: string; readonly exitCode: ExitCode }
+
+/** What `hello` is answered with. */
+export interface Hello {
+  readonly pid: number
+  readonly version: string
+  /** ISO 8601. */
+  readonly startedAt: string
+  readonly proxyUrl: string | undefined
+}
+
+/** Checks `hello`'s answer. */
+export const helloSchema: v.GenericSchema<unknown, Hello> = v.object({
+  pid: v.number(),
+  version: v.string(),
+  startedAt: v.string(),
+  proxyUrl: v.optional(v.string()),
+}) as v.GenericSchema<unknown, Hello>
+
+const requestSchema = v.variant('command', [
+  v.strictObject({ v: v.literal(controlVersion), command: v.literal('hello') }),
+  v.strictObject({ v: v.literal(controlVersion), command: v.literal('status') }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('invite'),
+    site: v.optional(v.string()),
+    expiresMs: v.optional(v.number()),
+    uses: v.optional(v.number()),
+  }),
+])
+
+const exitCodeSchema = v.picklist(Object.values(exitCodes))
+
+const responseSchema = v.variant('ok', [
+  v.object({ v: v.number(), ok: v.literal(true), result: v.unknown() }),
+  v.object({ v: v.number(), ok: v.literal(false), message: v.string(), exitCode: exitCodeSchema }),
+])
+
+/** Reads one request line; throws when it is not one. */
+export function parseRequest(line: string): ControlRequest {
+  const { v: _version, ...request } = v.parse(requestSchema, JSON.parse(line))
+  return request
+}
+
+/** Writes a request as one line. */
+export function formatRequest(request: ControlRequest): string {
+  return `${JSON.stringify({ v: controlVersion, ...request })}\n`
+}
+
+/** Reads one response line; throws when it is not one. */
+export function parseResponse(line: string): ControlResponse {
+  const { v: _version, ...response } = v.parse(responseSchema, JSON.parse(line))
+  return response
+}
+
+/** Writes a response as one line. */
+export function formatResponse(response: ControlResponse): string {
+  return `${JSON.stringify({ v: controlVersion, ...response })}\n`
+}

@@ -1,0 +1,37 @@
+/** Longest foreign name in a log or on a terminal; longer ones are cut. Characters. */
+const maxNameLength = 256
+
+/** Makes text of unknown origin safe for a terminal and a log: escaped and cut to 256 characters. */
+export function printableName(text: string): string {
+  const cut = text.length > maxNameLength ? `${text.slice(0, maxNameLength)}…` : text
+  return escapeInvisible(cut)
+}
+
+/**
+ * Escapes what a terminal or a reader could take for something else, as \uXXXX: C0 (line feeds
+ * too), DEL, C1, line separators, direction marks and lone surrogates. What remains is valid inside a JSON string.
+ */
+export function escapeInvisible(text: string): string {
+  let result = ''
+  for (const character of text.toWellFormed()) {
+    result += isInvisible(character.codePointAt(0) ?? 0) ? escape(character) : character
+  }
+  return result
+}
+
+function escape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+function isInvisible(code: number): boolean {
+  return (
+    code < 0x20 ||
+    (code >= 0x7f && code <= 0x9f) ||
+    code === 0xad ||
+    code === 0x61c ||
+    (code >= 0x200b && code <= 0x200f) ||
+    (code >= 0x2028 && code <= 0x202e) ||
+    (code >= 0x2060 && code <= 0x206f) ||
+    code === 0xfeff
+  )
+}

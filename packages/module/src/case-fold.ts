@@ -3,6 +3,7 @@
  * (unicode.SimpleFold, strings.EqualFold). Which member stands for its class is our own affair.
  */
 export function foldCase(text: string): string {
+  if (isAscii(text)) return text.toLowerCase()
   let folded = ''
   for (const char of text) folded += foldChar(char)
   return folded
@@ -21,4 +22,9 @@ function foldChar(char: string): string {
 function onlySingle(mapped: string, otherwise: string): string {
   const [first, second] = mapped
   return first === undefined || second !== undefined ? otherwise : mapped
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false
+  return true
 }

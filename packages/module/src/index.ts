@@ -20,7 +20,13 @@ export {
   maxZipBytes,
   maxZipEntries,
 } from './limits.ts'
-export { formatManifest, hash1, hashManifest, type ManifestLine } from './manifest.ts'
+export {
+  formatManifest,
+  hash1,
+  hashManifest,
+  type ManifestLine,
+  parseManifest,
+} from './manifest.ts'
 export { hashMod, type ModHash, parseModHash } from './mod-hash.ts'
 export {
   checkImportPath,
@@ -68,4 +74,4 @@ export {
   zipHashBytes,
   zipHashFromBytes,
 } from './zip-hash.ts'
-export { checkZipEntries, type ZipEntry } from './zip-rules.ts'
+export { checkZipEntries, type ZipEntry, zipPrefix } from './zip-rules.ts'

@@ -1,8 +1,15 @@
 /** Which of Go's three rule sets a path follows (x/mod module.CheckPath, CheckImportPath, CheckFilePath). */
 export type PathKind = 'module' | 'import' | 'file'
 
-const filePunctuation = new Set('!#$%&()+,-.=@[]^_{}~ ')
-const modulePunctuation = new Set('-._~')
+const alphanumerics = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
+
+/** 1 at each ASCII code that may stand in an element of that kind. */
+const asciiAllowed: Readonly<Record<PathKind, Uint8Array>> = {
+  module: markCodes(`${alphanumerics}-._~`),
+  import: markCodes(`${alphanumerics}-._~+`),
+  file: markCodes(`${alphanumerics}!#$%&()+,-.=@[]^_{}~ `),
+}
+
 const windowsDevices = new Set(
   ['con', 'prn', 'aux', 'nul'].concat(
     Array.from('123456789').flatMap((digit) => [`com${digit}`, `lpt${digit}`]),
@@ -37,9 +44,15 @@ function findDotFault(element: string, kind: PathKind): string | undefined {
 }
 
 function findCharFault(element: string, kind: PathKind): string | undefined {
-  const allows = kind === 'file' ? isFileChar : kind === 'import' ? isImportChar : isModuleChar
-  for (const char of element) {
-    if (!allows(char)) return `invalid char ${JSON.stringify(char)}`
+  const ascii = asciiAllowed[kind]
+  for (let i = 0; i < element.length; i++) {
+    const unit = element.charCodeAt(i)
+    if (ascii[unit] === 1) continue
+    const char = String.fromCodePoint(element.codePointAt(i) ?? 0)
+    if (unit < 0x80 || kind !== 'file' || !isLetter(char)) {
+      return `invalid char ${JSON.stringify(char)}`
+    }
+    i += char.length - 1
   }
   return undefined
 }
@@ -59,19 +72,6 @@ function findNameFault(element: string, kind: PathKind): string | undefined {
   return undefined
 }
 
-function isModuleChar(char: string): boolean {
-  return isAsciiAlphanumeric(char) || modulePunctuation.has(char)
-}
-
-function isImportChar(char: string): boolean {
-  return isModuleChar(char) || char === '+'
-}
-
-function isFileChar(char: string): boolean {
-  if (char.charCodeAt(0) < 0x80) return isAsciiAlphanumeric(char) || filePunctuation.has(char)
-  return isLetter(char)
-}
-
 /**
  * Go's unicode.IsLetter. The engine's Unicode may be newer than that of a given `go`: then we let a
  * letter pass that an older `go` refuses by itself, and never refuse one that a newer `go` takes.
@@ -82,10 +82,10 @@ function isLetter(char: string): boolean {
 
 const letter = /^\p{L}$/u
 
-function isAsciiAlphanumeric(char: string): boolean {
-  return (
-    (char >= 'a' && char <= 'z') || (char >= 'A' && char <= 'Z') || (char >= '0' && char <= '9')
-  )
+function markCodes(chars: string): Uint8Array {
+  const marks = new Uint8Array(0x80)
+  for (const char of chars) marks[char.charCodeAt(0)] = 1
+  return marks
 }
 
 function isAllDots(text: string): boolean {

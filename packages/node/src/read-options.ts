@@ -21,9 +21,14 @@ export interface ReadOptions {
   readonly origins: ReadonlyMap<OptionName, Origin>
 }
 
-/** The surroundings of this process. */
-export function processSurroundings(): Surroundings {
-  return { env: process.env, home: homedir(), cwd: process.cwd() }
+/**
+ * Takes a copy of what options are read from. The ticket leaves the process's own environment at
+ * once: no child process may inherit it.
+ */
+export function takeSurroundings(): Surroundings {
+  const env = { ...process.env }
+  delete process.env.MODMESH_JOIN
+  return { env, home: homedir(), cwd: process.cwd() }
 }
 
 /**

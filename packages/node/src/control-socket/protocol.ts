@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import type { GoEnv } from '../client-env.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 
 /**
@@ -35,7 +36,8 @@ export interface Hello {
   readonly version: string
   /** ISO 8601. */
   readonly startedAt: string
-  readonly proxyUrl: string | undefined
+  /** What `go` on this host is to be told; undefined while starting. */
+  readonly env?: GoEnv | undefined
 }
 
 /** Checks `hello`'s answer. */
@@ -43,8 +45,8 @@ export const helloSchema: v.GenericSchema<unknown, Hello> = v.object({
   pid: v.number(),
   version: v.string(),
   startedAt: v.string(),
-  proxyUrl: v.optional(v.string()),
-}) as v.GenericSchema<unknown, Hello>
+  env: v.optional(v.record(v.string(), v.string())),
+})
 
 const requestSchema = v.variant('command', [
   v.strictObject({ v: v.literal(controlVersion), command: v.literal('hello') }),

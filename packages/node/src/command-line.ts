@@ -1,0 +1,183 @@
+import { Command, CommanderError, Option as Flag } from 'commander'
+import { closestWord } from './closest-word.ts'
+import { CommandError, errorText, UsageError } from './errors.ts'
+import { type ExitCode, exitCodes } from './exit-codes.ts'
+import { commandHelp, exitCodeHelp, firstSteps } from './help-texts.ts'
+import { flagName, optionNames, options, variableName } from './options.ts'
+import { escapeInvisible } from './printable.ts'
+import { type FlagTexts, takeSurroundings } from './read-options.ts'
+import type { Option, OptionName, Surroundings } from './settings.ts'
+import { programVersion } from './version.ts'
+
+/** What a command is run with; returns its exit code or throws CommandError. */
+type Run<T> = (flags: T, around: Surroundings) => Promise<ExitCode>
+
+/**
+ * Runs one command and returns its exit code. Errors become one line on stderr. Commands are loaded
+ * when they run, so that clients never load the mesh.
+ */
+export async function runCommandLine(args: readonly string[]): Promise<ExitCode> {
+  const around = takeSurroundings()
+  endQuietlyOnClosedPipe()
+  const outcome: { exitCode: ExitCode } = { exitCode: exitCodes.done }
+  const program = buildProgram(around, (exitCode) => {
+    outcome.exitCode = exitCode
+  })
+  try {
+    checkCommandName(program, args[0])
+    await program.parseAsync(oneDashAsTwo(program, args), { from: 'user' })
+    return outcome.exitCode
+  } catch (error) {
+    return reportError(error)
+  }
+}
+
+/** Builds the command table: names, flags and help; what each does is loaded when it runs. */
+export function buildProgram(
+  around: Surroundings,
+  done: (exitCode: ExitCode) => void = () => undefined,
+): Command {
+  const program = new Command('modmesh')
+  const bind =
+    <T>(load: () => Promise<Run<T>>) =>
+    async (flags: T): Promise<void> => {
+      const run = await load()
+      done(await run(flags, around))
+    }
+  program
+    .description('A peer-to-peer mesh of Go module caches.')
+    .version(`modmesh ${programVersion()}`, '--version', 'print the version')
+    .helpCommand('help [command]', 'print the help of a command')
+    .addHelpText('after', exitCodeHelp)
+    .action(() => {
+      process.stdout.write(firstSteps)
+    })
+  addStart(program, bind)
+  addStatus(program, bind)
+  addEnv(program, bind)
+  addInvite(program, bind)
+  for (const command of [program, ...program.commands]) quiet(command)
+  return program
+}
+
+type Bind = <T>(load: () => Promise<Run<T>>) => (flags: T) => Promise<void>
+
+function addStart(program: Command, bind: Bind): void {
+  const start = program.command('start').summary('run the node in the foreground')
+  for (const name of optionNames) start.addOption(flagOf(name))
+  start
+    .description(commandHelp.start)
+    .action(bind<FlagTexts>(async () => (await import('./commands/start.ts')).start))
+}
+
+function addStatus(program: Command, bind: Bind): void {
+  program
+    .command('status')
+    .summary('health, store, peers, and where the last hour’s bytes came from')
+    .description(commandHelp.status)
+    .addOption(flagOf('dir'))
+    .option('--json', 'print one JSON object')
+    .action(bind<FlagTexts>(async () => (await import('./commands/status.ts')).status))
+}
+
+function addEnv(program: Command, bind: Bind): void {
+  program
+    .command('env')
+    .summary('print the lines that make `go` use the node of this host')
+    .description(commandHelp.env)
+    .addOption(flagOf('dir'))
+    .addOption(flagOf('config'))
+    .addOption(
+      new Flag('--shell <SHELL>', 'how to print them: go (default), sh, fish or pwsh')
+        .choices(['go', 'sh', 'fish', 'pwsh'])
+        .default('go'),
+    )
+    .option('--json', 'print one JSON object')
+    .action(bind<FlagTexts>(async () => (await import('./commands/env.ts')).env))
+}
+
+function addInvite(program: Command, bind: Bind): void {
+  program
+    .command('invite')
+    .summary('print a ticket with which other hosts join the mesh')
+    .description(commandHelp.invite)
+    .addOption(flagOf('dir'))
+    .option('--site <NAME>', 'the site of those who join with it (default: they choose)')
+    .option('--expires <TIME>', 'how long it can be used: 30m, 12h, 7d (default: 24h)')
+    .option('--json', 'print one JSON object')
+    .action(bind<FlagTexts>(async () => (await import('./commands/invite.ts')).invite))
+}
+
+/** A row of the option table as a flag. */
+function flagOf(name: OptionName): Flag {
+  const option: Option<unknown> = options[name]
+  const placeholder =
+    option.kind === 'switch' ? `[${option.placeholder}]` : `<${option.placeholder}>`
+  const fallback = option.fallbackText === undefined ? '' : `, default ${option.fallbackText}`
+  const flag = new Flag(
+    `--${flagName(name)} ${placeholder}`,
+    `${option.help} [${variableName(name)}${fallback}]`,
+  ).helpGroup(`${option.group}:`)
+  if (option.kind === 'switch') flag.preset('on')
+  if (option.kind === 'list') {
+    flag.argParser((text: string, before: unknown) =>
+      typeof before === 'string' ? `${before},${text}` : text,
+    )
+  }
+  return flag
+}
+
+/** Usage errors are thrown instead of printed, so that one place decides how errors look. */
+function quiet(command: Command): void {
+  command.exitOverride()
+  command.configureOutput({ writeErr: () => undefined, outputError: () => undefined })
+  command.allowExcessArguments(false)
+  command.helpOption('--help', 'print this help')
+  command.configureHelp({ optionDescription: (option) => option.description })
+}
+
+function checkCommandName(program: Command, first: string | undefined): void {
+  if (first === undefined || first.startsWith('-')) return
+  const names = ['help', ...program.commands.map((command) => command.name())]
+  if (names.includes(first)) return
+  const meant = closestWord(first, names)
+  const hint = meant === undefined ? 'see: modmesh --help' : `did you mean "${meant}"?`
+  throw new UsageError(`unknown command ${JSON.stringify(first)}; ${hint}`)
+}
+
+/** Go people type one dash: `-json` is taken for `--json` where such a long flag exists. */
+function oneDashAsTwo(program: Command, args: readonly string[]): readonly string[] {
+  const known = new Set(
+    [program, ...program.commands].flatMap((command) =>
+      command.options.map((option) => option.long?.slice(2)),
+    ),
+  )
+  known.add('help')
+  const end = args.indexOf('--')
+  return args.map((arg, i) => {
+    const single = arg.startsWith('-') && !arg.startsWith('--') && (end < 0 || i < end)
+    return single && known.has(arg.slice(1).split('=', 1)[0]) ? `-${arg}` : arg
+  })
+}
+
+function reportError(error: unknown): ExitCode {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return exitCodes.done
+    printError(error.message.replace('error: ', '').replaceAll('\n', ' '))
+    return exitCodes.wrongUsage
+  }
+  printError(errorText(error))
+  return error instanceof CommandError ? error.exitCode : exitCodes.failed
+}
+
+function printError(text: string): void {
+  process.stderr.write(`modmesh: ${escapeInvisible(text)}\n`)
+}
+
+/** `modmesh status | head -1` ends without a stack trace. */
+function endQuietlyOnClosedPipe(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(exitCodes.done)
+  })
+}

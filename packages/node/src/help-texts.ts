@@ -1,0 +1,48 @@
+/** What `modmesh` alone prints: the first day. */
+export const firstSteps: string = `modmesh: Go modules from the hosts around you, verified.
+
+  modmesh start      run the node of this host
+  modmesh env        print the lines that make \`go\` use it
+  modmesh invite     print a ticket; elsewhere: MODMESH_JOIN=<ticket> modmesh start
+
+More: modmesh --help, modmesh start --help
+`
+
+/** Closes `modmesh --help`. */
+export const exitCodeHelp: string = `
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 20 done in part or degraded,
+21 node not running, 22 store held by another process, 23 a hash or proof did not match,
+24 timed out or unreachable.`
+
+/** The opening texts of each command's help; lines of at most 78 characters, else they are re-wrapped. */
+export const commandHelp: Readonly<Record<'start' | 'status' | 'env' | 'invite', string>> = {
+  start: `Run the node in the foreground. It serves \`go\` on the local port, keeps every
+module it has verified, and gives them to the members of its mesh.
+
+Prints one line on stdout when it is ready; all else goes to stderr, as JSON
+lines. SIGTERM or Ctrl-C lets running answers end, at most 10 seconds; a
+second one ends at once.
+
+Each flag can also be set as the variable in brackets, or in the configuration
+file where its key is the flag's name: flag over variable over file over
+default. An empty variable counts as unset.`,
+  status: `Show the running node: health, address, mesh, peers, upstream, checksum
+database, and where the bytes of the last hour came from.
+
+Without a running node it shows what the store holds, and exits 21.
+A degraded node: 20.`,
+  env: `Print the \`go env -w\` lines that make \`go\` on this host use the node. Asks the
+running node for its address; without one, takes it from the configuration.
+
+  eval "$(modmesh env)"              for all shells of this user, from now on
+  eval "$(modmesh env --shell sh)"   for this shell alone`,
+  invite: `Print a ticket with which other hosts join this node's mesh. The first
+invitation makes the mesh.
+
+The ticket stands alone on stdout. It is a secret: whoever has it can join
+until it expires. Hand it over by file or variable, never as an argument:
+
+  modmesh invite > ticket
+  modmesh start --join ticket        on the other host, or with the ticket
+                                     itself in MODMESH_JOIN`,
+}

@@ -1,0 +1,192 @@
+import { styleText } from 'node:util'
+import { formatDuration } from './duration.ts'
+import { escapeInvisible, printableName } from './printable.ts'
+import type { PeerLine, RunningStatus, Status, StoppedStatus, StoreStatus } from './status.ts'
+import { type CountBySource, type SourceKind, sourceKinds } from './traffic.ts'
+
+/** How status is written for people: the time, and whether the terminal takes colour. */
+export interface TextOptions {
+  readonly nowMs: number
+  readonly colour: boolean
+}
+
+/** Peers shown before the rest is only counted. */
+const shownPeers = 12
+const shownRefusals = 3
+
+/** Writes a status for people. Colour only repeats what a word says. */
+export function formatStatus(status: Status, options: TextOptions): string {
+  const lines = status.running ? runningLines(status, options) : stoppedLines(status, options)
+  return `${lines.join('\n')}\n`
+}
+
+function stoppedLines(status: StoppedStatus, { colour }: TextOptions): string[] {
+  const lines = [`modmesh  ${paint(colour, 'red', 'NOT RUNNING')}`, escapeInvisible(status.message)]
+  if (status.store !== null) lines.push(field('Store', storeText(status.store)))
+  return lines
+}
+
+function runningLines(status: RunningStatus, options: TextOptions): string[] {
+  return [
+    headLine(status, options),
+    field('GOPROXY', `${status.proxy.url}   ${lastAnswerText(status, options)}`),
+    field('Mesh', meshText(status)),
+    ...peerLines(status, options),
+    field('Upstream', upstreamText(status, options)),
+    field('Checksums', checksumText(status, options)),
+    field('Last hour', countText(status.answers.lastHour)),
+    field('All', countText(status.answers.sinceStart)),
+    field('Store', storeText(status.store)),
+    ...status.warnings.map((text) => `! ${escapeInvisible(text)}`),
+    ...refusalLines(status, options),
+  ]
+}
+
+const stateColours = {
+  ready: 'green',
+  starting: 'yellow',
+  degraded: 'yellow',
+  stopping: 'yellow',
+} as const
+
+function headLine(status: RunningStatus, { colour }: TextOptions): string {
+  const up = formatDuration(status.uptimeSeconds * 1_000)
+  const left = [
+    `modmesh ${status.version}`,
+    `site ${printableName(status.site)}`,
+    `${printableName(status.name)} (${shortId(status.mesh.peerId)})`,
+    `up ${up}`,
+  ].join('  ')
+  return `${left}   ${paint(colour, stateColours[status.state], status.state.toUpperCase())}`
+}
+
+function lastAnswerText(status: RunningStatus, options: TextOptions): string {
+  const at = status.proxy.lastAnswerAt
+  return at === null ? 'nothing answered yet' : `last answer ${ago(at, options)}`
+}
+
+function meshText(status: RunningStatus): string {
+  const { id, peers } = status.mesh
+  if (id === null) return 'none; `modmesh invite` makes one'
+  const connected = peers.filter((peer) => peer.connected).length
+  return `${id}   ${connected} of ${peers.length} ${plural(peers.length, 'peer')} connected`
+}
+
+function peerLines(status: RunningStatus, options: TextOptions): string[] {
+  const peers = status.mesh.peers
+  const lines = peers.slice(0, shownPeers).map((peer) => field('', peerText(peer, options)))
+  const hidden = peers.length - lines.length
+  return hidden > 0 ? [...lines, field('', `and ${hidden} more (--json shows all)`)] : lines
+}
+
+function peerText(peer: PeerLine, { colour }: TextOptions): string {
+  const parts = [
+    peerName(peer.name, peer.id),
+    peer.site === null ? '' : `site ${printableName(peer.site)}`,
+    peer.connected ? 'connected' : 'not connected',
+    peer.rttMs === null
+      ? ''
+      : `${peer.rttMs < 10 ? peer.rttMs.toFixed(1) : Math.round(peer.rttMs)} ms`,
+    peer.holds === null ? '' : `holds ${formatNumber(peer.holds)} ${plural(peer.holds, 'zip')}`,
+    peer.receivedBytes ? `gave ${formatBytes(peer.receivedBytes)}` : '',
+    peer.blamed === null ? '' : paint(colour, 'red', `avoided: ${printableName(peer.blamed)}`),
+  ]
+  return parts.filter((part) => part !== '').join('  ')
+}
+
+function upstreamText(status: RunningStatus, options: TextOptions): string {
+  const { state, list, lastAskedAt, lastOk, lastError } = status.upstream
+  if (state === 'offline') return 'not asked (--offline)'
+  if (state === 'off') return 'off'
+  if (lastAskedAt === null) return `${list}   not asked yet`
+  const outcome = lastOk ? 'ok' : `no answer: ${printableName(lastError ?? '')}`
+  return `${list}   ${outcome}, ${ago(lastAskedAt, options)}`
+}
+
+function checksumText(status: RunningStatus, options: TextOptions): string {
+  const { name, treeSize, treeSince } = status.checksumDatabase
+  if (name === null) return 'off: zips are taken at upstream’s word and not given to peers'
+  if (treeSize === null) return `${name}   nothing proven yet`
+  const since = treeSince === null ? '' : ` (${ago(treeSince, options)})`
+  return `${name}   tree ${formatNumber(treeSize)}${since}`
+}
+
+const sourceWords: Readonly<Record<SourceKind, string>> = {
+  store: 'store',
+  peer: 'peers',
+  upstream: 'upstream',
+  held: 'held lists',
+}
+
+function countText(counts: CountBySource): string {
+  const answers = sourceKinds.reduce((sum, kind) => sum + counts[kind].answers, 0)
+  if (answers === 0) return 'no answers'
+  const bytes = sourceKinds.reduce((sum, kind) => sum + counts[kind].bytes, 0)
+  const shares = sourceKinds
+    .filter((kind) => counts[kind].answers > 0)
+    .map((kind) => {
+      const { answers, bytes } = counts[kind]
+      return `${sourceWords[kind]} ${formatNumber(answers)} (${formatBytes(bytes)})`
+    })
+  const total = `${formatNumber(answers)} ${plural(answers, 'answer')}, ${formatBytes(bytes)}`
+  return `${total}: ${shares.join(', ')}`
+}
+
+function storeText(store: StoreStatus): string {
+  const zips = `${formatNumber(store.zips)} ${plural(store.zips, 'zip')}`
+  return `${formatBytes(store.zipBytes)} in ${zips}, ${formatNumber(store.mods)} go.mod`
+}
+
+function refusalLines(status: RunningStatus, options: TextOptions): string[] {
+  const { total, latest } = status.refused
+  if (total === 0) return []
+  const shown = latest.slice(0, shownRefusals).map((refusal) => {
+    const who = refusal.peer === null ? 'upstream' : peerName(refusal.peerName, refusal.peer)
+    const what = `${printableName(refusal.module)}: ${printableName(refusal.reason)}`
+    return `  ${who}, ${ago(refusal.at, options)}: ${what}`
+  })
+  return [`! ${formatNumber(total)} ${plural(total, 'answer')} refused, not passed on:`, ...shown]
+}
+
+function peerName(name: string | null, id: string): string {
+  return name === null ? shortId(id) : `${printableName(name)} (${shortId(id)})`
+}
+
+function field(label: string, text: string): string {
+  return `${label.padEnd(10)} ${text}`
+}
+
+function shortId(id: string): string {
+  return id.length <= 12 ? id : `${id.slice(0, 4)}…${id.slice(-6)}`
+}
+
+function ago(iso: string, { nowMs }: TextOptions): string {
+  return `${formatDuration(nowMs - Date.parse(iso))} ago`
+}
+
+function plural(count: number, word: string): string {
+  return count === 1 ? word : `${word}s`
+}
+
+function formatNumber(value: number): string {
+  return value.toLocaleString('en-US')
+}
+
+/** Writes a size in decimal units, as disks and networks are sold. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let value = bytes
+  let unit = 0
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1_000
+    unit += 1
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : 1
+  return `${value.toFixed(digits)} ${units[unit] ?? ''}`
+}
+
+type Colour = 'red' | 'green' | 'yellow'
+
+function paint(colour: boolean, name: Colour, text: string): string {
+  return colour ? styleText(name, text, { validateStream: false }) : text
+}

@@ -1,0 +1,91 @@
+import type { CountBySource } from './traffic.ts'
+
+/** Names the shape of the object; fields are only added within a number. */
+export const statusSchema = 'modmesh.status/1'
+
+/** What a store holds. */
+export interface StoreStatus {
+  readonly zips: number
+  readonly zipBytes: number
+  readonly mods: number
+}
+
+/** One member of the mesh that we know of. */
+export interface PeerLine {
+  readonly id: string
+  readonly name: string | null
+  readonly site: string | null
+  readonly connected: boolean
+  readonly address: string | null
+  readonly rttMs: number | null
+  /** Zips it says it can serve. */
+  readonly holds: number | null
+  /** Bytes of bodies it gave us. */
+  readonly receivedBytes: number | null
+  /** Why it is avoided, or null. */
+  readonly blamed: string | null
+}
+
+export interface RefusalLine {
+  readonly at: string
+  /** Peer id, or null when upstream sent it. */
+  readonly peer: string | null
+  readonly peerName: string | null
+  readonly module: string
+  readonly reason: string
+}
+
+/** A running node, as `status --json` and `/-/status` show it. Absent values are null, times ISO 8601. */
+export interface RunningStatus {
+  readonly schema: typeof statusSchema
+  readonly running: true
+  readonly version: string
+  readonly pid: number
+  readonly startedAt: string
+  readonly uptimeSeconds: number
+  readonly state: 'starting' | 'ready' | 'degraded' | 'stopping'
+  /** Why it is not simply ready, and what else people should know. */
+  readonly warnings: readonly string[]
+  readonly dir: string
+  readonly site: string
+  readonly name: string
+  readonly proxy: { readonly url: string; readonly lastAnswerAt: string | null }
+  readonly mesh: {
+    readonly id: string | null
+    readonly peerId: string
+    readonly addresses: readonly string[]
+    readonly peers: readonly PeerLine[]
+  }
+  readonly upstream: {
+    readonly state: 'on' | 'off' | 'offline'
+    /** Without credentials. */
+    readonly list: string
+    readonly lastAskedAt: string | null
+    readonly lastOk: boolean | null
+    readonly lastError: string | null
+  }
+  readonly checksumDatabase: {
+    readonly name: string | null
+    readonly treeSize: number | null
+    readonly treeSince: string | null
+  }
+  readonly store: StoreStatus
+  readonly answers: {
+    readonly sinceStart: CountBySource
+    readonly lastHour: CountBySource
+    readonly failed: number
+  }
+  readonly refused: { readonly total: number; readonly latest: readonly RefusalLine[] }
+}
+
+/** What `status` can say without a node. */
+export interface StoppedStatus {
+  readonly schema: typeof statusSchema
+  readonly running: false
+  readonly dir: string
+  readonly message: string
+  /** Null when there is no store, or it cannot be read. */
+  readonly store: StoreStatus | null
+}
+
+export type Status = RunningStatus | StoppedStatus

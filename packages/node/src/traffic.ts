@@ -1,0 +1,163 @@
+import type { Clock, FillEvent, PeerId, Source } from '@modmesh/fill'
+import { formatModuleVersion } from '@modmesh/module'
+import { printableName } from './printable.ts'
+
+export type SourceKind = Source['kind']
+
+/** Answers given and their bytes. */
+export interface Count {
+  readonly answers: number
+  readonly bytes: number
+}
+
+export type CountBySource = Readonly<Record<SourceKind, Count>>
+
+/** An answer that did not verify, and who gave it. */
+export interface Refusal {
+  /** Milliseconds since 1970. */
+  readonly atMs: number
+  /** Undefined when upstream gave it. */
+  readonly peer: PeerId | undefined
+  readonly module: string
+  readonly reason: string
+}
+
+/** What was answered, and from where. */
+export interface TrafficReport {
+  readonly sinceStart: CountBySource
+  readonly lastHour: CountBySource
+  /** Requests that could not be answered, "not found" included, since the start. */
+  readonly failed: number
+  readonly lastAnswerMs: number | undefined
+  readonly refusedTotal: number
+  /** The newest first, at most `keptRefusals`. */
+  readonly refused: readonly Refusal[]
+  readonly lastUpstream: UpstreamOutcome | undefined
+}
+
+/** How the last question to upstream ended. */
+export type UpstreamOutcome =
+  | { readonly ok: true; readonly atMs: number }
+  | { readonly ok: false; readonly atMs: number; readonly reason: string }
+
+const minutesKept = 60
+const minuteMs = 60_000
+
+/** Enough to see a pattern; the log has them all. */
+const keptRefusals = 20
+
+type MutableCounts = Record<SourceKind, { answers: number; bytes: number }>
+
+/** Counts what was answered by source, since the start and in the last hour, by the minute. */
+export class Traffic {
+  readonly #clock: Pick<Clock, 'wallMs' | 'monotonicMs'>
+  readonly #sinceStart: MutableCounts = noCounts()
+  readonly #minutes: { minute: number; counts: MutableCounts }[] = []
+  readonly #refused: Refusal[] = []
+  #refusedTotal = 0
+  #failed = 0
+  #lastAnswerMs: number | undefined
+  #lastUpstream: UpstreamOutcome | undefined
+
+  constructor(clock: Pick<Clock, 'wallMs' | 'monotonicMs'>) {
+    this.#clock = clock
+  }
+
+  /** Takes note of one event of the fill. */
+  record(event: FillEvent): void {
+    switch (event.kind) {
+      case 'answered':
+        this.#lastAnswerMs = this.#clock.wallMs()
+        add(this.#sinceStart, event.source.kind, event.bytes)
+        add(this.#thisMinute(), event.source.kind, event.bytes)
+        if (event.source.kind === 'upstream')
+          this.#lastUpstream = { ok: true, atMs: this.#clock.wallMs() }
+        return
+      case 'failed':
+        this.#failed += 1
+        this.#noteUpstreamFailure(event.error)
+        return
+      case 'peer-blamed':
+        this.#refuse({
+          peer: event.peer,
+          module: formatModuleVersion(event.module),
+          reason: event.reason,
+        })
+        return
+      case 'upstream-refused':
+        this.#refuse({
+          peer: undefined,
+          module: formatModuleVersion(event.module),
+          reason: event.reason,
+        })
+        return
+      default:
+        return
+    }
+  }
+
+  report(): TrafficReport {
+    this.#dropOldMinutes()
+    const lastHour = noCounts()
+    for (const { counts } of this.#minutes) {
+      for (const kind of sourceKinds) {
+        lastHour[kind].answers += counts[kind].answers
+        lastHour[kind].bytes += counts[kind].bytes
+      }
+    }
+    return {
+      sinceStart: structuredClone(this.#sinceStart),
+      lastHour,
+      failed: this.#failed,
+      lastAnswerMs: this.#lastAnswerMs,
+      refusedTotal: this.#refusedTotal,
+      refused: this.#refused.toReversed(),
+      lastUpstream: this.#lastUpstream,
+    }
+  }
+
+  #refuse(what: Omit<Refusal, 'atMs'>): void {
+    this.#refusedTotal += 1
+    const reason = printableName(what.reason)
+    this.#refused.push({ ...what, reason, atMs: this.#clock.wallMs() })
+    if (this.#refused.length > keptRefusals) this.#refused.shift()
+  }
+
+  #noteUpstreamFailure(error: Error): void {
+    if (!('code' in error) || error.code !== 'UPSTREAM_UNAVAILABLE') return
+    const reason = printableName(error.message)
+    this.#lastUpstream = { ok: false, atMs: this.#clock.wallMs(), reason }
+  }
+
+  #thisMinute(): MutableCounts {
+    const minute = Math.floor(this.#clock.monotonicMs() / minuteMs)
+    const last = this.#minutes.at(-1)
+    if (last?.minute === minute) return last.counts
+    const counts = noCounts()
+    this.#minutes.push({ minute, counts })
+    this.#dropOldMinutes()
+    return counts
+  }
+
+  #dropOldMinutes(): void {
+    const now = Math.floor(this.#clock.monotonicMs() / minuteMs)
+    while ((this.#minutes[0]?.minute ?? now) <= now - minutesKept) this.#minutes.shift()
+  }
+}
+
+/** The kinds of sources, in the order people read them. */
+export const sourceKinds: readonly SourceKind[] = ['store', 'peer', 'upstream', 'held']
+
+function noCounts(): MutableCounts {
+  return {
+    store: { answers: 0, bytes: 0 },
+    peer: { answers: 0, bytes: 0 },
+    upstream: { answers: 0, bytes: 0 },
+    held: { answers: 0, bytes: 0 },
+  }
+}
+
+function add(counts: MutableCounts, kind: SourceKind, bytes: number): void {
+  counts[kind].answers += 1
+  counts[kind].bytes += bytes
+}

@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto'
+import * as v from 'valibot'
+import { decodeFields, encodeFields, exactBytes, plainText } from './canonical-cbor.ts'
+import type { Invite, SignedBody } from './certificate.ts'
+import { isInviteSigned, parseInvite, signedBodySchema } from './certificate.ts'
+import { keyBytes, publicKeyOf } from './ed25519.ts'
+import { InvalidTicketError } from './errors.ts'
+import { maxAddressChars, maxTicketAddresses, maxTicketChars } from './limits.ts'
+
+const prefix = 'modmesh'
+const version = '1'
+const checksumBytes = 4
+const lengthBytes = 2
+const checksumDomain = 'modmesh ticket 1\n'
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** What a ticket carries. Whoever holds it can join until the invite expires. */
+export interface Ticket {
+  readonly root: Uint8Array
+  /** Seed of the invite key. */
+  readonly seed: Uint8Array
+  readonly invite: SignedBody
+  /** Multiaddrs with peer id, best first. */
+  readonly addresses: readonly string[]
+}
+
+const ticketSchema = v.looseObject({
+  v: v.literal(1),
+  root: exactBytes(keyBytes),
+  seed: exactBytes(keyBytes),
+  invite: signedBodySchema,
+  addresses: v.pipe(v.array(plainText(maxAddressChars)), v.maxLength(maxTicketAddresses)),
+})
+
+/** Prints a ticket: `modmesh1` and base64url of length, CBOR and checksum. */
+export function formatTicket(ticket: Ticket): string {
+  const content = encodeFields({
+    v: 1,
+    root: ticket.root,
+    seed: ticket.seed,
+    invite: [ticket.invite.body, ticket.invite.signature],
+    addresses: [...ticket.addresses],
+  })
+  const framed = Buffer.alloc(lengthBytes + content.byteLength + checksumBytes)
+  framed.writeUInt16BE(content.byteLength)
+  framed.set(content, lengthBytes)
+  framed.set(checksum(content), lengthBytes + content.byteLength)
+  return `${prefix}${version}${framed.toString('base64url')}`
+}
+
+/**
+ * Reads a ticket as people paste it (white space anywhere is ignored) and checks its signature,
+ * but not its times. Throws InvalidTicketError, whose message never shows the ticket.
+ */
+export function parseTicket(text: string): { ticket: Ticket; invite: Invite } {
+  const content = unframe(decodeBase64url(payloadOf(text)))
+  const ticket = malformed(() => toTicket(v.parse(ticketSchema, decodeFields(content))))
+  if (!isInviteSigned(ticket.invite, ticket.root)) {
+    throw new InvalidTicketError('bad-signature', 'the ticket is not signed by its mesh')
+  }
+  const invite = malformed(() => parseInvite(ticket.invite.body))
+  if (Buffer.compare(publicKeyOf(ticket.seed), invite.key) !== 0) {
+    throw new InvalidTicketError('bad-signature', 'the key in the ticket is not the invited one')
+  }
+  return { ticket, invite }
+}
+
+/** Checks that a ticket's invite still admits. Throws InvalidTicketError. */
+export function checkTicketTimes(invite: Invite, nowMs: number): void {
+  if (invite.until === undefined || nowMs < invite.until) return
+  const when = new Date(invite.until).toISOString()
+  throw new InvalidTicketError('expired', `the ticket expired at ${when}; ask for a new one`)
+}
+
+function payloadOf(text: string): string {
+  // The limit counts what was pasted, so that a huge file is never scanned.
+  if (text.length > maxTicketChars) {
+    throw new InvalidTicketError('too-long', 'the text is too long for a ticket')
+  }
+  const packed = withoutSpace(text)
+  if (!packed.startsWith(prefix)) {
+    throw new InvalidTicketError('not-a-ticket', `a ticket begins with ${prefix}${version}`)
+  }
+  if (packed === prefix) throw truncated()
+  if (packed[prefix.length] !== version) {
+    throw new InvalidTicketError('version', 'the ticket is of a version that this program lacks')
+  }
+  return packed.slice(prefix.length + 1)
+}
+
+function withoutSpace(text: string): string {
+  let packed = ''
+  for (const char of text) {
+    if (char !== ' ' && char !== '\n' && char !== '\r' && char !== '\t') packed += char
+  }
+  return packed
+}
+
+function decodeBase64url(payload: string): Buffer {
+  for (const char of payload) {
+    if (!alphabet.includes(char)) {
+      throw new InvalidTicketError('damaged', 'the ticket holds characters that no ticket has')
+    }
+  }
+  return Buffer.from(payload, 'base64url')
+}
+
+function unframe(framed: Buffer): Uint8Array {
+  if (framed.byteLength < lengthBytes) throw truncated()
+  const end = lengthBytes + framed.readUInt16BE(0)
+  if (framed.byteLength < end + checksumBytes) throw truncated()
+  const content = framed.subarray(lengthBytes, end)
+  const tail = framed.subarray(end)
+  if (tail.byteLength !== checksumBytes || Buffer.compare(tail, checksum(content)) !== 0) {
+    throw new InvalidTicketError('damaged', 'the ticket is damaged; copy it again')
+  }
+  return new Uint8Array(content)
+}
+
+function toTicket(fields: v.InferOutput<typeof ticketSchema>): Ticket {
+  const [body, signature] = fields.invite
+  return {
+    root: fields.root,
+    seed: fields.seed,
+    invite: { body, signature },
+    addresses: fields.addresses,
+  }
+}
+
+function checksum(content: Uint8Array): Uint8Array {
+  const hash = createHash('sha256').update(checksumDomain).update(content).digest()
+  return hash.subarray(0, checksumBytes)
+}
+
+function truncated(): InvalidTicketError {
+  return new InvalidTicketError('truncated', 'the ticket is cut off; copy all of it')
+}
+
+function malformed<T>(parse: () => T): T {
+  try {
+    return parse()
+  } catch (cause) {
+    throw new InvalidTicketError('malformed', 'the ticket is malformed', { cause })
+  }
+}

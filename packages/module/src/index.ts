@@ -14,9 +14,21 @@ export {
   ZipRulesError,
 } from './errors.ts'
 export {
+  type GoMod,
+  type GoModModule,
+  isDirectoryPath,
+  parseGoMod,
+  type Replacement,
+  type Requirement,
+  type Retraction,
+} from './go-mod.ts'
+export { formatGoSum, type GoSumLine, parseGoSum } from './go-sum.ts'
+export { isGoVersion } from './go-version.ts'
+export {
   maxInfoBytes,
   maxLicenseBytes,
   maxModBytes,
+  maxSumBytes,
   maxZipBytes,
   maxZipEntries,
 } from './limits.ts'

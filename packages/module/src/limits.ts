@@ -8,3 +8,5 @@ export const maxLicenseBytes: number = 16 << 20
 export const maxInfoBytes: number = 64 << 10
 /** Entries in one zip: the largest real modules have some 20,000; each costs memory in our reader. */
 export const maxZipEntries = 200_000
+/** A go.sum handed to us: the largest known are below 1 MiB; some 100,000 lines fit. */
+export const maxSumBytes: number = 16 << 20

@@ -48,3 +48,21 @@ export class HeadConflictError extends Error {
     this.name = 'HeadConflictError'
   }
 }
+
+/** A text that should be a verifier key and is not. */
+export class InvalidVerifierKeyError extends Error {
+  readonly code = 'INVALID_VERIFIER_KEY'
+  constructor(text: string, reason: string) {
+    super(`invalid verifier key ${JSON.stringify(text.slice(0, 200))}: ${reason}`)
+    this.name = 'InvalidVerifierKeyError'
+  }
+}
+
+/** A GOSUMDB setting that cannot be understood. */
+export class InvalidGosumdbError extends Error {
+  readonly code = 'INVALID_GOSUMDB'
+  constructor(text: string, reason: string, options?: ErrorOptions) {
+    super(`invalid GOSUMDB ${JSON.stringify(text.slice(0, 200))}: ${reason}`, options)
+    this.name = 'InvalidGosumdbError'
+  }
+}

@@ -7,9 +7,20 @@
  */
 export {
   HeadConflictError,
+  InvalidGosumdbError,
+  InvalidVerifierKeyError,
   SumdbForkError,
   SumdbNotFoundError,
   SumdbUnavailableError,
   SumdbUntrustedError,
 } from './errors.ts'
+export { type Gosumdb, parseGosumdb } from './gosumdb.ts'
+export { maxNoteBytes, maxProofHashes, maxRecordBytes } from './limits.ts'
+export { openNote, parseVerifierKey, type VerifierKey } from './note.ts'
+export type { ProvenSums, RecordProof } from './proven-sums.ts'
+export { formatLookup, type LookupAnswer, parseLookup } from './record.ts'
+export { SumdbClient } from './sumdb-client.ts'
 export type { SumdbOps } from './sumdb-ops.ts'
+export { formatTilePath, parseTilePath, type Tile } from './tile.ts'
+export { checkRecord, checkTree, hashLeaf, proveRecord, proveTree, treeRoot } from './tlog.ts'
+export { formatTreeHead, openTreeHead, type TreeHead } from './tree-head.ts'

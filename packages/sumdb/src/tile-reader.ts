@@ -1,0 +1,166 @@
+import type { CacheWriter } from './cache-writer.ts'
+import { SumdbNotFoundError, SumdbUnavailableError, SumdbUntrustedError } from './errors.ts'
+import { maxTilesInMemory } from './limits.ts'
+import { Recent } from './recent.ts'
+import type { SumdbOps } from './sumdb-ops.ts'
+import {
+  formatTilePath,
+  narrowTile,
+  type Tile,
+  type TilePlace,
+  tileBytes,
+  tileWidth,
+} from './tile.ts'
+import { hashBytes } from './tlog.ts'
+
+/** How far a read may go: `cache` never leaves this host. */
+export type Reach = 'cache' | 'remote'
+
+/** How a caller waits for tiles, and how far it may go for them. */
+export interface TileReadOptions {
+  readonly signal: AbortSignal
+  readonly reach: Reach
+}
+
+/** A full tile and the root it hashes to. */
+interface HeldTile {
+  readonly bytes: Uint8Array
+  readonly root: Uint8Array
+}
+
+interface ReadTile {
+  readonly bytes: Uint8Array
+  readonly from: 'cache' | 'remote'
+}
+
+/** Reads tiles that nobody verified yet, through cache and remote, and keeps those that its callers verified. */
+export class TileReader {
+  readonly #ops: SumdbOps
+  readonly #writer: CacheWriter
+  readonly #held = new Recent<string, HeldTile>(maxTilesInMemory)
+
+  constructor(components: { readonly ops: SumdbOps; readonly writer: CacheWriter }) {
+    this.#ops = components.ops
+    this.#writer = components.writer
+  }
+
+  /** A full tile in memory with its true root; whether that root is the right one is for the caller to say. */
+  held(place: TilePlace): HeldTile | undefined {
+    return this.#held.get(cachePath(place))
+  }
+
+  hold(place: TilePlace, tile: HeldTile): void {
+    this.#held.set(cachePath(place), tile)
+  }
+
+  /** Keeps a verified tile; the widest version of it is all that is ever kept. */
+  keep(tile: Tile, bytes: Uint8Array): void {
+    this.#writer.writeWider(cachePath(tile), bytes)
+  }
+
+  /** True when the cache has the tile in this width; its bytes are not looked at. */
+  async isCached(tile: Tile): Promise<boolean> {
+    const bytes = await this.#ops.readCache(cachePath(tile))
+    return bytes !== undefined && bytes.length >= tile.width * hashBytes
+  }
+
+  /**
+   * Reads the tiles until `verify` accepts them: first from the cache and, for those it lacks, from
+   * remote; then, when a cached one may be rotten, all from remote; then, when a peer may have lied,
+   * all from the database. Throws SumdbUntrustedError, SumdbUnavailableError.
+   */
+  async readVerified(
+    tiles: readonly Tile[],
+    verify: (read: readonly Uint8Array[]) => Promise<boolean>,
+    { signal, reach }: TileReadOptions,
+  ): Promise<readonly Uint8Array[]> {
+    const read = await Promise.all(tiles.map((tile) => this.#readNearest(tile, { signal, reach })))
+    const bytes = read.map((tile) => tile.bytes)
+    if (await verify(bytes)) return bytes
+    if (read.some(({ from }) => from === 'cache')) {
+      await this.#drop(tiles.filter((_, i) => read[i]?.from === 'cache'))
+      const fresh = await this.#readAll(tiles, { signal, reach, databaseOnly: false })
+      if (await verify(fresh)) return fresh
+    }
+    const last = await this.#readFromDatabase(tiles, { signal, reach })
+    if (await verify(last)) return last
+    throw untrusted(tiles)
+  }
+
+  async #readNearest(tile: Tile, options: TileReadOptions): Promise<ReadTile> {
+    const cached = await this.#ops.readCache(cachePath(tile))
+    if (cached !== undefined && cached.length >= tile.width * hashBytes) {
+      return { bytes: narrowTile(cached, tile.width), from: 'cache' }
+    }
+    const bytes = await this.#readRemote(tile, { ...options, databaseOnly: false })
+    return { bytes, from: 'remote' }
+  }
+
+  #readAll(
+    tiles: readonly Tile[],
+    options: TileReadOptions & { readonly databaseOnly: boolean },
+  ): Promise<Uint8Array[]> {
+    return Promise.all(tiles.map((tile) => this.#readRemote(tile, options)))
+  }
+
+  /** When the database cannot be asked, what is known for sure is that wrong tiles came. */
+  async #readFromDatabase(
+    tiles: readonly Tile[],
+    options: TileReadOptions,
+  ): Promise<readonly Uint8Array[]> {
+    try {
+      return await this.#readAll(tiles, { ...options, databaseOnly: true })
+    } catch (cause) {
+      options.signal.throwIfAborted()
+      throw untrusted(tiles, cause)
+    }
+  }
+
+  async #readRemote(
+    tile: Tile,
+    { signal, reach, databaseOnly }: TileReadOptions & { readonly databaseOnly: boolean },
+  ): Promise<Uint8Array> {
+    if (reach === 'cache') throw new SumdbUnavailableError(`not at hand: ${formatTilePath(tile)}`)
+    const options = { signal, databaseOnly }
+    const asked = await this.#readPath(tile, options)
+    const bytes = asked ?? (await this.#readPath({ ...tile, width: tileWidth }, options))
+    // A tile inside a signed tree that is missing is the database's trouble, never "no such module".
+    if (bytes === undefined) {
+      throw new SumdbUnavailableError(`the checksum database lacks ${formatTilePath(tile)}`)
+    }
+    return narrowTile(bytes, tile.width)
+  }
+
+  /** An answer of another length is padded or cut to one that cannot verify, so that others are asked. */
+  async #readPath(
+    tile: Tile,
+    options: { readonly signal: AbortSignal; readonly databaseOnly: boolean },
+  ): Promise<Uint8Array | undefined> {
+    try {
+      const bytes = await this.#ops.readRemote(`/${formatTilePath(tile)}`, options)
+      return bytes.length === tile.width * hashBytes ? bytes : new Uint8Array(tileBytes)
+    } catch (error) {
+      if (error instanceof SumdbNotFoundError) return undefined
+      throw error
+    }
+  }
+
+  async #drop(tiles: readonly Tile[]): Promise<void> {
+    await Promise.all(
+      tiles.map(async (tile) => {
+        this.#writer.forget(cachePath(tile))
+        await this.#ops.dropCache(cachePath(tile))
+      }),
+    )
+  }
+}
+
+/** One entry for each place, whatever its width: the widest version serves all narrower ones. */
+function cachePath({ level, index }: TilePlace): string {
+  return `/${formatTilePath({ level, index, width: tileWidth })}`
+}
+
+function untrusted(tiles: readonly Tile[], cause?: unknown): SumdbUntrustedError {
+  const paths = tiles.map(formatTilePath).join(', ')
+  return new SumdbUntrustedError(`tiles do not match the signed tree: ${paths}`, { cause })
+}

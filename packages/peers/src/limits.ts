@@ -4,8 +4,10 @@ export const controlLimits = {
   frameBytes: 262_144,
   /** CBOR items in one frame, and so their nesting: lists travel as byte strings, honest frames have under 1,200. */
   frameItems: 2_048,
-  /** Site and member names, UTF-16 units: they are shown in tables. */
-  nameLength: 64,
+  /** Short words (sites, capabilities), UTF-16 units: a site is one DNS label. */
+  wordLength: 64,
+  /** Member names, UTF-16 units: host names go up to 253. */
+  nameLength: 256,
   /** Protocol versions and capabilities in a hello: one today, room for ten years. */
   helloItems: 32,
   /** Inventory entries in one frame: 128 KiB, half a frame. */

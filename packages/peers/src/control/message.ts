@@ -21,7 +21,7 @@ export interface Hello {
   readonly boot: Uint8Array
 }
 
-/** Full when `full` (parts follow until `last`), else a change. `seq` counts up by one per frame. */
+/** `full` empties what was sent before; more parts of it follow until `last`. `seq` counts up by one per frame. */
 export interface InventoryFrame {
   readonly kind: 'inventory'
   readonly seq: number
@@ -181,8 +181,8 @@ const proof = v.object({
 })
 
 const member = v.object({
-  peer: text(limits.nameLength * 2),
-  site: text(limits.nameLength),
+  peer: text(limits.nameLength),
+  site: text(limits.wordLength),
   addresses: v.pipe(v.array(text(limits.addressLength)), v.maxLength(limits.peerAddresses)),
 })
 
@@ -190,8 +190,8 @@ const schemas = {
   hello: v.object({
     kind: v.literal('hello'),
     versions: v.pipe(v.array(count), v.maxLength(limits.helloItems)),
-    capabilities: v.pipe(v.array(text(limits.nameLength)), v.maxLength(limits.helloItems)),
-    site: text(limits.nameLength),
+    capabilities: v.pipe(v.array(text(limits.wordLength)), v.maxLength(limits.helloItems)),
+    site: text(limits.wordLength),
     name: text(limits.nameLength),
     clockMs: count,
     boot: v.pipe(v.instance(Uint8Array), v.length(8)),
@@ -281,7 +281,7 @@ export interface UnknownMessage {
 }
 
 const envelope = v.object({
-  kind: text(limits.nameLength),
+  kind: text(limits.wordLength),
   id: v.exactOptional(count),
 })
 

@@ -1,0 +1,334 @@
+import type { Clock } from '@modmesh/fill'
+import * as lp from 'it-length-prefixed'
+import { pipe } from 'it-pipe'
+import type { Uint8ArrayList } from 'uint8arraylist'
+import { ProtocolError, SessionClosedError } from '../errors.ts'
+import { type ControlTimes, controlLimits, type FloodLimits } from '../limits.ts'
+import { Allowance } from './allowance.ts'
+import { decodeMessage, encodeMessage } from './frame.ts'
+import { Lanes } from './lanes.ts'
+import {
+  type Answer,
+  type AnswerKinds,
+  type Ask,
+  controlVersions,
+  type Hello,
+  isAnswer,
+  isQuery,
+  type Message,
+  type Notice,
+  type Query,
+  type Reply,
+} from './message.ts'
+import { Outbox } from './outbox.ts'
+import { Questions } from './questions.ts'
+import type { Wire } from './wire.ts'
+
+/** A query that the node answers; heartbeats are answered by the session itself. */
+export type NodeQuery = Exclude<Query, { kind: 'heartbeat' }>
+
+/** What the node makes of a peer's words. Exceptions end the answer, never the session. */
+export interface SessionHandlers {
+  answer(
+    query: NodeQuery,
+    options: { readonly signal: AbortSignal },
+  ): Promise<Reply<keyof AnswerKinds>>
+  notice(notice: Notice): void
+  /** Told of exceptions of the two above: bugs or failing disks of ours. */
+  failed(error: unknown): void
+}
+
+/** Why a session is over; `fault` says that the peer broke the protocol. */
+export interface SessionEnd {
+  readonly fault: boolean
+  readonly reason: string
+}
+
+/**
+ * One keep-open control stream, both directions: hello first, then notices, queries and answers in
+ * any order. Everything a peer can make us keep is bounded here; what it sends can end this session
+ * and nothing else.
+ */
+export class ControlSession {
+  readonly ended: Promise<SessionEnd>
+  readonly #wire: Wire
+  readonly #clock: Clock
+  readonly #handlers: SessionHandlers
+  readonly #times: ControlTimes
+  readonly #ourHello: Hello
+  readonly #outbox: Outbox
+  readonly #questions: Questions
+  readonly #answering = new Lanes(controlLimits.servedAtOnce)
+  readonly #stop = new AbortController()
+  readonly #hello = Promise.withResolvers<Hello>()
+  readonly #end = Promise.withResolvers<SessionEnd>()
+  readonly #items: Allowance
+  readonly #bytes: Allowance
+  readonly #notices: Allowance
+  #theirHello: Hello | undefined
+  #served = 0
+  #heardAt: number
+  #takenAt: number
+  #rttMs: number | undefined
+
+  constructor(
+    components: { readonly wire: Wire; readonly clock: Clock; readonly handlers: SessionHandlers },
+    init: { readonly hello: Hello; readonly times: ControlTimes; readonly flood: FloodLimits },
+  ) {
+    const { clock } = components
+    this.#wire = components.wire
+    this.#clock = clock
+    this.#handlers = components.handlers
+    this.#times = init.times
+    this.#ourHello = init.hello
+    this.#heardAt = clock.monotonicMs()
+    this.#takenAt = this.#heardAt
+    this.#outbox = new Outbox({ onTaken: () => (this.#takenAt = clock.monotonicMs()) })
+    const { flood } = init
+    this.#items = new Allowance(
+      { clock },
+      { perSecond: flood.itemsPerSecond, burst: flood.itemsBurst },
+    )
+    this.#bytes = new Allowance(
+      { clock },
+      { perSecond: flood.bytesPerSecond, burst: flood.bytesBurst },
+    )
+    this.#notices = new Allowance(
+      { clock },
+      { perSecond: flood.noticesPerSecond, burst: flood.noticesBurst },
+    )
+    this.#questions = new Questions({ clock, send: (query) => this.#send(query) })
+    this.ended = this.#end.promise
+    // Nobody may be waiting for the hello when the session ends: that is no unhandled rejection.
+    this.#hello.promise.catch(() => {})
+  }
+
+  /** Smoothed round trip, or undefined before the first heartbeat came back. */
+  get rttMs(): number | undefined {
+    return this.#rttMs
+  }
+
+  /** Aborts when the session ends. */
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  /** Queries of ours that are not answered yet. */
+  get outstanding(): number {
+    return this.#questions.size
+  }
+
+  /** Sends our hello and gives the peer's. Throws SessionClosedError or ProtocolError. */
+  start(): Promise<Hello> {
+    this.#send(this.#ourHello)
+    void this.#run()
+    return this.#hello.promise
+  }
+
+  /** Ends the session; queries not answered fail with SessionClosedError. */
+  close(reason: string): void {
+    this.#finish({ fault: false, reason })
+  }
+
+  /** Sends words that need no answer. Nothing happens after the end. */
+  tell(notice: Notice): void {
+    this.#send(notice)
+  }
+
+  /** Resolves when a large notice may be sent. Throws SessionClosedError. */
+  room(): Promise<void> {
+    return this.#outbox.room()
+  }
+
+  /**
+   * Asks and gives the answer. Waits in line when too many queries are on their way. Throws
+   * QueryFailedError, SessionClosedError, or the signal's reason.
+   */
+  ask<K extends keyof AnswerKinds>(
+    query: Ask<K>,
+    options: { readonly signal: AbortSignal; readonly deadlineMs?: number },
+  ): Promise<Reply<K>> {
+    const { signal, deadlineMs = this.#times.answerMs } = options
+    return this.#questions.ask(query, { signal, deadlineMs })
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await Promise.race([this.#read(), this.#write(), this.#beat(), this.#awaitHello()])
+      this.#finish({ fault: false, reason: 'stream ended' })
+    } catch (error) {
+      this.#finish({ fault: isFault(error), reason: reasonOf(error) })
+    }
+  }
+
+  #finish(end: SessionEnd): void {
+    if (this.#stop.signal.aborted) return
+    const error = new SessionClosedError(end.reason)
+    this.#stop.abort(error)
+    this.#outbox.end()
+    this.#questions.fail(error)
+    this.#hello.reject(end.fault ? new ProtocolError(end.reason) : error)
+    this.#wire.abort(error)
+    this.#end.resolve(end)
+  }
+
+  async #read(): Promise<void> {
+    await pipe(
+      this.#wire.source,
+      (source) => this.#allowed(source),
+      (source) =>
+        lp.decode(source, { maxDataLength: controlLimits.frameBytes, maxLengthLength: 4 }),
+      async (frames) => {
+        for await (const frame of frames) {
+          await this.#items.wait(1, { signal: this.#stop.signal })
+          this.#onFrame(frame.subarray())
+        }
+      },
+    )
+  }
+
+  async #write(): Promise<void> {
+    await this.#wire.sink(this.#outbox)
+  }
+
+  /** Slows a peer down to its allowance; what it sends beyond fills the wire's bounded buffer. */
+  async *#allowed(
+    source: AsyncIterable<Uint8Array | Uint8ArrayList>,
+  ): AsyncGenerator<Uint8Array | Uint8ArrayList> {
+    const options = { signal: this.#stop.signal }
+    for await (const piece of source) {
+      this.#heardAt = this.#clock.monotonicMs()
+      await this.#items.wait(1, options)
+      await this.#bytes.wait(piece.byteLength, options)
+      yield piece
+    }
+  }
+
+  async #awaitHello(): Promise<never> {
+    const { signal } = this.#stop
+    await this.#clock.sleep(this.#times.helloMs, { signal })
+    if (this.#theirHello === undefined) throw new SessionClosedError('no hello')
+    return new Promise<never>(() => {})
+  }
+
+  async #beat(): Promise<never> {
+    await this.#hello.promise
+    for (;;) {
+      this.#checkSilence()
+      void this.#measure()
+      await this.#clock.sleep(this.#times.heartbeatMs, { signal: this.#stop.signal })
+    }
+  }
+
+  #checkSilence(): void {
+    const now = this.#clock.monotonicMs()
+    const isDeaf = this.#outbox.bytes > 0 && now - this.#takenAt > this.#times.silenceMs
+    if (isDeaf || now - this.#heardAt > this.#times.silenceMs) {
+      throw new SessionClosedError(isDeaf ? 'peer does not read' : 'peer is silent')
+    }
+  }
+
+  async #measure(): Promise<void> {
+    const sentAt = this.#clock.monotonicMs()
+    try {
+      const options = { signal: this.#stop.signal, deadlineMs: this.#times.silenceMs }
+      await this.#questions.askNow<'heartbeat'>({ kind: 'heartbeat' }, options)
+    } catch {
+      return // silence is noticed by checkSilence, the end by everybody
+    }
+    const sample = this.#clock.monotonicMs() - sentAt
+    // RFC 6298 §2: an eighth of the new sample.
+    this.#rttMs = this.#rttMs === undefined ? sample : this.#rttMs + (sample - this.#rttMs) / 8
+  }
+
+  #onFrame(frame: Uint8Array): void {
+    const message = decodeMessage(frame)
+    if (this.#theirHello === undefined) return this.#onHello(message)
+    if (message.kind === 'unknown') {
+      if (message.id !== undefined)
+        this.#send({ kind: 'error', re: message.id, reason: 'unsupported' })
+    } else if (isAnswer(message)) this.#onAnswer(message, frame.byteLength)
+    else if (isQuery(message)) this.#onQuery(message)
+    else if (message.kind === 'hello') throw new ProtocolError('a second hello')
+    else this.#onNotice(message)
+  }
+
+  #onHello(message: ReturnType<typeof decodeMessage>): void {
+    if (message.kind !== 'hello') throw new ProtocolError('no hello first')
+    if (!message.versions.some((version) => controlVersions.includes(version))) {
+      throw new SessionClosedError(
+        `peer speaks control versions ${message.versions.join(', ')} only`,
+      )
+    }
+    this.#theirHello = message
+    this.#hello.resolve(message)
+  }
+
+  #onAnswer(answer: Answer, bytes: number): void {
+    if (!this.#questions.settle(answer)) return // late: the asker gave up
+    this.#items.giveBack(2)
+    this.#bytes.giveBack(bytes)
+  }
+
+  #onQuery(query: Query): void {
+    if (query.kind === 'heartbeat') {
+      this.#send({ kind: 'heartbeat-answer', re: query.id })
+    } else if (this.#served >= controlLimits.servedQueries) {
+      this.#send({ kind: 'error', re: query.id, reason: 'busy' })
+    } else {
+      void this.#serve(query)
+    }
+  }
+
+  async #serve(query: NodeQuery): Promise<void> {
+    const options = { signal: this.#stop.signal }
+    this.#served += 1
+    try {
+      await this.#answering.run(async () => {
+        await this.#outbox.room()
+        const reply = await this.#handlers.answer(query, options)
+        this.#send({ ...reply, re: query.id } as Answer)
+      }, options)
+    } catch (error) {
+      if (this.#stop.signal.aborted) return
+      this.#handlers.failed(error)
+      this.#send({ kind: 'error', re: query.id, reason: 'failed' })
+    } finally {
+      this.#served -= 1
+    }
+  }
+
+  #onNotice(notice: Notice): void {
+    if (notice.kind !== 'inventory' && !this.#notices.take(1)) return
+    try {
+      this.#handlers.notice(notice)
+    } catch (error) {
+      this.#handlers.failed(error)
+    }
+  }
+
+  #send(message: Message): void {
+    if (this.#outbox.push(encodeMessage(message)) === 'full') {
+      this.#finish({ fault: true, reason: 'peer does not read what it asked for' })
+    }
+  }
+}
+
+function isFault(error: unknown): boolean {
+  return error instanceof ProtocolError || lengthErrors.has(nameOf(error))
+}
+
+/** it-length-prefixed exports no classes; these names are its contract for frames that break the limits. */
+const lengthErrors: ReadonlySet<string> = new Set([
+  'InvalidMessageLengthError',
+  'InvalidDataLengthError',
+  'InvalidDataLengthLengthError',
+])
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : ''
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'stream failed'
+}

@@ -12,12 +12,21 @@ export function parseDuration(flag: string, text: string): number {
   const unit = unitMs.get(text.slice(-1))
   const digits = text.slice(0, -1)
   const amount = Number(digits)
-  if (unit === undefined || digits === '' || !Number.isSafeInteger(amount) || amount <= 0) {
+  if (
+    unit === undefined ||
+    !isWholeNumber(digits) ||
+    !Number.isSafeInteger(amount) ||
+    amount <= 0
+  ) {
     throw new UsageError(
       `${flag}: ${JSON.stringify(text)} is not allowed; it takes a time such as 30m, 12h or 7d`,
     )
   }
   return amount * unit
+}
+
+function isWholeNumber(text: string): boolean {
+  return text !== '' && Array.from(text).every((c) => c >= '0' && c <= '9')
 }
 
 /** Writes a time span with its two largest units: `3d4h`, `1m5s`, `0s`. */

@@ -41,9 +41,10 @@ export function choiceValue<const T extends string>(words: readonly T[]): ValueS
   return v.pipe(v.string(), v.picklist(words, words.join(', ')))
 }
 
-/** HOST:PORT to listen on, as it was given. The host is an address or a name; IPv6 in brackets. */
+/** HOST:PORT to listen on. The host is an address or a name, IPv6 in brackets; `:PORT` is every IPv4 address. */
 export const listenValue: ValueSchema<string> = v.pipe(
   v.string(),
+  v.transform((text) => (text.startsWith(':') ? `0.0.0.0${text}` : text)),
   v.check(
     (text) => parseHostPort(text) !== undefined,
     'HOST:PORT such as 127.0.0.1:4770 or [::1]:4770; port 0 picks a free one',

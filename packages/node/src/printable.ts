@@ -9,7 +9,7 @@ export function printableName(text: string): string {
 
 /**
  * Escapes what a terminal or a reader could take for something else, as \uXXXX: C0 (line feeds
- * too), DEL, C1, line separators, direction marks and lone surrogates. What remains is valid inside a JSON string.
+ * too), DEL, C1, line separators, direction marks, tags. Lone surrogates are replaced. What remains is valid inside a JSON string.
  */
 export function escapeInvisible(text: string): string {
   let result = ''
@@ -20,7 +20,8 @@ export function escapeInvisible(text: string): string {
 }
 
 function escape(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  const units = Array.from({ length: character.length }, (_, i) => character.charCodeAt(i))
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('')
 }
 
 function isInvisible(code: number): boolean {
@@ -32,6 +33,8 @@ function isInvisible(code: number): boolean {
     (code >= 0x200b && code <= 0x200f) ||
     (code >= 0x2028 && code <= 0x202e) ||
     (code >= 0x2060 && code <= 0x206f) ||
-    code === 0xfeff
+    code === 0xfeff ||
+    (code >= 0xfff9 && code <= 0xfffb) ||
+    (code >= 0xe0000 && code <= 0xe007f)
   )
 }

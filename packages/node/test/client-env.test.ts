@@ -1,0 +1,51 @@
+import { execFileSync } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { describe, expect, test } from 'vitest'
+import { formatGoEnv, goEnv } from '../src/client-env.ts'
+import { readOptions } from '../src/read-options.ts'
+import type { Surroundings } from '../src/settings.ts'
+
+const around: Surroundings = {
+  env: { XDG_CONFIG_HOME: `${tmpdir()}/modmesh-no-config` },
+  home: '/h',
+  cwd: '/',
+}
+
+describe('what go is told', () => {
+  test('is the proxy alone by default', async () => {
+    const { settings } = await readOptions({}, around)
+    expect(goEnv(settings, 'http://127.0.0.1:1')).toEqual({ GOPROXY: 'http://127.0.0.1:1' })
+  })
+
+  test('includes the path secret, private patterns and a database of one’s own', async () => {
+    const flags = {
+      pathSecret: 'abcdefgh',
+      private: 'a.example/*,b.example',
+      sumdb: 'sum.x.example+1234+abcd http://x.example',
+    }
+    const { settings } = await readOptions(flags, around)
+    expect(goEnv(settings, 'http://127.0.0.1:1')).toEqual({
+      GOPROXY: 'http://127.0.0.1:1/abcdefgh',
+      GONOSUMDB: 'a.example/*,b.example',
+      GOSUMDB: 'sum.x.example+1234+abcd',
+    })
+  })
+})
+
+describe('the lines', () => {
+  const odd = { GOPROXY: 'http://127.0.0.1:4770', GONOSUMDB: "a.example/*,$(touch x),it's" }
+
+  test.for([
+    ['go', `go env -w GOPROXY=http://127.0.0.1:4770\n`],
+    ['sh', `export GOPROXY=http://127.0.0.1:4770\n`],
+    ['fish', `set -gx GOPROXY http://127.0.0.1:4770\n`],
+    ['pwsh', `$env:GOPROXY = 'http://127.0.0.1:4770'\n`],
+  ] as const)('for %s are what is typed there', ([shell, text]) => {
+    expect(formatGoEnv({ GOPROXY: 'http://127.0.0.1:4770' }, shell)).toBe(text)
+  })
+
+  test('survive a real shell, however odd the value', () => {
+    const script = `${formatGoEnv(odd, 'sh')}printf %s "$GONOSUMDB"`
+    expect(execFileSync('/bin/sh', ['-c', script], { encoding: 'utf8' })).toBe(odd.GONOSUMDB)
+  })
+})

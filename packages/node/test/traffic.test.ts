@@ -1,0 +1,77 @@
+import type { FillEvent, Source } from '@modmesh/fill'
+import { UpstreamUnavailableError } from '@modmesh/fill'
+import { parseModulePath, parseModuleVersion } from '@modmesh/module'
+import { describe, expect, test } from 'vitest'
+import { Traffic } from '../src/traffic.ts'
+
+const path = parseModulePath('example.com/m')
+const module = parseModuleVersion('example.com/m', 'v1.0.0')
+
+function setUp(): { traffic: Traffic; clock: { ms: number } } {
+  const clock = { ms: 1_000_000 }
+  const traffic = new Traffic({ wallMs: () => clock.ms, monotonicMs: () => clock.ms })
+  return { traffic, clock }
+}
+
+function answered(source: Source, bytes: number): FillEvent {
+  return { kind: 'answered', what: 'zip', path, version: 'v1.0.0', source, bytes, tookMs: 1 }
+}
+
+describe('traffic', () => {
+  test('is counted by source', () => {
+    const { traffic } = setUp()
+    traffic.record(answered({ kind: 'store' }, 5))
+    traffic.record(answered({ kind: 'peer', peer: 'p' }, 7))
+    traffic.record(answered({ kind: 'peer', peer: 'q' }, 9))
+    expect(traffic.report().sinceStart).toEqual({
+      store: { answers: 1, bytes: 5 },
+      peer: { answers: 2, bytes: 16 },
+      upstream: { answers: 0, bytes: 0 },
+      held: { answers: 0, bytes: 0 },
+    })
+  })
+
+  test('leaves the last hour after an hour and stays in the total', () => {
+    const { traffic, clock } = setUp()
+    traffic.record(answered({ kind: 'store' }, 5))
+    clock.ms += 59 * 60_000
+    traffic.record(answered({ kind: 'store' }, 6))
+    expect(traffic.report().lastHour.store.bytes).toBe(11)
+    clock.ms += 2 * 60_000
+    expect(traffic.report().lastHour.store.bytes).toBe(6)
+    expect(traffic.report().sinceStart.store.bytes).toBe(11)
+    clock.ms += 3 * 3_600_000
+    expect(traffic.report().lastHour.store.bytes).toBe(0)
+  })
+
+  test('keeps the newest refusals, names the peer and makes its reason printable', () => {
+    const { traffic } = setUp()
+    for (let i = 0; i < 30; i++) {
+      traffic.record({ kind: 'peer-blamed', peer: `p${i}`, module, reason: `\u001b[2Jbad ${i}` })
+    }
+    traffic.record({ kind: 'upstream-refused', module, reason: 'other bytes' })
+    const { refused, refusedTotal } = traffic.report()
+    expect(refusedTotal).toBe(31)
+    expect(refused).toHaveLength(20)
+    expect(refused[0]).toMatchObject({ peer: undefined, reason: 'other bytes' })
+    expect(refused[1]).toMatchObject({
+      peer: 'p29',
+      module: 'example.com/m@v1.0.0',
+      reason: '\\u001b[2Jbad 29',
+    })
+  })
+
+  test('remembers how upstream did last', () => {
+    const { traffic, clock } = setUp()
+    expect(traffic.report().lastUpstream).toBeUndefined()
+    const failed = { kind: 'failed', what: 'zip', path, version: undefined, tookMs: 1 } as const
+    traffic.record({ ...failed, error: new UpstreamUnavailableError('connection refused') })
+    expect(traffic.report()).toMatchObject({
+      failed: 1,
+      lastUpstream: { ok: false, reason: 'connection refused' },
+    })
+    clock.ms += 5
+    traffic.record(answered({ kind: 'upstream', from: 'https://u' }, 1))
+    expect(traffic.report().lastUpstream).toEqual({ ok: true, atMs: clock.ms })
+  })
+})

@@ -1,5 +1,5 @@
 /**
- * A stand-in upstream in a process of its own: serves a GOPROXY file tree (a module cache's
+ * A stand-in upstream in a process of its own, for benchmarks: serves a GOPROXY file tree (a module cache's
  * `cache/download`) and a checksum database of everything in it, with a fixed delay per answer.
  * Prints one JSON line `{ url, gosumdb }`. Arguments: TREE DELAY_MS SUMS_FILE.
  */
@@ -65,6 +65,6 @@ const server = createServer((request, response) => {
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
-  console.log(JSON.stringify({ url, gosumdb: database.key }))
+  console.log(JSON.stringify({ url, gosumdb: database.keyText }))
 })
 process.on('SIGTERM', () => process.exit(0))

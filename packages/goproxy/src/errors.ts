@@ -1,0 +1,44 @@
+/** A request target that names nothing this server could ever have: 404 with the reason. */
+export class InvalidRequestTargetError extends Error {
+  readonly code = 'INVALID_REQUEST_TARGET'
+  constructor(reason: string, options?: ErrorOptions) {
+    super(reason, options)
+    this.name = 'InvalidRequestTargetError'
+  }
+}
+
+/** A list of upstreams that is not GOPROXY syntax. */
+export class InvalidProxyListError extends Error {
+  readonly code = 'INVALID_PROXY_LIST'
+  constructor(reason: string) {
+    super(reason)
+    this.name = 'InvalidProxyListError'
+  }
+}
+
+/** A certificate file that cannot be read or holds no certificate. */
+export class InvalidCaFileError extends Error {
+  readonly code = 'INVALID_CA_FILE'
+  constructor(reason: string, options?: ErrorOptions) {
+    super(reason, options)
+    this.name = 'InvalidCaFileError'
+  }
+}
+
+/** An address to listen on that cannot be understood or used. */
+export class ListenError extends Error {
+  readonly code = 'LISTEN'
+  constructor(reason: string, options?: ErrorOptions) {
+    super(reason, options)
+    this.name = 'ListenError'
+  }
+}
+
+/** What the local port's rules refuse: private modules at the checksum database. */
+export class PolicyError extends Error {
+  readonly code = 'POLICY'
+  constructor(reason: string) {
+    super(reason)
+    this.name = 'PolicyError'
+  }
+}

@@ -1,0 +1,64 @@
+/** One megabyte, bytes. */
+const mib = 1 << 20
+
+/** Request line and headers of a local client, bytes: go's are under 1 KiB. */
+export const maxHeaderBytes: number = 16 << 10
+/** Header fields of a local client: go sends four, browsers some twenty. */
+export const maxHeaderCount = 64
+/** Local connections at once: 20 go processes of 48 processors each. */
+export const maxConnections = 1_024
+/** Above this many, idle connections are closed to make room. */
+export const crowdedConnections = 768
+/** A client that has not sent its headers by then is trying our memory, ms. */
+export const headersTimeoutMs = 5_000
+/** As above for the whole request; it never has a body. */
+export const requestTimeoutMs = 30_000
+/** How often the two are checked, ms. */
+export const checkingIntervalMs = 1_000
+/** Idle keep-alive, ms: longer than the pauses between go's waves of requests. */
+export const keepAliveMs = 30_000
+/** A client that reads nothing of an answer for this long is cut, ms. */
+export const writeStallMs = 30_000
+/** Default of how long a stopping server lets running answers finish, ms. */
+export const drainMs = 10_000
+
+/** What `go` shows of an error answer: lines, and bytes in all (cmd/go web, maxErrorDetailLines). */
+export const maxErrorLines = 8
+export const maxErrorLineChars = 78
+
+/** TCP and TLS to an upstream, ms (design, section 6). */
+export const connectMs = 5_000
+/** First byte of an upstream's answer, ms: a new version can take that long. */
+export const firstByteMs = 60_000
+/** No progress in an upstream's body, ms. */
+export const stallMs = 20_000
+/** Longest wait of one request for upstream in all, retries included, ms. */
+export const fetchTimeoutMs = 300_000
+/** Connections to one upstream: h1 has no multiplexing, and graph loading asks for thousands of files. */
+export const maxOriginConnections = 64
+/** Redirects of one request, as cmd/go. */
+export const maxRedirects = 10
+/** Further attempts after 429, 500, 502, 503 or a reset. */
+export const maxRetries = 2
+/** Continuations of a cut body, as cmd/go. */
+export const maxRestarts = 2
+/** First pause before another attempt, ms; doubled each time, with jitter. */
+export const backoffMs = 100
+/** Longest Retry-After that is waited for, ms; a longer one is an error at once. */
+export const maxRetryAfterMs = 2_000
+/** What is read of an error answer's text, bytes. */
+export const maxDetailBytes: number = 2 << 10
+
+/** Pause between probes of an origin that refused us, ms: a refusal costs nothing. */
+export const refusedProbeGapMs = 100
+/** Pause between probes of an origin that did not answer, ms. */
+export const silentProbeGapMs = 1_000
+/** How long a request waits for a probe of a dead origin, ms: no longer than one that is back needs. */
+export const probeWaitMs = 250
+
+/** A version list, bytes: 4 MiB hold 200,000 versions. */
+export const maxListBytes: number = 4 * mib
+/** A checksum-database lookup or tree head, bytes. */
+export const maxLookupBytes: number = 64 << 10
+/** A full tile of hashes: 256 of 32 bytes. */
+export const maxTileBytes: number = 8 << 10

@@ -1,0 +1,113 @@
+import type { Answer, AskOptions, ModuleSource } from '@modmesh/fill'
+import { hashMod, type ModulePath, type ModuleVersion } from '@modmesh/module'
+import { InvalidRequestTargetError } from '../errors.ts'
+import type { ProxyRequest } from '../request-path.ts'
+import { immutableHeaders, mutableHeaders } from './headers.ts'
+import { bytesBody, type Reply, textReply } from './reply.ts'
+import { setupPage } from './setup-page.ts'
+import { answerSumdb, type SumdbAnswers } from './sumdb-routes.ts'
+
+/** What the node adds beside the protocol: `/-/healthz` and the like. */
+export interface ExtraPages {
+  /** The page at a path, or undefined when there is none. */
+  get(path: string): ExtraPage | undefined | Promise<ExtraPage | undefined>
+}
+
+export interface ExtraPage {
+  readonly status: number
+  /** Media type. */
+  readonly type: string
+  readonly body: string | Uint8Array
+}
+
+export interface HandlerComponents {
+  readonly source: ModuleSource
+  readonly databases: readonly SumdbAnswers[]
+  readonly pages: ExtraPages
+}
+
+const plainText = 'text/plain; charset=utf-8'
+const json = 'application/json'
+
+/** Answers one request, one function per route. Errors are the caller's to turn into a status. */
+export function answerRequest(
+  components: HandlerComponents,
+  request: ProxyRequest,
+  options: { readonly baseUrl: string; readonly signal: AbortSignal },
+): Promise<Reply> {
+  if (request.kind === 'page') return answerPage(components.pages, request.path, options.baseUrl)
+  const { source } = components
+  const ask: AskOptions = { signal: options.signal, cachedOnly: request.cachedOnly }
+  switch (request.kind) {
+    case 'zip':
+      return answerZip(source, request.module, ask)
+    case 'mod':
+      return answerMod(source, request.module, ask)
+    case 'info':
+      return answerInfo(source, request.module, ask)
+    case 'list':
+      return answerList(source, request.path, ask)
+    case 'latest':
+      return answerMutable(source.latest(request.path, ask), json)
+    case 'query':
+      return answerMutable(source.query(request.path, request.query, ask), json)
+    default:
+      return answerSumdb(components, request, ask)
+  }
+}
+
+async function answerZip(
+  source: ModuleSource,
+  module: ModuleVersion,
+  ask: AskOptions,
+): Promise<Reply> {
+  const { value: zip, source: from } = await source.zip(module, ask)
+  return {
+    status: 200,
+    headers: immutableHeaders(from, 'application/zip', zip.zipDigest),
+    body: { size: zip.size, read: (range) => zip.read(range) },
+  }
+}
+
+async function answerMod(
+  source: ModuleSource,
+  module: ModuleVersion,
+  ask: AskOptions,
+): Promise<Reply> {
+  const { value, source: from } = await source.mod(module, ask)
+  return {
+    status: 200,
+    headers: immutableHeaders(from, plainText, hashMod(value)),
+    body: bytesBody(value),
+  }
+}
+
+async function answerInfo(
+  source: ModuleSource,
+  module: ModuleVersion,
+  ask: AskOptions,
+): Promise<Reply> {
+  const { value, source: from } = await source.info(module, ask)
+  return { status: 200, headers: immutableHeaders(from, json), body: bytesBody(value) }
+}
+
+function answerList(source: ModuleSource, path: ModulePath, ask: AskOptions): Promise<Reply> {
+  return answerMutable(source.list(path, ask), plainText)
+}
+
+async function answerMutable(asked: Promise<Answer<Uint8Array>>, type: string): Promise<Reply> {
+  const { value, source } = await asked
+  return { status: 200, headers: mutableHeaders(source, type), body: bytesBody(value) }
+}
+
+async function answerPage(pages: ExtraPages, path: string, baseUrl: string): Promise<Reply> {
+  if (path === '/') return textReply(200, setupPage(baseUrl), { 'cache-control': 'no-store' })
+  const page = await pages.get(path)
+  if (page === undefined) throw new InvalidRequestTargetError('no such page')
+  const body = typeof page.body === 'string' ? new TextEncoder().encode(page.body) : page.body
+  return {
+    status: page.status,
+    headers: { 'content-type': page.type, 'cache-control': 'no-store' },
+    body: bytesBody(body),
+  }
+}

@@ -1,1 +1,26 @@
-export {}
+/**
+ * HTTP both ways: the GOPROXY server that `go` talks to, its grammar, and the upstreams and checksum database
+ * behind it. The server knows one `ModuleSource` and forwards nothing: a request is parsed into a value or refused.
+ * Invariant: an answer with status 200 is complete and was verified by its source.
+ * Follows golang.org/ref/mod#goproxy-protocol and golang.org/design/25530-sumdb.
+ */
+export {
+  InvalidCaFileError,
+  InvalidProxyListError,
+  InvalidRequestTargetError,
+  ListenError,
+  PolicyError,
+} from './errors.ts'
+export {
+  formatRequestTarget,
+  type ModuleFileRequest,
+  type ProxyRequest,
+  parseRequestTarget,
+  type SumdbRequest,
+} from './request-path.ts'
+export type { ExtraPage, ExtraPages, HandlerComponents } from './server/handler.ts'
+export { ProxyServer, type ProxyServerInit } from './server/proxy-server.ts'
+export type { SumdbAnswers } from './server/sumdb-routes.ts'
+export { HttpSumdb, type HttpSumdbInit } from './upstream/http-sumdb.ts'
+export { HttpUpstream, type HttpUpstreamInit } from './upstream/http-upstream.ts'
+export { type ProxyEntry, type ProxyList, parseProxyList } from './upstream/proxy-list.ts'

@@ -1,0 +1,176 @@
+import { UpstreamUnavailableError } from '@modmesh/fill'
+import { SumdbNotFoundError, SumdbUnavailableError } from '@modmesh/sumdb'
+import * as limits from '../limits.ts'
+import { AllFailedError, askInOrder, type Candidate } from './ask-in-order.ts'
+import { withDeadline } from './deadline.ts'
+import { FetchError } from './fetch-error.ts'
+import { HttpFetcher, type HttpFetcherInit } from './http-fetcher.ts'
+import { type FallThrough, parseProxyList, parseUpstreamUrl } from './proxy-list.ts'
+import { openReader } from './readers.ts'
+import type { UpstreamReader } from './upstream-reader.ts'
+
+/** Which checksum database, and over which ways. */
+export interface HttpSumdbInit extends HttpFetcherInit {
+  readonly name: string
+  /** Asked alone when given, also with `list` off. */
+  readonly url: string | undefined
+  /** GOPROXY syntax: each entry's `/sumdb/<name>` is tried before the database itself. */
+  readonly list: string
+  readonly offline: boolean
+  /** Longest wait of one call in all, ms. */
+  readonly fetchTimeoutMs?: number
+}
+
+/** A way to the database: a reader and the path that its files are under. */
+interface Way {
+  readonly reader: UpstreamReader
+  readonly base: string
+  readonly fallThrough: FallThrough
+  /** Must say `supported` before it is used. */
+  readonly mustSupport: boolean
+}
+
+type Options = { readonly signal: AbortSignal }
+
+/**
+ * Brings the bytes of a checksum database, unverified. Finds the way as `go` does (design, section 7): a URL
+ * alone, else each upstream that says `supported`, else `https://<name>`; the way found is kept while it works.
+ */
+export class HttpSumdb implements AsyncDisposable {
+  readonly #name: string
+  readonly #http: HttpFetcher
+  readonly #ways: readonly Way[]
+  readonly #fetchTimeoutMs: number
+  #chosen: Promise<Way> | undefined
+
+  /** Throws InvalidProxyListError, InvalidCaFileError. */
+  constructor(init: HttpSumdbInit) {
+    this.#name = init.name
+    this.#http = new HttpFetcher(init)
+    this.#fetchTimeoutMs = init.fetchTimeoutMs ?? limits.fetchTimeoutMs
+    this.#ways = init.offline ? [] : this.#listWays(init)
+  }
+
+  /** False when nobody may be asked: offline, or upstream is off and no URL was given. */
+  isEnabled(): boolean {
+    return this.#ways.length > 0
+  }
+
+  /**
+   * Reads `/lookup/…`, `/tile/…` or `/latest`. Throws SumdbNotFoundError for 404 and 410 and
+   * SumdbUnavailableError for all else.
+   */
+  async read(path: string, options: Options): Promise<Uint8Array> {
+    if (!this.isEnabled()) {
+      throw new SumdbUnavailableError(
+        `checksum database ${this.#name}: not asked, this node is offline`,
+      )
+    }
+    try {
+      return await withDeadline(this.#fetchTimeoutMs, options.signal, (signal) =>
+        this.#read(path, signal),
+      )
+    } catch (error) {
+      if (error instanceof FetchError || error instanceof AllFailedError) throw this.#toError(error)
+      if (error instanceof UpstreamUnavailableError) throw this.#unavailable(error)
+      throw error
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#http[Symbol.asyncDispose]()
+  }
+
+  #listWays(init: HttpSumdbInit): readonly Way[] {
+    const open = (entry: Parameters<typeof openReader>[0]): UpstreamReader =>
+      openReader(entry, this.#http, encodeSumdbPath)
+    if (init.url !== undefined) {
+      const reader = open(parseUpstreamUrl(init.url))
+      return [{ reader, base: '', fallThrough: 'absent', mustSupport: false }]
+    }
+    const { entries } = parseProxyList(init.list)
+    if (entries.length === 0) return []
+    const proxies = entries.flatMap((entry) => {
+      if (entry.kind === 'direct') return []
+      const { fallThrough } = entry
+      return [{ reader: open(entry), base: `/sumdb/${init.name}`, fallThrough, mustSupport: true }]
+    })
+    const database = open(parseUpstreamUrl(`https://${init.name}`))
+    return [...proxies, { reader: database, base: '', fallThrough: 'absent', mustSupport: false }]
+  }
+
+  async #read(path: string, signal: AbortSignal): Promise<Uint8Array> {
+    const way = await this.#way(signal)
+    const maxBytes = path.startsWith('/tile/') ? limits.maxTileBytes : limits.maxLookupBytes
+    try {
+      return await way.reader.read(way.base + path, { maxBytes, signal })
+    } catch (error) {
+      const absent = error instanceof FetchError && error.failure === 'absent'
+      // A way that fails is looked for anew: a daemon outlives its upstreams' troubles.
+      if (!absent) this.#chosen = undefined
+      throw error
+    }
+  }
+
+  /** One search at a time; it is cut only by its own deadline, because others wait for it too. */
+  async #way(signal: AbortSignal): Promise<Way> {
+    this.#chosen ??= this.#search()
+    const chosen = this.#chosen
+    try {
+      return await untilAborted(chosen, signal)
+    } catch (error) {
+      if (!signal.aborted && this.#chosen === chosen) this.#chosen = undefined
+      throw error
+    }
+  }
+
+  #search(): Promise<Way> {
+    const never = new AbortController().signal
+    return withDeadline(this.#fetchTimeoutMs, never, (signal) =>
+      askInOrder(this.#ways.map((way) => toCandidate(way, signal))),
+    )
+  }
+
+  #toError(error: FetchError | AllFailedError): Error {
+    const absent = error instanceof FetchError && error.failure === 'absent'
+    if (!absent) return this.#unavailable(error)
+    return new SumdbNotFoundError(`checksum database ${this.#name}\n${error.message}`, {
+      cause: error,
+    })
+  }
+
+  #unavailable(error: Error): SumdbUnavailableError {
+    return new SumdbUnavailableError(
+      `checksum database ${this.#name} cannot be asked\n${error.message}`,
+      { cause: error },
+    )
+  }
+}
+
+function toCandidate(way: Way, signal: AbortSignal): Candidate<Way> {
+  const { fallThrough, reader, base, mustSupport } = way
+  const ask = async (): Promise<Way> => {
+    if (mustSupport) {
+      await reader.read(`${base}/supported`, { maxBytes: limits.maxLookupBytes, signal })
+    }
+    return way
+  }
+  return { fallThrough, ask }
+}
+
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** cmd/go sends lookups with a raw `!`; the paths come from our own client and need no more. */
+function encodeSumdbPath(path: string): string {
+  return path
+}

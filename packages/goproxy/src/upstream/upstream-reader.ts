@@ -1,0 +1,22 @@
+import type { ByteSink } from '@modmesh/fill'
+
+export interface ReadOptions {
+  /** A longer answer is refused, bytes. */
+  readonly maxBytes: number
+  readonly signal: AbortSignal
+}
+
+export interface CopyOptions extends ReadOptions {
+  /** Called before the copy starts over, so that the sink can forget what it has. */
+  readonly onReset: () => Promise<void>
+}
+
+/** One upstream as something that can be read. Paths are bang-escaped and begin with a slash. */
+export interface UpstreamReader {
+  /** For messages, never with credentials. */
+  readonly name: string
+  /** Reads a small file whole. Throws FetchError. */
+  read(path: string, options: ReadOptions): Promise<Uint8Array>
+  /** Copies a large file. Throws FetchError; errors of the sink are passed on as they are. */
+  copy(path: string, sink: ByteSink, options: CopyOptions): Promise<void>
+}

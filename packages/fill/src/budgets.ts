@@ -1,5 +1,7 @@
 /** How long each step may take before the next one joins. All in milliseconds unless named otherwise. */
 export interface Budgets {
+  /** How long peers alone are asked, where no inventory names a holder, before upstream joins. */
+  readonly headStartMs: number
   /** Peers' answers about a module version, where no inventory settles it: then treated as no. */
   readonly haveQueryMs: number
   /** DHT lookup, in parallel with upstream when upstream is up. */
@@ -10,16 +12,20 @@ export interface Budgets {
   readonly firstByteRtts: number
   /** No progress in a body from a peer: then the next source. */
   readonly stallMs: number
+  /** How long peers may take in all when nobody else is left to ask. */
+  readonly meshOnlyMs: number
   /** The longest wait of one request for outside answers in all. */
   readonly fetchTimeoutMs: number
 }
 
-/** Design, section 6. */
+/** Design, section 6. `headStartMs` is the miss tax: a question over a LAN is answered in some 2 ms. */
 export const defaultBudgets: Budgets = {
+  headStartMs: 15,
   haveQueryMs: 150,
   dhtLookupMs: 1_000,
   firstByteMs: 250,
   firstByteRtts: 4,
   stallMs: 2_000,
+  meshOnlyMs: 5_000,
   fetchTimeoutMs: 300_000,
 }

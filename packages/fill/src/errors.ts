@@ -74,3 +74,39 @@ export class PeerError extends Error {
     this.fault = options.fault
   }
 }
+
+/** Upstream sent something that does not verify. Nothing of it is kept; the next request asks anew. */
+export class UpstreamRefusedError extends Error {
+  readonly code = 'UPSTREAM_REFUSED'
+  readonly module: ModuleVersion
+  /** The hash or version that was due. */
+  readonly expected: string
+  /** The hash or version seen, or why there is none. */
+  readonly actual: string
+  /** The upstream's origin, never with credentials. */
+  readonly from: string
+  constructor(
+    module: ModuleVersion,
+    seen: { readonly expected: string; readonly actual: string; readonly from: string },
+    options?: ErrorOptions,
+  ) {
+    super(
+      `${formatModuleVersion(module)}: refused what ${seen.from} sent\nexpected ${seen.expected}\ngot ${seen.actual}`,
+      options,
+    )
+    this.name = 'UpstreamRefusedError'
+    this.module = module
+    this.expected = seen.expected
+    this.actual = seen.actual
+    this.from = seen.from
+  }
+}
+
+/** The fill is being closed: asked too late, or cut off by the end of the process. */
+export class FillClosedError extends Error {
+  readonly code = 'FILL_CLOSED'
+  constructor() {
+    super('this node is shutting down')
+    this.name = 'FillClosedError'
+  }
+}

@@ -46,3 +46,5 @@ export type FillEvent =
       readonly source: Source
       readonly bytes: number
     }
+  /** Something verified could not be kept: it was answered all the same. */
+  | { readonly kind: 'store-failed'; readonly module: ModuleVersion; readonly error: Error }

@@ -8,17 +8,22 @@ export { defaultBudgets } from './budgets.ts'
 export type { ChecksumDb, ChecksumDbErrorCode, ProvenSums, RecordProof } from './checksum-db.ts'
 export type { Clock } from './clock.ts'
 export {
+  FillClosedError,
   HashMismatchError,
   ModuleNotFoundError,
   NoProofError,
   OfflineError,
   PeerError,
+  UpstreamRefusedError,
   UpstreamUnavailableError,
 } from './errors.ts'
+export type { FillComponents, FillInit } from './fill-context.ts'
 export type { FillEvent, FillKind, Source } from './fill-event.ts'
-export type { Answer, AskOptions, ModuleSource } from './module-fill.ts'
+export { ModuleFill } from './module-fill.ts'
+export type { Answer, AskOptions, ModuleSource } from './module-source.ts'
 export type { Holder, ModuleRecord, PeerId, Peers } from './peers.ts'
 export type { Proof } from './proof.ts'
+export { mayShare } from './share-policy.ts'
 export type { Upstream, UpstreamAnswer } from './upstream.ts'
 export type {
   ByteRange,

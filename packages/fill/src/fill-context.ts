@@ -1,0 +1,167 @@
+import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
+import type { Budgets } from './budgets.ts'
+import type { ChecksumDb } from './checksum-db.ts'
+import type { Clock } from './clock.ts'
+import { ModuleNotFoundError, UpstreamUnavailableError } from './errors.ts'
+import type { FillEvent } from './fill-event.ts'
+import type { PeerId, Peers } from './peers.ts'
+import { Scope } from './scope.ts'
+import type { Upstream } from './upstream.ts'
+import type { StoredRecord, ZipStore } from './zip-store.ts'
+
+/** What a fill works with. */
+export interface FillComponents {
+  readonly store: ZipStore
+  readonly peers: Peers
+  readonly upstream: Upstream
+  readonly checksumDb: ChecksumDb
+  readonly clock: Clock
+  /** From 0 up to and without 1; spreads fetches over equally good holders. */
+  readonly random?: () => number
+}
+
+/** How it decides. */
+export interface FillInit {
+  readonly budgets: Budgets
+  /** Never looked up at the checksum database and never spoken of to peers. */
+  isPrivate(path: ModulePath): boolean
+  /** Never asked of an upstream proxy. Absent: none. */
+  noproxy?(path: ModulePath): boolean
+  onEvent(event: FillEvent): void
+  /** How long a list, `@latest` or query of upstream stays fresh, ms. */
+  readonly ttlMs: number
+  /** How long upstream's "not found" is believed, ms. */
+  readonly negativeTtlMs: number
+}
+
+/** What the steps of a fill share: ports, policy, and work that outlives one request. */
+export class FillContext {
+  readonly store: ZipStore
+  readonly peers: Peers
+  readonly upstream: Upstream
+  readonly checksumDb: ChecksumDb
+  readonly clock: Clock
+  readonly budgets: Budgets
+  readonly random: () => number
+  readonly #init: FillInit
+  readonly #tasks = new Set<Promise<unknown>>()
+  readonly #unwritten = new Map<string, StoredRecord>()
+
+  constructor(components: FillComponents, init: FillInit) {
+    this.store = components.store
+    this.peers = components.peers
+    this.upstream = components.upstream
+    this.checksumDb = components.checksumDb
+    this.clock = components.clock
+    this.random = components.random ?? (() => 0)
+    this.budgets = init.budgets
+    this.#init = init
+  }
+
+  emit(event: FillEvent): void {
+    this.#init.onEvent(event)
+  }
+
+  isPrivate(path: ModulePath): boolean {
+    return this.#init.isPrivate(path)
+  }
+
+  /** Whether the checksum database speaks for the path: else upstream's word is all there is. */
+  isProvable(path: ModulePath): boolean {
+    return !this.#init.isPrivate(path) && this.checksumDb.covers(path)
+  }
+
+  canAskUpstream(path: ModulePath): boolean {
+    return this.upstream.isEnabled() && this.#init.noproxy?.(path) !== true
+  }
+
+  /** Peers are never asked for what nobody can prove, nor for what is private. */
+  canAskPeers(path: ModulePath): boolean {
+    return this.isProvable(path) && !this.peers.isAlone()
+  }
+
+  /** Names a liar to the mesh and to the log. */
+  blame(peer: PeerId, module: ModuleVersion, reason: string): void {
+    this.peers.blame(peer, { module, reason })
+    this.emit({ kind: 'peer-blamed', peer, module, reason })
+  }
+
+  /** Keeps work that nobody waits for until it ends; disposal waits for it. */
+  background = (task: Promise<unknown>): void => {
+    const tracked: Promise<unknown> = task.then(noop, noop).then(() => this.#tasks.delete(tracked))
+    this.#tasks.add(tracked)
+  }
+
+  /** Resolves when no background work is left. */
+  async settled(): Promise<void> {
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks)
+  }
+
+  /** Runs one piece of work with the overall deadline; its branches end with it. */
+  async withDeadline<T>(
+    what: string,
+    signal: AbortSignal,
+    work: (scope: Scope) => Promise<T>,
+  ): Promise<T> {
+    return await this.within(what, this.budgets.fetchTimeoutMs, signal, work)
+  }
+
+  /** Runs one piece of work for at most `ms`, then throws UpstreamUnavailableError (timed out). */
+  async within<T>(
+    what: string,
+    ms: number,
+    signal: AbortSignal,
+    work: (scope: Scope) => Promise<T>,
+  ): Promise<T> {
+    const scope = new Scope(signal)
+    const expired = scope.start(async (ended): Promise<never> => {
+      await this.clock.sleep(ms, { signal: ended })
+      throw new UpstreamUnavailableError(`${what}: no answer within ${ms} ms`, { timedOut: true })
+    })
+    try {
+      return await Promise.race([scope.start(() => work(scope)), expired])
+    } finally {
+      this.background(scope.close())
+    }
+  }
+
+  /** What is held of a module version, what is still on its way to the disk included. */
+  async findRecord(module: ModuleVersion): Promise<StoredRecord | undefined> {
+    const unwritten = this.#unwritten.get(formatModuleVersion(module))
+    const stored = await this.store.findRecord(module)
+    return unwritten === undefined ? stored : { ...stored, ...unwritten }
+  }
+
+  /**
+   * Keeps verified parts without making the request wait for the disk. What cannot be written was
+   * still verified: it is answered, and told by an event.
+   */
+  keepRecord(record: StoredRecord): void {
+    const key = formatModuleVersion(record.module)
+    const merged = { ...this.#unwritten.get(key), ...record }
+    this.#unwritten.set(key, merged)
+    this.background(this.#write(key, merged))
+  }
+
+  async #write(key: string, record: StoredRecord): Promise<void> {
+    try {
+      await this.store.putRecord(record)
+    } catch (error) {
+      this.emit({ kind: 'store-failed', module: record.module, error: asError(error) })
+    }
+    if (this.#unwritten.get(key) === record) this.#unwritten.delete(key)
+  }
+}
+
+/** The value of a `catch` as an error. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error), { cause: error })
+}
+
+/** The answer when there is nobody to ask. */
+export function notHere(what: string, cause?: unknown): ModuleNotFoundError {
+  const options = cause === undefined ? undefined : { cause }
+  return new ModuleNotFoundError(`${what}: not held here, and nobody else to ask`, options)
+}
+
+function noop(): void {}

@@ -1,0 +1,197 @@
+import { formatModuleVersion, hashMod, type ModuleVersion, maxModBytes } from '@modmesh/module'
+import type { ProvenSums } from './checksum-db.ts'
+import { ModuleNotFoundError, UpstreamRefusedError } from './errors.ts'
+import { explainFailure, NobodyHasItError } from './explain-failure.ts'
+import { type FillContext, notHere } from './fill-context.ts'
+import type { Answer } from './module-source.ts'
+import { findInfoFault, keepVerified, type VerifiedParts } from './peer-facts.ts'
+import { type Branch, DecidingError, firstSuccess } from './race.ts'
+import { RecordSearch } from './record-search.ts'
+import { giveTime, resolveSums, withNeed } from './resolve-sums.ts'
+import type { Scope } from './scope.ts'
+import type { UpstreamAnswer } from './upstream.ts'
+
+type Part = keyof VerifiedParts
+
+/** Answers a request for a go.mod: checked against its ModHash, never by pulling the zip. */
+export async function fillMod(
+  ctx: FillContext,
+  module: ModuleVersion,
+  options: { readonly signal: AbortSignal },
+): Promise<Answer<Uint8Array>> {
+  return await fillPart(ctx, module, 'mod', options.signal)
+}
+
+/** Answers a request for a canonical version's `.info`. */
+export async function fillInfo(
+  ctx: FillContext,
+  module: ModuleVersion,
+  options: { readonly signal: AbortSignal },
+): Promise<Answer<Uint8Array>> {
+  return await fillPart(ctx, module, 'info', options.signal)
+}
+
+/** Makes the hashes of a module version known, and keeps what a peer sent along with them. */
+export async function fillSums(
+  ctx: FillContext,
+  module: ModuleVersion,
+  options: { readonly signal: AbortSignal },
+): Promise<ProvenSums> {
+  return await ctx.withDeadline(formatModuleVersion(module), options.signal, async (scope) => {
+    const search = startSearch(ctx, module, scope)
+    const { signal } = scope
+    try {
+      const { sums } = await resolveSums(ctx, module, 'mod', { signal, search: () => search })
+      for (const record of search?.seen ?? []) keepVerified(ctx, module, record, sums)
+      return sums
+    } catch (error) {
+      throw explainFailure(ctx, module, error)
+    }
+  })
+}
+
+async function fillPart(
+  ctx: FillContext,
+  module: ModuleVersion,
+  part: Part,
+  signal: AbortSignal,
+): Promise<Answer<Uint8Array>> {
+  const held = (await ctx.findRecord(module))?.[part]
+  if (held !== undefined) return { value: held.bytes, source: { kind: 'store' } }
+  const name = formatModuleVersion(module)
+  if (!ctx.canAskPeers(module.path) && !ctx.canAskUpstream(module.path)) throw notHere(name)
+  return await ctx.withDeadline(name, signal, async (scope) => {
+    try {
+      return await race(ctx, module, part, scope)
+    } catch (error) {
+      throw explainFailure(ctx, module, error)
+    }
+  })
+}
+
+async function race(
+  ctx: FillContext,
+  module: ModuleVersion,
+  part: Part,
+  scope: Scope,
+): Promise<Answer<Uint8Array>> {
+  const search = startSearch(ctx, module, scope)
+  const branches: Branch<Answer<Uint8Array>>[] = []
+  // An .info of upstream needs no hashes; a peer's needs a proof that the version exists at all.
+  const needsSums = ctx.isProvable(module.path) && (part === 'mod' || search !== undefined)
+  const sums = needsSums ? scope.start(() => findSums(ctx, module, search, scope)) : undefined
+  if (search !== undefined && sums !== undefined) {
+    branches.push(() => fromPeers(ctx, module, part, search, sums))
+  }
+  if (ctx.canAskUpstream(module.path)) {
+    branches.push((signal) => fromUpstream(ctx, module, part, { search, sums, signal }))
+  }
+  return await firstSuccess(branches, { signal: scope.signal, background: ctx.background })
+}
+
+function startSearch(
+  ctx: FillContext,
+  module: ModuleVersion,
+  scope: Scope,
+): RecordSearch | undefined {
+  return ctx.canAskPeers(module.path) ? new RecordSearch(ctx, module, scope) : undefined
+}
+
+async function findSums(
+  ctx: FillContext,
+  module: ModuleVersion,
+  search: RecordSearch | undefined,
+  scope: Scope,
+): Promise<ProvenSums> {
+  const options = { signal: scope.signal, search: () => search }
+  return (await resolveSums(ctx, module, 'mod', options)).sums
+}
+
+/** Takes the first part that verifies; who sent one that does not is blamed and the next is tried. */
+async function fromPeers(
+  ctx: FillContext,
+  module: ModuleVersion,
+  part: Part,
+  search: RecordSearch,
+  sums: Promise<ProvenSums>,
+): Promise<Answer<Uint8Array>> {
+  for await (const record of search.records()) {
+    const value = keepVerified(ctx, module, record, await sums)[part]
+    if (value !== undefined) return { value, source: { kind: 'peer', peer: record.peer } }
+  }
+  await sums
+  throw new NobodyHasItError()
+}
+
+async function fromUpstream(
+  ctx: FillContext,
+  module: ModuleVersion,
+  part: Part,
+  way: {
+    readonly search: RecordSearch | undefined
+    readonly sums: Promise<ProvenSums> | undefined
+    readonly signal: AbortSignal
+  },
+): Promise<Answer<Uint8Array>> {
+  const { search, sums, signal } = way
+  await giveTime(ctx, search, ctx.budgets.headStartMs, signal)
+  try {
+    const value =
+      part === 'mod'
+        ? await modFromUpstream(ctx, module, sums, signal)
+        : await infoFromUpstream(ctx, module, signal)
+    return { value: value.bytes, source: { kind: 'upstream', from: value.from } }
+  } catch (error) {
+    if (!(error instanceof ModuleNotFoundError || error instanceof UpstreamRefusedError))
+      throw error
+    // Upstream has spoken: a peer that is slow to answer is treated as a no.
+    await giveTime(ctx, search, ctx.budgets.haveQueryMs, signal)
+    throw new DecidingError(error)
+  }
+}
+
+async function modFromUpstream(
+  ctx: FillContext,
+  module: ModuleVersion,
+  sums: Promise<ProvenSums> | undefined,
+  signal: AbortSignal,
+): Promise<UpstreamAnswer> {
+  const answer = await ctx.upstream.fetchMod(module, { signal })
+  const proven = sums === undefined ? await ctx.checksumDb.known(module) : await sums
+  const hash = hashMod(answer.bytes)
+  const expected = sums === undefined ? proven?.mod : withNeed(await sums, 'mod').mod
+  if (answer.bytes.length > maxModBytes) {
+    throw refuse(ctx, module, answer, { expected: 'a go.mod', actual: 'more than its size limit' })
+  }
+  if (expected !== undefined && expected !== hash) {
+    throw refuse(ctx, module, answer, { expected, actual: hash })
+  }
+  const proof = proven?.mod === undefined ? ({ kind: 'upstream' } as const) : proven.proof
+  ctx.keepRecord({ module, mod: { bytes: answer.bytes, hash, proof } })
+  return answer
+}
+
+async function infoFromUpstream(
+  ctx: FillContext,
+  module: ModuleVersion,
+  signal: AbortSignal,
+): Promise<UpstreamAnswer> {
+  const answer = await ctx.upstream.fetchInfo(module, { signal })
+  const fault = findInfoFault(answer.bytes, module)
+  if (fault !== undefined) {
+    throw refuse(ctx, module, answer, { expected: `version ${module.version}`, actual: fault })
+  }
+  ctx.keepRecord({ module, info: { bytes: answer.bytes, from: 'upstream' } })
+  return answer
+}
+
+function refuse(
+  ctx: FillContext,
+  module: ModuleVersion,
+  answer: UpstreamAnswer,
+  seen: { readonly expected: string; readonly actual: string },
+): UpstreamRefusedError {
+  const error = new UpstreamRefusedError(module, { ...seen, from: answer.from })
+  ctx.emit({ kind: 'upstream-refused', module, reason: error.message })
+  return error
+}

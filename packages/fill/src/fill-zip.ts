@@ -1,0 +1,283 @@
+import { formatModuleVersion, type ModuleVersion, type ZipHash } from '@modmesh/module'
+import type { ProvenSums } from './checksum-db.ts'
+import { ModuleNotFoundError, PeerError } from './errors.ts'
+import { explainFailure } from './explain-failure.ts'
+import { asError, type FillContext, notHere } from './fill-context.ts'
+import { HolderList, type KnownHolder } from './holder-list.ts'
+import type { Answer } from './module-source.ts'
+import { keepVerified } from './peer-facts.ts'
+import type { Proof } from './proof.ts'
+import { AllFailedError } from './race.ts'
+import { RecordSearch } from './record-search.ts'
+import { resolveSums, withNeed } from './resolve-sums.ts'
+import { handled, Scope } from './scope.ts'
+import {
+  fetchFromPeer,
+  fetchFromUpstream,
+  isWrong,
+  Progress,
+  StoreFailure,
+  type Transfer,
+  type VerifiedZip,
+} from './zip-attempt.ts'
+import { type Attempt, type Move, nextMove, type RaceView } from './zip-race.ts'
+import type { HeldZip } from './zip-store.ts'
+
+/** Answers a request for a zip (design, section 4). */
+export async function fillZip(
+  ctx: FillContext,
+  module: ModuleVersion,
+  options: { readonly signal: AbortSignal },
+): Promise<Answer<HeldZip>> {
+  const held = await ctx.store.findZip(module)
+  if (held !== undefined) return { value: held, source: { kind: 'store' } }
+  const name = formatModuleVersion(module)
+  if (!ctx.canAskPeers(module.path) && !ctx.canAskUpstream(module.path)) throw notHere(name)
+  return await ctx.withDeadline(name, options.signal, async (scope) => {
+    try {
+      return ctx.isProvable(module.path)
+        ? await new ZipFill(ctx, module, scope).run()
+        : await fillUnprovable(ctx, module, scope)
+    } catch (error) {
+      throw explainFailure(ctx, module, error)
+    }
+  })
+}
+
+/** Private, or the database is off: upstream's word is all there is, unless a go.sum pins it. */
+async function fillUnprovable(
+  ctx: FillContext,
+  module: ModuleVersion,
+  scope: Scope,
+): Promise<Answer<HeldZip>> {
+  const pinned = await ctx.checksumDb.known(module)
+  const progress = new Progress(ctx.clock.monotonicMs())
+  const expected = Promise.resolve(pinned?.zip)
+  const job = { module, expected, progress, onProgress: () => {} }
+  const verified = await fetchFromUpstream(ctx, job, scope)
+  const proof: Proof = pinned?.zip === undefined ? { kind: 'upstream' } : pinned.proof
+  return await commit(ctx, verified, proof)
+}
+
+interface RunningAttempt {
+  readonly kind: 'peer' | 'upstream'
+  readonly startedMs: number
+  readonly windowMs: number
+  readonly progress: Progress
+}
+
+/** One miss: what is known of it so far, and who is being asked. */
+class ZipFill {
+  readonly #ctx: FillContext
+  readonly #module: ModuleVersion
+  readonly #work: Scope
+  readonly #startedMs: number
+  readonly #holders: HolderList
+  readonly #attempts = new Set<RunningAttempt>()
+  readonly #errors: unknown[] = []
+  readonly #zipHash = Promise.withResolvers<ZipHash>()
+  #expected: RaceView['expected'] = 'searching'
+  #records: RecordSearch | undefined
+  #upstream: RaceView['upstream']
+  #firstPeer: RaceView['firstPeer']
+  #verified: VerifiedZip | undefined
+  #isOver = false
+  #changed = Promise.withResolvers<void>()
+
+  constructor(ctx: FillContext, module: ModuleVersion, scope: Scope) {
+    this.#ctx = ctx
+    this.#module = module
+    this.#work = new Scope(scope.signal)
+    this.#startedMs = ctx.clock.monotonicMs()
+    this.#upstream = ctx.canAskUpstream(module.path) ? 'ready' : 'none'
+    this.#holders = new HolderList(ctx, module, this.#work, () => this.#wake())
+    void handled(this.#zipHash.promise)
+  }
+
+  async run(): Promise<Answer<HeldZip>> {
+    const { verified, proof } = await this.#race()
+    return await commit(this.#ctx, verified, proof)
+  }
+
+  async #race(): Promise<{ readonly verified: VerifiedZip; readonly proof: Proof }> {
+    this.#work.signal.addEventListener('abort', () => this.#wake(), { once: true })
+    const sums = this.#work.start(() => this.#findSums())
+    try {
+      while (this.#verified === undefined) {
+        this.#work.signal.throwIfAborted()
+        await this.#move(nextMove(this.#view(), this.#ctx.budgets))
+      }
+      const { proof } = await sums
+      return { verified: this.#verified, proof }
+    } finally {
+      this.#isOver = true
+      this.#ctx.background(this.#work.close())
+    }
+  }
+
+  async #move(move: Move): Promise<void> {
+    switch (move.kind) {
+      case 'ask-holder':
+        return this.#askHolder()
+      case 'search-holders':
+        return this.#holders.search()
+      case 'ask-upstream':
+        return this.#askUpstream()
+      case 'give-up':
+        throw new AllFailedError(this.#errors)
+      case 'wait':
+        return await this.#news(move.ms)
+    }
+  }
+
+  async #findSums(): Promise<ProvenSums> {
+    const { signal } = this.#work
+    try {
+      const search = () => this.#startRecords()
+      const { sums } = await resolveSums(this.#ctx, this.#module, 'zip', { signal, search })
+      this.#gotSums(sums)
+      return sums
+    } catch (error) {
+      this.#expected = 'failed'
+      this.#errors.push(error)
+      this.#zipHash.reject(error)
+      throw error
+    } finally {
+      this.#wake()
+    }
+  }
+
+  #startRecords(): RecordSearch | undefined {
+    if (!this.#ctx.canAskPeers(this.#module.path)) return undefined
+    this.#records = new RecordSearch(this.#ctx, this.#module, this.#work)
+    this.#ctx.background(this.#records.done.then(() => this.#wake()))
+    return this.#records
+  }
+
+  #gotSums(sums: ProvenSums): void {
+    this.#expected = 'known'
+    const zipHash = withNeed(sums, 'zip').zip
+    this.#zipHash.resolve(zipHash)
+    this.#holders.open(zipHash, this.#records)
+    for (const record of this.#records?.seen ?? []) {
+      keepVerified(this.#ctx, this.#module, record, sums)
+    }
+  }
+
+  #view(): RaceView {
+    return {
+      nowMs: this.#ctx.clock.monotonicMs(),
+      startedMs: this.#startedMs,
+      expected: this.#expected,
+      recordsDone: this.#records?.isDone ?? !this.#ctx.canAskPeers(this.#module.path),
+      upstream: this.#upstream,
+      candidates: this.#holders.waiting,
+      holderSearch: this.#holders.state,
+      holderSearchMs: this.#holders.searchStartedMs,
+      firstPeer: this.#firstPeer,
+      attempts: [...this.#attempts].map(viewOf),
+    }
+  }
+
+  #askHolder(): void {
+    const holder = this.#holders.next()
+    if (holder === undefined) return
+    const { budgets } = this.#ctx
+    const windowMs = Math.max(budgets.firstByteMs, budgets.firstByteRtts * (holder.rttMs ?? 0))
+    const hasOthers = this.#upstream === 'ready' || this.#upstream === 'running'
+    const patienceMs = hasOthers ? windowMs + budgets.stallMs : budgets.meshOnlyMs
+    const attempt = this.#begin('peer', windowMs)
+    this.#firstPeer ??= attempt
+    const job = { module: this.#module, ...holder, patienceMs, ...this.#transfer(attempt) }
+    const fetching = this.#work.start((signal) => fetchFromPeer(this.#ctx, job, { signal }))
+    this.#follow(attempt, fetching, (error) => this.#judge(holder, error))
+  }
+
+  #askUpstream(): void {
+    this.#upstream = 'running'
+    const attempt = this.#begin('upstream', 0)
+    const expected = this.#zipHash.promise
+    const job = { module: this.#module, expected, ...this.#transfer(attempt) }
+    const fetching = this.#work.start((signal) => fetchFromUpstream(this.#ctx, job, { signal }))
+    this.#follow(attempt, fetching, (error) => {
+      this.#upstream = error instanceof ModuleNotFoundError ? 'no' : 'failed'
+    })
+  }
+
+  #begin(kind: RunningAttempt['kind'], windowMs: number): RunningAttempt {
+    const startedMs = this.#ctx.clock.monotonicMs()
+    const attempt = { kind, startedMs, windowMs, progress: new Progress(startedMs) }
+    this.#attempts.add(attempt)
+    return attempt
+  }
+
+  #transfer(attempt: RunningAttempt): Transfer {
+    return { progress: attempt.progress, onProgress: () => this.#wake() }
+  }
+
+  #follow(
+    attempt: RunningAttempt,
+    fetching: Promise<VerifiedZip>,
+    onFailure: (error: unknown) => void,
+  ): void {
+    const ended = fetching.then(
+      (verified) => {
+        if (this.#isOver || this.#verified !== undefined) return verified.staged.discard()
+        this.#verified = verified
+      },
+      (error: unknown) => {
+        if (this.#work.signal.aborted) return
+        this.#errors.push(error)
+        onFailure(error)
+        if (error instanceof StoreFailure) this.#work.abort(error)
+      },
+    )
+    this.#ctx.background(
+      ended.finally(() => {
+        this.#attempts.delete(attempt)
+        this.#wake()
+      }),
+    )
+  }
+
+  #judge(holder: KnownHolder, error: unknown): void {
+    if (isWrong(error) || (error instanceof PeerError && error.fault === 'protocol')) {
+      this.#ctx.blame(holder.peer, this.#module, asError(error).message)
+    }
+  }
+
+  /** Resolves when something happened, or after `ms`. */
+  async #news(ms: number | undefined): Promise<void> {
+    const timer = new AbortController()
+    const waits: Promise<void>[] = [this.#changed.promise]
+    if (ms !== undefined) waits.push(this.#ctx.clock.sleep(ms, { signal: timer.signal }))
+    await Promise.race(waits)
+    timer.abort()
+  }
+
+  #wake(): void {
+    this.#changed.resolve()
+    this.#changed = Promise.withResolvers()
+  }
+}
+
+function viewOf(attempt: RunningAttempt): Attempt {
+  const { kind, startedMs, windowMs, progress } = attempt
+  return { kind, startedMs, windowMs, hasFirstByte: progress.hasFirstByte, bytes: progress.bytes }
+}
+
+async function commit(
+  ctx: FillContext,
+  verified: VerifiedZip,
+  proof: Proof,
+): Promise<Answer<HeldZip>> {
+  const { staged, source } = verified
+  try {
+    const held = await staged.commit(proof)
+    ctx.emit({ kind: 'committed', module: held.module, source, bytes: held.size })
+    return { value: held, source }
+  } catch (error) {
+    ctx.background(staged.discard())
+    throw new StoreFailure(error)
+  }
+}

@@ -1,0 +1,99 @@
+import type { ModuleVersion, ZipHash } from '@modmesh/module'
+import type { FillContext } from './fill-context.ts'
+import { equalRttMs } from './limits.ts'
+import type { Holder, PeerId } from './peers.ts'
+import type { RecordSearch } from './record-search.ts'
+import { type Scope, until } from './scope.ts'
+import type { RaceView } from './zip-race.ts'
+
+/** A peer that is to be asked for a content it says it holds. */
+export interface KnownHolder extends Pick<Holder, 'peer' | 'rttMs'> {
+  readonly zipHash: ZipHash
+}
+
+/** Who may have a zip, best first, each peer once. Grows while it is used. */
+export class HolderList {
+  readonly #ctx: FillContext
+  readonly #scope: Scope
+  readonly #onChange: () => void
+  readonly #named = new Set<PeerId>()
+  readonly #waiting: KnownHolder[] = []
+  #zipHash: ZipHash | undefined
+  #state: RaceView['holderSearch']
+  #searchStartedMs = 0
+
+  constructor(ctx: FillContext, module: ModuleVersion, scope: Scope, onChange: () => void) {
+    this.#ctx = ctx
+    this.#scope = scope
+    this.#onChange = onChange
+    this.#state = ctx.canAskPeers(module.path) ? 'unstarted' : 'none'
+  }
+
+  /** Holders not asked yet. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  get state(): RaceView['holderSearch'] {
+    return this.#state
+  }
+
+  get searchStartedMs(): number {
+    return this.#searchStartedMs
+  }
+
+  /** Takes up what memory knows now that the content is known, and what answers for a record say. */
+  open(zipHash: ZipHash, records: RecordSearch | undefined): void {
+    this.#zipHash = zipHash
+    if (this.#state === 'none') return
+    for (const holder of spread(this.#ctx.peers.holders(zipHash), this.#ctx.random)) {
+      this.#add(holder)
+    }
+    if (records === undefined) return
+    void this.#scope.start(async (signal) => {
+      for await (const { peer, holdsZip } of until(records.records(), signal)) {
+        if (holdsZip) this.#add({ peer, rttMs: undefined })
+      }
+    })
+  }
+
+  next(): KnownHolder | undefined {
+    return this.#waiting.shift()
+  }
+
+  /** Looks for holders beyond the inventory, until found out or for `meshOnlyMs`. */
+  search(): void {
+    const zipHash = this.#zipHash
+    if (zipHash === undefined || this.#state !== 'unstarted') return
+    this.#state = 'running'
+    this.#searchStartedMs = this.#ctx.clock.monotonicMs()
+    const searching = this.#scope.start(async (signal) => {
+      const found = this.#ctx.peers.findHolders(zipHash, { signal })
+      for await (const holder of until(found, signal)) this.#add(holder)
+    })
+    const end = () => {
+      this.#state = 'done'
+      this.#onChange()
+    }
+    // A search that fails found nobody more.
+    this.#ctx.background(searching.then(end, end))
+  }
+
+  #add(holder: Pick<Holder, 'peer' | 'rttMs'>): void {
+    const zipHash = this.#zipHash
+    if (zipHash === undefined || this.#named.has(holder.peer)) return
+    this.#named.add(holder.peer)
+    this.#waiting.push({ peer: holder.peer, rttMs: holder.rttMs, zipHash })
+    this.#onChange()
+  }
+}
+
+/** Rotates the leading, equally good holders, so that many hosts do not all begin with one. */
+function spread(holders: readonly Holder[], random: () => number): readonly Holder[] {
+  const best = holders[0]?.rttMs
+  if (best === undefined) return holders
+  let equal = 1
+  while ((holders[equal]?.rttMs ?? Number.POSITIVE_INFINITY) <= best + equalRttMs) equal++
+  const turn = Math.floor(random() * equal)
+  return [...holders.slice(turn, equal), ...holders.slice(0, turn), ...holders.slice(equal)]
+}

@@ -1,0 +1,32 @@
+import type { ModulePath, ModuleVersion } from '@modmesh/module'
+import type { ProvenSums } from './checksum-db.ts'
+import type { Source } from './fill-event.ts'
+import type { HeldZip } from './zip-store.ts'
+
+/** A verified answer and where it came from. */
+export interface Answer<T> {
+  readonly value: T
+  readonly source: Source
+}
+
+/** How one request may be answered. */
+export interface AskOptions {
+  /** The client's own patience; never cancels the fill for others. */
+  readonly signal: AbortSignal
+  /** Answer from the store alone (`/cached-only`, `Disable-Module-Fetch`): else ModuleNotFoundError. */
+  readonly cachedOnly?: boolean
+}
+
+/** What the HTTP edge (and commands) ask. Implemented by ModuleFill; the server knows only this. */
+export interface ModuleSource {
+  zip(module: ModuleVersion, options: AskOptions): Promise<Answer<HeldZip>>
+  mod(module: ModuleVersion, options: AskOptions): Promise<Answer<Uint8Array>>
+  info(module: ModuleVersion, options: AskOptions): Promise<Answer<Uint8Array>>
+  /** One version per line, LF-ended. */
+  list(path: ModulePath, options: AskOptions): Promise<Answer<Uint8Array>>
+  latest(path: ModulePath, options: AskOptions): Promise<Answer<Uint8Array>>
+  /** `.info` of a branch, tag or commit. */
+  query(path: ModulePath, query: string, options: AskOptions): Promise<Answer<Uint8Array>>
+  /** Makes the hashes of a module version known and proven, from peers or the database. */
+  sums(module: ModuleVersion, options: AskOptions): Promise<ProvenSums>
+}

@@ -1,0 +1,70 @@
+import {
+  hashMod,
+  InvalidFileError,
+  isPseudoVersion,
+  type ModuleVersion,
+  maxModBytes,
+  parseVersionInfo,
+  pseudoVersionTime,
+} from '@modmesh/module'
+import type { ProvenSums } from './checksum-db.ts'
+import type { FillContext } from './fill-context.ts'
+import type { ModuleRecord } from './peers.ts'
+import type { StoredRecord } from './zip-store.ts'
+
+/** What of a peer's record may be believed. */
+export interface VerifiedParts {
+  readonly mod?: Uint8Array
+  readonly info?: Uint8Array
+}
+
+/** Checks every part of a peer's record, keeps what verifies, and blames the peer for the rest. */
+export function keepVerified(
+  ctx: FillContext,
+  module: ModuleVersion,
+  record: ModuleRecord,
+  sums: ProvenSums,
+): VerifiedParts {
+  const faults = [modFault(record.mod, sums), infoFault(record.info, module)]
+  const lie = faults.find((fault) => fault !== undefined)
+  if (lie !== undefined) ctx.blame(record.peer, module, lie)
+  const { info, mod } = record
+  const keptMod = mod !== undefined && faults[0] === undefined && sums.mod !== undefined
+  const keptInfo = info !== undefined && faults[1] === undefined
+  const kept: StoredRecord = {
+    module,
+    ...(keptMod && { mod: { bytes: mod, hash: sums.mod, proof: sums.proof } }),
+    ...(keptInfo && { info: { bytes: info, from: 'peer' as const } }),
+  }
+  if (keptMod || keptInfo) ctx.keepRecord(kept)
+  return { ...(keptMod && { mod }), ...(keptInfo && { info }) }
+}
+
+/** Why bytes are not the `.info` of a module version, or undefined. */
+export function findInfoFault(bytes: Uint8Array, module: ModuleVersion): string | undefined {
+  try {
+    const { version } = parseVersionInfo(bytes)
+    return version === module.version ? undefined : `version ${version}`
+  } catch (error) {
+    if (error instanceof InvalidFileError) return error.message
+    throw error
+  }
+}
+
+function modFault(bytes: Uint8Array | undefined, sums: ProvenSums): string | undefined {
+  if (bytes === undefined || sums.mod === undefined) return undefined
+  if (bytes.length > maxModBytes) return 'sent a go.mod beyond the size limit'
+  const seen = hashMod(bytes)
+  return seen === sums.mod ? undefined : `sent a go.mod: expected ${sums.mod}, got ${seen}`
+}
+
+/** `.info` cannot be proven: from a peer it is taken only where name and time agree with the version. */
+function infoFault(bytes: Uint8Array | undefined, module: ModuleVersion): string | undefined {
+  if (bytes === undefined) return undefined
+  const fault = findInfoFault(bytes, module)
+  if (fault !== undefined) return `sent a wrong .info: ${fault}`
+  if (!isPseudoVersion(module.version)) return undefined
+  const { time } = parseVersionInfo(bytes)
+  const due = pseudoVersionTime(module.version)
+  return time === due ? undefined : `sent a wrong .info: time ${time}, expected ${due}`
+}

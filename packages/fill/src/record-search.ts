@@ -1,0 +1,79 @@
+import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
+import type { FillContext } from './fill-context.ts'
+import { maxRecordsPerSearch } from './limits.ts'
+import type { ModuleRecord } from './peers.ts'
+import { type Scope, until } from './scope.ts'
+
+/** One question to the mesh about a module version, and the answers so far; any number may read them. */
+export class RecordSearch {
+  /** Resolves when no more answers come. Never rejects. */
+  readonly done: Promise<void>
+  readonly startedMs: number
+  readonly #seen: ModuleRecord[] = []
+  #isDone = false
+  #changed = Promise.withResolvers<void>()
+
+  constructor(ctx: FillContext, module: ModuleVersion, scope: Scope) {
+    this.startedMs = ctx.clock.monotonicMs()
+    this.done = this.#run(ctx, module, scope).then(
+      () => this.#end(),
+      // A mesh that cannot answer knows nothing: the other ways decide.
+      () => this.#end(),
+    )
+  }
+
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  /** The answers so far, in their order. */
+  get seen(): readonly ModuleRecord[] {
+    return this.#seen
+  }
+
+  /** Every answer: those that came, then those that come. Ends with the search. */
+  async *records(): AsyncGenerator<ModuleRecord> {
+    for (let next = 0; ; next++) {
+      while (next >= this.#seen.length && !this.#isDone) await this.#changed.promise
+      const record = this.#seen[next]
+      if (record === undefined) return
+      yield record
+    }
+  }
+
+  async #run(ctx: FillContext, module: ModuleVersion, scope: Scope): Promise<void> {
+    const cut = new AbortController()
+    const stop = () => cut.abort()
+    scope.signal.addEventListener('abort', stop, { once: true })
+    ctx.background(ctx.clock.sleep(ctx.budgets.meshOnlyMs, { signal: cut.signal }).then(stop))
+    try {
+      for await (const record of until(ctx.peers.findRecords(module, cut), cut.signal)) {
+        if (isOf(record, module)) this.#add(record)
+        else ctx.blame(record.peer, module, 'sent a record of another module version')
+        if (this.#seen.length >= maxRecordsPerSearch) return
+      }
+    } finally {
+      stop()
+      scope.signal.removeEventListener('abort', stop)
+    }
+  }
+
+  #add(record: ModuleRecord): void {
+    this.#seen.push(record)
+    this.#wake()
+  }
+
+  #end(): void {
+    this.#isDone = true
+    this.#wake()
+  }
+
+  #wake(): void {
+    this.#changed.resolve()
+    this.#changed = Promise.withResolvers()
+  }
+}
+
+function isOf(record: ModuleRecord, module: ModuleVersion): boolean {
+  return formatModuleVersion(record.module) === formatModuleVersion(module)
+}

@@ -1,0 +1,256 @@
+import { type ModuleVersion, type ZipHash, ZipRulesError } from '@modmesh/module'
+import { HashMismatchError, PeerError, UpstreamRefusedError } from './errors.ts'
+import type { FillContext } from './fill-context.ts'
+import type { Source } from './fill-event.ts'
+import { minProgressBytes } from './limits.ts'
+import type { PeerId } from './peers.ts'
+import { abortable, handled, Scope } from './scope.ts'
+import type { ByteSink, StagedZip } from './zip-store.ts'
+
+/** Our own disk failed: no other source can help, and nobody is to blame. */
+export class StoreFailure extends Error {
+  readonly code = 'STORE_FAILURE'
+  constructor(cause: unknown) {
+    super('the store failed', { cause })
+    this.name = 'StoreFailure'
+  }
+}
+
+/** How a body comes along; read by the race while it runs. */
+export class Progress {
+  hasFirstByte = false
+  bytes = 0
+  #marked = 0
+  #markedMs: number
+  isWriting = false
+
+  constructor(nowMs: number) {
+    this.#markedMs = nowMs
+  }
+
+  /** Counts bytes; only a step of minProgressBytes restarts the patience. */
+  add(bytes: number, nowMs: number): void {
+    this.bytes += bytes
+    if (this.bytes - this.#marked >= minProgressBytes || this.#marked === 0) this.mark(nowMs)
+  }
+
+  mark(nowMs: number): void {
+    this.#marked = this.bytes
+    this.#markedMs = nowMs
+  }
+
+  idleMs(nowMs: number): number {
+    return nowMs - this.#markedMs
+  }
+
+  restart(nowMs: number): void {
+    this.hasFirstByte = false
+    this.bytes = 0
+    this.mark(nowMs)
+  }
+}
+
+/** Where a transfer tells how it comes along. */
+export interface Transfer {
+  readonly progress: Progress
+  /** Called when its first byte has come. */
+  readonly onProgress: () => void
+}
+
+/** A verified zip that waits for its commit. */
+export interface VerifiedZip {
+  readonly staged: StagedZip
+  readonly source: Source
+}
+
+/** Fetches from one peer and verifies. Throws PeerError, HashMismatchError, ZipRulesError, StoreFailure. */
+export async function fetchFromPeer(
+  ctx: FillContext,
+  job: {
+    readonly module: ModuleVersion
+    readonly zipHash: ZipHash
+    readonly peer: PeerId
+    /** How long the first byte may take before the attempt is given up. */
+    readonly patienceMs: number
+  } & Transfer,
+  options: { readonly signal: AbortSignal },
+): Promise<VerifiedZip> {
+  const { module, zipHash, peer, progress } = job
+  return await withStaged(ctx, module, job, options.signal, async (staged, sink) => {
+    const scope = new Scope(options.signal)
+    try {
+      const body = scope.start((signal) =>
+        ctx.peers.fetchZip(peer, zipHash, sink, { signal, onFirstByte: () => firstByte(ctx, job) }),
+      )
+      const stalled = scope.start((signal) =>
+        watch(ctx, progress, job.patienceMs, signal, () => new PeerError(peer, 'stalled', unable)),
+      )
+      await abortable(Promise.race([body, stalled]), options.signal)
+    } finally {
+      ctx.background(scope.close())
+    }
+    await verify(staged, zipHash, options)
+    return { kind: 'peer', peer }
+  })
+}
+
+/**
+ * Fetches from upstream and verifies against the hash that `expected` resolves to; undefined accepts
+ * upstream's word. Throws UpstreamRefusedError and what the port throws, StoreFailure.
+ */
+export async function fetchFromUpstream(
+  ctx: FillContext,
+  job: {
+    readonly module: ModuleVersion
+    readonly expected: Promise<ZipHash | undefined>
+  } & Transfer,
+  options: { readonly signal: AbortSignal },
+): Promise<VerifiedZip> {
+  const { module, progress } = job
+  return await withStaged(ctx, module, job, options.signal, async (staged, sink) => {
+    const onReset = async () => {
+      progress.restart(ctx.clock.monotonicMs())
+      await staged.reset()
+    }
+    const fetching = ctx.upstream.fetchZip(module, sink, { signal: options.signal, onReset })
+    const { from } = await abortable(fetching, options.signal)
+    const expected = await abortable(job.expected, options.signal)
+    try {
+      await verify(staged, expected, options)
+    } catch (error) {
+      throw refusal(ctx, module, { from, expected }, error)
+    }
+    return { kind: 'upstream', from }
+  })
+}
+
+const unable = { fault: 'unable' } as const
+
+/** Gives a source a staged zip of its own, and removes it unless the source delivers. */
+async function withStaged(
+  ctx: FillContext,
+  module: ModuleVersion,
+  job: Transfer,
+  signal: AbortSignal,
+  fetch: (staged: StagedZip, sink: ByteSink) => Promise<Source>,
+): Promise<VerifiedZip> {
+  const staged = await stage(ctx, module)
+  const sink = new GuardedSink(ctx, staged, job, signal)
+  try {
+    signal.throwIfAborted()
+    const source = await fetch(staged, sink)
+    return { staged, source }
+  } catch (error) {
+    ctx.background(sink.idle().then(() => staged.discard()))
+    throw sink.failure ?? error
+  }
+}
+
+async function verify(
+  staged: StagedZip,
+  expected: ZipHash | undefined,
+  options: { readonly signal: AbortSignal },
+): Promise<void> {
+  try {
+    await abortable(staged.verify(expected, options), options.signal)
+  } catch (error) {
+    throw options.signal.aborted || isWrong(error) ? error : new StoreFailure(error)
+  }
+}
+
+/** Whether the bytes are at fault. */
+export function isWrong(error: unknown): error is HashMismatchError | ZipRulesError {
+  return error instanceof HashMismatchError || error instanceof ZipRulesError
+}
+
+async function stage(ctx: FillContext, module: ModuleVersion): Promise<StagedZip> {
+  try {
+    return await ctx.store.stageZip(module)
+  } catch (error) {
+    throw new StoreFailure(error)
+  }
+}
+
+function firstByte(ctx: FillContext, job: Transfer): void {
+  if (job.progress.hasFirstByte) return
+  job.progress.hasFirstByte = true
+  job.progress.mark(ctx.clock.monotonicMs())
+  job.onProgress()
+}
+
+/** Takes a source's bytes as long as it is wanted; tells our own disk's failures from the source's. */
+class GuardedSink implements ByteSink {
+  /** What our side of the transfer failed with; counts before whatever the source says then. */
+  failure: Error | undefined
+  readonly #ctx: FillContext
+  readonly #staged: StagedZip
+  readonly #job: Transfer
+  readonly #signal: AbortSignal
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor(ctx: FillContext, staged: StagedZip, job: Transfer, signal: AbortSignal) {
+    this.#ctx = ctx
+    this.#staged = staged
+    this.#job = job
+    this.#signal = signal
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#signal.throwIfAborted()
+    const { progress } = this.#job
+    firstByte(this.#ctx, this.#job)
+    progress.isWriting = true
+    try {
+      this.#writing = handled(this.#staged.write(chunk))
+      await this.#writing
+    } catch (error) {
+      this.failure ??= error instanceof ZipRulesError ? error : new StoreFailure(error)
+      throw this.failure
+    } finally {
+      progress.isWriting = false
+      progress.add(chunk.length, this.#ctx.clock.monotonicMs())
+    }
+  }
+
+  /** Resolves when no write is under way. */
+  async idle(): Promise<void> {
+    await this.#writing.catch(() => {
+      // The write's own caller was told.
+    })
+  }
+}
+
+/** Throws when the body makes no progress for too long; the time our own disk takes does not count. */
+async function watch(
+  ctx: FillContext,
+  progress: Progress,
+  firstByteMs: number,
+  signal: AbortSignal,
+  stalled: () => Error,
+): Promise<never> {
+  for (;;) {
+    const limitMs = progress.hasFirstByte ? ctx.budgets.stallMs : firstByteMs
+    if (progress.isWriting) progress.mark(ctx.clock.monotonicMs())
+    const leftMs = limitMs - progress.idleMs(ctx.clock.monotonicMs())
+    if (leftMs <= 0) throw stalled()
+    await ctx.clock.sleep(leftMs, { signal })
+  }
+}
+
+function refusal(
+  ctx: FillContext,
+  module: ModuleVersion,
+  due: { readonly from: string; readonly expected: ZipHash | undefined },
+  error: unknown,
+): unknown {
+  if (!isWrong(error)) return error
+  const actual = error instanceof HashMismatchError ? error.actual : error.message
+  const expected = due.expected ?? 'a module zip'
+  const refused = new UpstreamRefusedError(
+    module,
+    { expected, actual, from: due.from },
+    { cause: error },
+  )
+  ctx.emit({ kind: 'upstream-refused', module, reason: refused.message })
+  return refused
+}

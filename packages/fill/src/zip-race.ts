@@ -1,0 +1,131 @@
+import type { Budgets } from './budgets.ts'
+import { maxHedgedPeers, maxHedgedPeersAlone, slowAfterMs, slowBytesPerMs } from './limits.ts'
+
+/** A body under way. */
+export interface Attempt {
+  readonly kind: 'peer' | 'upstream'
+  readonly startedMs: number
+  /** How long its first byte may take before others join. */
+  readonly windowMs: number
+  readonly hasFirstByte: boolean
+  readonly bytes: number
+}
+
+/** Everything the decision sees. */
+export interface RaceView {
+  readonly nowMs: number
+  readonly startedMs: number
+  /** The hash to verify against. */
+  readonly expected: 'searching' | 'known' | 'failed'
+  /** Whether the question to the mesh for a record has ended (or there is no mesh). */
+  readonly recordsDone: boolean
+  /** `no`: it answered that there is no such module. */
+  readonly upstream: 'none' | 'ready' | 'running' | 'failed' | 'no'
+  /** Known holders that were not asked yet. */
+  readonly candidates: number
+  /** The search for holders beyond the inventory. */
+  readonly holderSearch: 'none' | 'unstarted' | 'running' | 'done'
+  readonly holderSearchMs: number
+  /** When the first holder was asked, and its window. */
+  readonly firstPeer: { readonly startedMs: number; readonly windowMs: number } | undefined
+  readonly attempts: readonly Attempt[]
+}
+
+/** What to do next; after `wait` it is decided anew when something happens or `ms` have passed. */
+export type Move =
+  | { readonly kind: 'ask-holder' }
+  | { readonly kind: 'search-holders' }
+  | { readonly kind: 'ask-upstream' }
+  | { readonly kind: 'give-up' }
+  | { readonly kind: 'wait'; readonly ms: number | undefined }
+
+/**
+ * Decides who is asked for a zip's bytes, and when (design, sections 4 and 6): the best holder; a
+ * second one when its first byte is late; upstream when the peers' budget is spent, or at once when
+ * there is no holder; the search for more holders runs beside upstream.
+ */
+export function nextMove(view: RaceView, budgets: Budgets): Move {
+  if (mayAskHolder(view)) return { kind: 'ask-holder' }
+  if (shouldSearch(view)) return { kind: 'search-holders' }
+  if (mayAskUpstream(view, budgets)) return { kind: 'ask-upstream' }
+  if (isOver(view, budgets)) return { kind: 'give-up' }
+  return { kind: 'wait', ms: nextChangeMs(view, budgets) }
+}
+
+function mayAskHolder(view: RaceView): boolean {
+  if (view.expected !== 'known' || view.candidates === 0 || isFlowing(view)) return false
+  const peers = peerAttempts(view)
+  const limit = view.upstream === 'ready' ? maxHedgedPeers : maxHedgedPeersAlone
+  return peers.length < limit && peers.every((attempt) => isLate(attempt, view.nowMs))
+}
+
+function shouldSearch(view: RaceView): boolean {
+  if (view.expected !== 'known' || view.holderSearch !== 'unstarted') return false
+  if (view.candidates > 0 || isFlowing(view)) return false
+  return peerAttempts(view).every((attempt) => isLate(attempt, view.nowMs))
+}
+
+function mayAskUpstream(view: RaceView, budgets: Budgets): boolean {
+  if (view.upstream !== 'ready' || view.expected === 'failed' || isFlowing(view)) return false
+  if (view.expected === 'searching') {
+    return view.recordsDone || view.nowMs - view.startedMs >= budgets.headStartMs
+  }
+  if (isPeerBudgetSpent(view)) return true
+  const peers = peerAttempts(view)
+  if (view.candidates > 0 && peers.length < maxHedgedPeers) return false
+  if (peers.length > 0) return peers.every((attempt) => isLate(attempt, view.nowMs))
+  return view.holderSearch !== 'running' || view.nowMs - view.holderSearchMs >= budgets.headStartMs
+}
+
+function isOver(view: RaceView, budgets: Budgets): boolean {
+  // Without a hash nothing can be accepted; only "no such module" is still worth waiting for.
+  if (view.expected === 'failed') return view.upstream !== 'running' || isFlowing(view)
+  if (view.attempts.length > 0 || view.candidates > 0 || view.upstream === 'ready') return false
+  // Once upstream said no, peers that have not answered count as no.
+  const patienceMs = view.upstream === 'no' ? budgets.haveQueryMs : budgets.meshOnlyMs
+  if (view.expected === 'searching') {
+    return view.upstream === 'no' && view.nowMs - view.startedMs >= patienceMs
+  }
+  if (view.holderSearch === 'running') return view.nowMs - view.holderSearchMs >= patienceMs
+  return true
+}
+
+/** The next moment at which time alone may change the decision, from now. */
+function nextChangeMs(view: RaceView, budgets: Budgets): number | undefined {
+  const { startedMs, holderSearchMs: searchMs, firstPeer, nowMs } = view
+  const moments = [startedMs + budgets.headStartMs, startedMs + budgets.haveQueryMs]
+  if (view.holderSearch === 'running') {
+    moments.push(searchMs + budgets.headStartMs, searchMs + budgets.haveQueryMs)
+    moments.push(searchMs + budgets.meshOnlyMs)
+  }
+  if (firstPeer !== undefined) moments.push(firstPeer.startedMs + 2 * firstPeer.windowMs)
+  for (const attempt of view.attempts) {
+    moments.push(attempt.startedMs + attempt.windowMs)
+    if (attempt.hasFirstByte) moments.push(Math.max(attempt.startedMs, nowMs) + slowAfterMs)
+  }
+  const future = moments.filter((moment) => moment > nowMs)
+  return future.length === 0 ? undefined : Math.min(...future) - nowMs
+}
+
+function peerAttempts(view: RaceView): readonly Attempt[] {
+  return view.attempts.filter((attempt) => attempt.kind === 'peer')
+}
+
+function isLate(attempt: Attempt, nowMs: number): boolean {
+  return nowMs - attempt.startedMs >= attempt.windowMs
+}
+
+/** Two first-byte windows of holders have passed: peers had their chance. */
+function isPeerBudgetSpent(view: RaceView): boolean {
+  const first = view.firstPeer
+  return first !== undefined && view.nowMs - first.startedMs >= 2 * first.windowMs
+}
+
+/** Whether a body is coming at a useful rate: then nobody else is asked. */
+function isFlowing(view: RaceView): boolean {
+  return view.attempts.some((attempt) => {
+    if (!attempt.hasFirstByte) return false
+    const ageMs = view.nowMs - attempt.startedMs
+    return ageMs < slowAfterMs || attempt.bytes >= ageMs * slowBytesPerMs
+  })
+}

@@ -59,7 +59,11 @@ function buildGoProgram(project: Project, scratch: string): string {
   const gopath = join(scratch, 'gopath')
   const env = goEnvironment(gopath, { GOPROXY: `file://${project.tree}`, GOSUMDB: 'off' })
   const inFolder = { cwd: folder, env, stdio: 'ignore' } as const
-  execFileSync('go', ['get', `golang.org/x/mod@${newest(project.tree, 'golang.org/x/mod')}`], inFolder)
+  execFileSync(
+    'go',
+    ['get', `golang.org/x/mod@${newest(project.tree, 'golang.org/x/mod')}`],
+    inFolder,
+  )
   execFileSync('go', ['mod', 'tidy'], inFolder)
   execFileSync('go', ['build', '-o', 'dirhash', '.'], inFolder)
   return join(folder, 'dirhash')

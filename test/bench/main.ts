@@ -36,7 +36,9 @@ function printRow(row: Row): void {
 mkdirSync(values.keep, { recursive: true })
 const project = prepareProject(values.keep, values.project)
 const megabytes = (project.bytes / 1e6).toFixed(0)
-console.log(`${project.module}: ${project.zips} modules, ${megabytes} MB of zips, ${rounds} rounds\n`)
+console.log(
+  `${project.module}: ${project.zips} modules, ${megabytes} MB of zips, ${rounds} rounds\n`,
+)
 const scratch = mkdtempSync(join(tmpdir(), 'modmesh-bench-'))
 try {
   await using bench = await Bench.open(project, scratch, rounds)

@@ -38,6 +38,7 @@ interface Downloaded {
   readonly Path: string
   readonly Version: string
   readonly Zip?: string
+  readonly Dir?: string
   readonly Sum?: string
   readonly GoModSum?: string
   readonly Error?: string
@@ -69,6 +70,18 @@ export function prepareProject(folder: string, module: string): Project {
   let bytes = 0
   for (const one of all) if (one.Zip !== undefined) bytes += readFileSync(one.Zip).length
   return { module, folder: project, tree, sums, zips: all.length, bytes }
+}
+
+/** Brings the go.mod and go.sum out of a module's own zip, from the `go` command's default upstream. */
+export function fetchProjectFiles(folder: string, module: string): Map<string, string> {
+  const gopath = join(folder, 'gopath')
+  mkdirSync(gopath, { recursive: true })
+  const own = downloadJson(goEnvironment(gopath), gopath, module)[0]
+  if (own?.Dir === undefined) throw new Error(`${module}: ${own?.Error ?? 'nothing downloaded'}`)
+  const { Dir: source } = own
+  return new Map(
+    ['go.mod', 'go.sum'].map((name) => [name, readFileSync(join(source, name), 'utf8')]),
+  )
 }
 
 function downloadJson(env: NodeJS.ProcessEnv, cwd: string, ...args: string[]): Downloaded[] {

@@ -47,7 +47,7 @@ export interface GoMod {
 /**
  * Reads a go.mod (at most maxModBytes) as `go` reads that of a dependency (x/mod modfile.ParseLax): unknown
  * directives are skipped. `exclude`, `replace` and `toolchain`, which do not count there, are given when
- * they are well-formed. Throws InvalidFileError exactly where ParseLax fails.
+ * they are well-formed. Throws InvalidFileError where ParseLax fails, and for a quoted text that is not UTF-8.
  */
 export function parseGoMod(bytes: Uint8Array): GoMod {
   if (bytes.length > maxModBytes) throw new InvalidFileError('go.mod', 'too large')

@@ -25,7 +25,7 @@ export function parsePseudoVersion(version: string): PseudoVersion | undefined {
   const dated = prerelease.slice(1, lastDash)
   const timestamp = dated.slice(-14)
   const before = dated.slice(0, -14)
-  if (lastDash < 1 || rev.includes('.') || timestamp.length !== 14) return undefined
+  if (lastDash < 1 || rev === '' || rev.includes('.') || timestamp.length !== 14) return undefined
   const isFirst = before === '' && semver.minor === '0' && semver.patch === '0'
   if (!isDigits(timestamp) || !(isFirst || before === '0.' || before.endsWith('.0.'))) {
     return undefined

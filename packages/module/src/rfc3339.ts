@@ -2,7 +2,7 @@ import { isDigits } from './path-rules.ts'
 
 /**
  * The Unix time of an RFC 3339 text in whole seconds (fractions cut off), or undefined when it is not one.
- * As strict as Go's time.Time.UnmarshalJSON: upper-case T and Z, real days, no leap second.
+ * Follows the RFC with upper-case T and Z, real days and no leap second; Go takes a little more (`1:00:00`).
  */
 export function rfc3339Seconds(text: string): number | undefined {
   if (text[10] !== 'T') return undefined

@@ -1,1 +1,5 @@
-export {}
+/**
+ * What every implementation of a port of `fill` promises, as vitest suites it must pass.
+ * The twins in memory that pass them are behind a door of their own, `@modmesh/fill/twins`.
+ */
+export { type OpenStore, type ZipMaker, zipStoreContract } from './zip-store.ts'

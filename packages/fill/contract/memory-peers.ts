@@ -1,0 +1,208 @@
+import {
+  formatModuleVersion,
+  type ModulePath,
+  type ModuleVersion,
+  parseZipDigest,
+  type Version,
+  type ZipDigest,
+  type ZipHash,
+} from '@modmesh/module'
+import type { RecordProof } from '../src/checksum-db.ts'
+import type { Clock } from '../src/clock.ts'
+import { PeerError } from '../src/errors.ts'
+import type { Holder, ModuleRecord, PeerId, Peers } from '../src/peers.ts'
+import type { ByteSink } from '../src/zip-store.ts'
+import { untilAborted } from './memory-checksum-db.ts'
+
+/** How a peer fails its receiver, if it does. */
+export type PeerFault =
+  | 'none'
+  /** Never a first byte. */
+  | 'stall-start'
+  /** Stops half way. */
+  | 'stall-body'
+  /** Stops half way and ignores its signal. */
+  | 'hang'
+  /** Half a body, then a clean end. */
+  | 'short-body'
+  /** Its last byte differs. */
+  | 'wrong-bytes'
+  /** 1 kB a second. */
+  | 'trickle'
+  /** Says that it has no capacity, or has it no more. */
+  | 'refuse'
+  /** Breaks the protocol. */
+  | 'garbage'
+
+/** What a peer holds and how it behaves. */
+export class FakePeer {
+  readonly id: PeerId
+  readonly zips: Map<ZipHash, Uint8Array> = new Map()
+  readonly records: Map<string, Omit<ModuleRecord, 'peer'>> = new Map()
+  readonly versions: Map<ModulePath, Version[]> = new Map()
+  /** How its holdings are learned. */
+  via: Holder['via'] = 'inventory'
+  rttMs: number | undefined = 1
+  /** Time to any answer and to a first byte, ms. */
+  delayMs = 1
+  fault: PeerFault = 'none'
+  /** Whether it leaves every question unanswered. */
+  isSilent = false
+  /** Zips asked of it. */
+  asked = 0
+
+  constructor(id: PeerId) {
+    this.id = id
+  }
+
+  holds(module: ModuleVersion, files: HeldFiles): void {
+    if (files.zip !== undefined) this.zips.set(files.zip.hash, files.zip.bytes)
+    this.records.set(formatModuleVersion(module), {
+      module,
+      info: files.info,
+      mod: files.mod,
+      record: files.record,
+      holdsZip: files.zip !== undefined,
+    })
+    this.versions.set(module.path, [...(this.versions.get(module.path) ?? []), module.version])
+  }
+}
+
+/** What a peer has of a module version. */
+export interface HeldFiles {
+  readonly zip?: { readonly hash: ZipHash; readonly bytes: Uint8Array }
+  readonly mod?: Uint8Array
+  readonly info?: Uint8Array
+  readonly record?: RecordProof
+}
+
+/** A mesh in memory: scripted peers, each with its faults. */
+export class MemoryPeers implements Peers {
+  readonly peers: FakePeer[] = []
+  readonly blamed: { readonly peer: PeerId; readonly reason: string }[] = []
+  /** Questions asked, by kind. */
+  readonly asked: string[] = []
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  add(id: PeerId): FakePeer {
+    const peer = new FakePeer(id)
+    this.peers.push(peer)
+    return peer
+  }
+
+  isAlone(): boolean {
+    return this.peers.length === 0
+  }
+
+  async *findRecords(
+    module: ModuleVersion,
+    options: { readonly signal: AbortSignal },
+  ): AsyncGenerator<ModuleRecord> {
+    this.asked.push('records')
+    for await (const peer of this.#answers(this.peers, options.signal)) {
+      const record = peer.records.get(formatModuleVersion(module))
+      if (record !== undefined) yield { ...record, peer: peer.id }
+    }
+  }
+
+  async *findVersions(
+    path: ModulePath,
+    options: { readonly signal: AbortSignal },
+  ): AsyncGenerator<{ readonly peer: PeerId; readonly versions: readonly Version[] }> {
+    this.asked.push('versions')
+    for await (const peer of this.#answers(this.peers, options.signal)) {
+      const versions = peer.versions.get(path)
+      if (versions !== undefined) yield { peer: peer.id, versions }
+    }
+  }
+
+  holders(zipHash: ZipHash): readonly Holder[] {
+    return this.peers
+      .filter((peer) => peer.via === 'inventory' && peer.zips.has(zipHash))
+      .map(({ id, via, rttMs }) => ({ peer: id, via, rttMs }))
+  }
+
+  async *findHolders(
+    zipHash: ZipHash,
+    options: { readonly signal: AbortSignal },
+  ): AsyncGenerator<Holder> {
+    this.asked.push('holders')
+    const others = this.peers.filter((peer) => peer.via !== 'inventory')
+    for await (const { id, via, rttMs, zips } of this.#answers(others, options.signal)) {
+      if (zips.has(zipHash)) yield { peer: id, via, rttMs }
+    }
+  }
+
+  async fetchZip(
+    id: PeerId,
+    zipHash: ZipHash,
+    sink: ByteSink,
+    options: { readonly signal: AbortSignal; readonly onFirstByte?: () => void },
+  ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }> {
+    const peer = this.peers.find((each) => each.id === id)
+    const bytes = peer?.zips.get(zipHash)
+    if (peer === undefined || bytes === undefined) throw unable(id, 'has it no more')
+    peer.asked++
+    if (peer.fault === 'stall-start') await untilAborted(options.signal)
+    await this.#clock.sleep(peer.delayMs, options)
+    if (peer.fault === 'refuse') throw unable(id, 'busy')
+    if (peer.fault === 'garbage') {
+      throw new PeerError(id, 'sent a frame that is none', { fault: 'protocol' })
+    }
+    options.onFirstByte?.()
+    await this.#send(peer, bytes, sink, options.signal)
+    return { zipDigest: anyDigest, size: bytes.length }
+  }
+
+  blame(peer: PeerId, what: { readonly module: ModuleVersion; readonly reason: string }): void {
+    this.blamed.push({ peer, reason: what.reason })
+  }
+
+  async #send(
+    peer: FakePeer,
+    bytes: Uint8Array,
+    sink: ByteSink,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const half = bytes.length >> 1
+    if (peer.fault === 'trickle') return await this.#trickle(bytes, sink, signal)
+    await sink.write(bytes.subarray(0, half))
+    if (peer.fault === 'stall-body') await untilAborted(signal)
+    if (peer.fault === 'hang') await new Promise(() => {})
+    if (peer.fault === 'short-body') throw unable(peer.id, 'ended early')
+    const rest = bytes.slice(half)
+    const last = rest.length - 1
+    if (peer.fault === 'wrong-bytes') rest[last] = (rest[last] ?? 0) ^ 1
+    await sink.write(rest)
+  }
+
+  async #trickle(bytes: Uint8Array, sink: ByteSink, signal: AbortSignal): Promise<void> {
+    for (let at = 0; at < bytes.length; at += 1000) {
+      await sink.write(bytes.subarray(at, at + 1000))
+      await this.#clock.sleep(1000, { signal })
+    }
+  }
+
+  /** Peers in the order in which they answer. */
+  async *#answers(peers: readonly FakePeer[], signal: AbortSignal): AsyncGenerator<FakePeer> {
+    const startedMs = this.#clock.monotonicMs()
+    const inOrder = [...peers].sort((a, b) => a.delayMs - b.delayMs)
+    for (const peer of inOrder) {
+      if (peer.isSilent) continue
+      const leftMs = startedMs + peer.delayMs - this.#clock.monotonicMs()
+      if (leftMs > 0) await this.#clock.sleep(leftMs, { signal })
+      yield peer
+    }
+    if (peers.some((peer) => peer.isSilent)) await untilAborted(signal)
+  }
+}
+
+const anyDigest: ZipDigest = parseZipDigest('0'.repeat(64))
+
+function unable(peer: PeerId, message: string): PeerError {
+  return new PeerError(peer, message, { fault: 'unable' })
+}

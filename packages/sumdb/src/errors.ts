@@ -66,3 +66,12 @@ export class InvalidGosumdbError extends Error {
     this.name = 'InvalidGosumdbError'
   }
 }
+
+/** True for the errors that say something about the database or an answer, and not about this host. */
+export function tellsOfDatabase(error: unknown): boolean {
+  return (
+    error instanceof SumdbNotFoundError ||
+    error instanceof SumdbUnavailableError ||
+    error instanceof SumdbUntrustedError
+  )
+}

@@ -1,4 +1,10 @@
-import { HeadConflictError, SumdbForkError, SumdbUnavailableError } from './errors.ts'
+import { decodeText } from './bytes.ts'
+import {
+  HeadConflictError,
+  SumdbForkError,
+  SumdbUnavailableError,
+  SumdbUntrustedError,
+} from './errors.ts'
 import { Flights } from './flights.ts'
 import { maxHeadConflicts, maxHeadsInMemory } from './limits.ts'
 import type { VerifierKey } from './note.ts'
@@ -6,21 +12,17 @@ import { Recent } from './recent.ts'
 import type { SumdbOps } from './sumdb-ops.ts'
 import type { TileReader } from './tile-reader.ts'
 import { equalHashes } from './tlog.ts'
-import { openTreeHead, type TreeHead } from './tree-head.ts'
+import { openTreeHead, type SignedHead } from './tree-head.ts'
 import { TreeView } from './tree-view.ts'
 
 /** A signed tree that is ours: persisted, and consistent with every one before. */
-export interface OwnHead {
-  readonly note: string
-  readonly view: TreeView
-}
+export type OwnHead = TreeView
 
-/** A signed head on its way to be merged. */
+/** A signed head on its way to become ours. */
 interface Candidate {
-  readonly note: string
-  readonly head: TreeHead
+  readonly head: SignedHead
   readonly signal: AbortSignal
-  readonly done: () => void
+  readonly done: (own: OwnHead) => void
   readonly failed: (error: unknown) => void
 }
 
@@ -32,8 +34,9 @@ export class HeadKeeper {
   readonly #ops: SumdbOps
   readonly #reader: TileReader
   readonly #key: VerifierKey
-  readonly #merges = new Flights<void>()
-  readonly #opened = new Recent<string, TreeHead>(maxHeadsInMemory)
+  readonly #merges = new Flights<OwnHead>()
+  readonly #refreshes = new Flights<OwnHead>()
+  readonly #opened = new Recent<string, SignedHead>(maxHeadsInMemory)
   readonly #merged = new Recent<string, true>(maxHeadsInMemory)
   readonly #listeners = new Set<(note: string) => void>()
   readonly #waiting = new Set<Candidate>()
@@ -64,9 +67,9 @@ export class HeadKeeper {
   }
 
   /** Verifies a signed head, once for each distinct note. Throws SumdbUntrustedError. */
-  open(note: string): TreeHead {
+  open(note: string): SignedHead {
     const opened = this.#opened.get(note) ?? openTreeHead(note, this.#key)
-    this.#opened.set(note, opened)
+    this.#opened.set(opened.note, opened)
     return opened
   }
 
@@ -86,18 +89,27 @@ export class HeadKeeper {
    * Makes a signed head ours when it is newer and ours is a prefix of it; checks that ours contains
    * it otherwise. Throws SumdbUntrustedError, SumdbForkError, SumdbUnavailableError.
    */
-  async merge(note: string, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  async merge(note: string, { signal }: { readonly signal: AbortSignal }): Promise<OwnHead> {
     this.refuseAfterFork()
     const head = this.open(note)
-    if (this.#merged.get(note)) return
-    await this.current()
-    await this.#merges.run(note, signal, (flight) => this.#enqueue(note, head, flight))
+    const own = await this.current()
+    if (own !== undefined && this.#merged.get(head.note)) return own
+    return this.#merges.run(head.note, signal, (flight) => this.#enqueue(head, flight))
+  }
+
+  /** Merges the head that the database shows now. Throws as `merge` does, and SumdbNotFoundError. */
+  async refresh({ signal }: { readonly signal: AbortSignal }): Promise<OwnHead> {
+    this.refuseAfterFork()
+    return this.#refreshes.run('latest', signal, async (flight) => {
+      const note = await this.#ops.readRemote('/latest', { signal: flight })
+      return this.merge(decodeText(note, 'latest'), { signal: flight })
+    })
   }
 
   async #load(): Promise<void> {
     try {
       const note = await this.#ops.readHead()
-      if (note !== undefined) this.#use(note, this.#viewOf(this.open(note)))
+      if (note !== undefined) this.#use(this.#viewOf(this.#openStored(note)))
       this.#stored = note
     } catch (error) {
       this.#loading = undefined
@@ -105,9 +117,11 @@ export class HeadKeeper {
     }
   }
 
-  #enqueue(note: string, head: TreeHead, signal: AbortSignal): Promise<void> {
+  #enqueue(head: SignedHead, signal: AbortSignal): Promise<OwnHead> {
+    // Only advancing must be alone; tiles for older heads may be read side by side.
+    if (!this.#isNewer(head)) return this.#mergeOne({ head, signal })
     return new Promise((done, failed) => {
-      this.#waiting.add({ note, head, signal, done, failed })
+      this.#waiting.add({ head, signal, done, failed })
       void this.#work()
     })
   }
@@ -117,7 +131,6 @@ export class HeadKeeper {
     this.#working = true
     for (let next = this.#takeLargest(); next !== undefined; next = this.#takeLargest()) {
       const merged = this.#mergeOne(next).then(next.done, next.failed)
-      // Only advancing must be alone; tiles for older heads may be read side by side.
       if (this.#isNewer(next.head)) await merged
     }
     this.#working = false
@@ -132,53 +145,57 @@ export class HeadKeeper {
     return largest
   }
 
-  #isNewer(head: TreeHead): boolean {
-    return this.#own === undefined || head.size > this.#own.view.head.size
+  #isNewer(head: SignedHead): boolean {
+    return this.#own === undefined || head.size > this.#own.head.size
   }
 
-  async #mergeOne({ note, head, signal }: Candidate): Promise<void> {
+  async #mergeOne({ head, signal }: Omit<Candidate, 'done' | 'failed'>): Promise<OwnHead> {
     this.refuseAfterFork()
     signal.throwIfAborted()
-    if (this.#own !== undefined && !this.#isNewer(head)) {
-      await this.#checkContained(this.#own, { note, head }, signal)
-    } else {
-      await this.#advance(note, head, signal)
-    }
-    this.#merged.set(note, true)
-  }
-
-  async #checkContained(
-    own: OwnHead,
-    theirs: { readonly note: string; readonly head: TreeHead },
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { size, root } = own.view.head
-    const contained =
-      theirs.head.size === size
-        ? root
-        : await own.view.prefixRoot(theirs.head.size, { signal, reach: 'remote' })
-    if (!equalHashes(contained, theirs.head.root)) await this.#stop(own.note, theirs.note)
-  }
-
-  async #advance(note: string, head: TreeHead, signal: AbortSignal): Promise<void> {
     for (let attempt = 0; attempt < maxHeadConflicts; attempt++) {
-      if (this.#own !== undefined && !this.#isNewer(head)) {
-        return this.#checkContained(this.#own, { note, head }, signal)
+      const own = await this.#mergeWith(this.#own, head, signal)
+      if (own !== undefined) {
+        this.#merged.set(head.note, true)
+        return own
       }
-      const view = await this.#checkNewer(note, head, signal)
-      if (await this.#store(note)) return this.#use(note, view, 'tell')
       await this.#takeStored(signal)
     }
     throw new SumdbUnavailableError('the stored tree head changes all the time')
   }
 
+  /** Gives the head that is ours then, undefined when somebody else has changed the stored one. */
+  async #mergeWith(
+    own: OwnHead | undefined,
+    theirs: SignedHead,
+    signal: AbortSignal,
+  ): Promise<OwnHead | undefined> {
+    if (own !== undefined && theirs.size <= own.head.size) {
+      await this.#checkContained(own, theirs, signal)
+      return this.#own
+    }
+    const view = await this.#checkNewer(own, theirs, signal)
+    this.refuseAfterFork()
+    return (await this.#store(theirs.note)) ? this.#use(view, 'tell') : undefined
+  }
+
+  async #checkContained(own: OwnHead, theirs: SignedHead, signal: AbortSignal): Promise<void> {
+    const { size, root } = own.head
+    const contained =
+      theirs.size === size ? root : await own.prefixRoot(theirs.size, { signal, reach: 'remote' })
+    if (!equalHashes(contained, theirs.root)) await this.#stop(own.head.note, theirs.note)
+  }
+
   /** Proves that our tree is a prefix of a newer signed one, out of tiles of the newer. */
-  async #checkNewer(note: string, head: TreeHead, signal: AbortSignal): Promise<TreeView> {
-    const view = this.#viewOf(head)
-    if (this.#own !== undefined) {
-      const { size, root } = this.#own.view.head
+  async #checkNewer(
+    own: OwnHead | undefined,
+    theirs: SignedHead,
+    signal: AbortSignal,
+  ): Promise<TreeView> {
+    const view = this.#viewOf(theirs)
+    if (own !== undefined) {
+      const { size, root } = own.head
       const prefix = await view.prefixRoot(size, { signal, reach: 'remote' })
-      if (!equalHashes(prefix, root)) await this.#stop(this.#own.note, note)
+      if (!equalHashes(prefix, root)) await this.#stop(own.head.note, theirs.note)
     }
     return view
   }
@@ -198,23 +215,34 @@ export class HeadKeeper {
   async #takeStored(signal: AbortSignal): Promise<void> {
     const note = await this.#ops.readHead()
     if (note !== undefined) {
-      const head = this.open(note)
-      if (this.#isNewer(head)) this.#use(note, await this.#checkNewer(note, head, signal), 'tell')
-      else if (this.#own !== undefined) {
-        await this.#checkContained(this.#own, { note, head }, signal)
-      }
+      const theirs = this.#openStored(note)
+      const own = this.#own
+      if (own !== undefined && !this.#isNewer(theirs)) {
+        await this.#checkContained(own, theirs, signal)
+      } else this.#use(await this.#checkNewer(own, theirs, signal), 'tell')
     }
     this.#stored = note
   }
 
-  #viewOf(head: TreeHead): TreeView {
+  #openStored(note: string): SignedHead {
+    try {
+      return this.open(note)
+    } catch (cause) {
+      throw new SumdbUntrustedError(`the stored tree head of ${this.#key.name} does not verify`, {
+        cause,
+      })
+    }
+  }
+
+  #viewOf(head: SignedHead): TreeView {
     return new TreeView({ reader: this.#reader }, head)
   }
 
-  #use(note: string, view: TreeView, tell?: 'tell'): void {
+  #use(view: TreeView, tell?: 'tell'): OwnHead {
     view.trust()
-    this.#own = { note, view }
-    if (tell !== undefined) for (const listener of this.#listeners) listener(note)
+    this.#own = view
+    if (tell !== undefined) for (const listener of this.#listeners) listener(view.head.note)
+    return view
   }
 
   /** Both notes carry the database's signature, so this is proof of a fork by itself. */

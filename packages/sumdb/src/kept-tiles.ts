@@ -16,7 +16,10 @@ export async function keepUpperTiles(
   const work = async () => {
     for (const tile of tiles) {
       signal.throwIfAborted()
-      if (!(await reader.isCached(tile))) await view.tile(tile, { signal, reach: 'remote' })
+      if (await reader.isCached(tile)) continue
+      const { bytes } = await view.tile(tile, { signal, reach: 'remote' })
+      // The tile may have come from memory and an earlier write have failed.
+      reader.keep(tile, bytes)
     }
   }
   await Promise.all(Array.from({ length: tileFetchesAtOnce }, work))

@@ -20,6 +20,7 @@ interface Signature {
   readonly name: string
   readonly hash: number
   readonly bytes: Uint8Array
+  readonly line: string
 }
 
 /** Parses a verifier key (x/mod note.NewVerifier). Throws InvalidVerifierKeyError. */
@@ -49,11 +50,19 @@ export function keyHash(name: string, key: Uint8Array): number {
   return createHash('sha256').update(`${name}\n`).update(key).digest().readUInt32BE(0)
 }
 
+/** A note whose signature was verified. */
+export interface OpenedNote {
+  /** What was signed; ends in LF. */
+  readonly text: string
+  /** The note with the signature of the verifier alone: any stranger can add others and make it long. */
+  readonly note: string
+}
+
 /**
- * Verifies a signed note and returns its text, which ends in LF (x/mod note.Open). Signatures of
- * unknown keys are skipped; a bad one of `key`, or none, is refused. Throws SumdbUntrustedError.
+ * Verifies a signed note (x/mod note.Open). Signatures of unknown keys are left out; a bad one of
+ * `key`, or none, is refused. Throws SumdbUntrustedError.
  */
-export function openNote(note: string, key: VerifierKey): string {
+export function openNote(note: string, key: VerifierKey): OpenedNote {
   if (note.length > maxNoteBytes || Buffer.byteLength(note) > maxNoteBytes) refuse('too long')
   if (!isPlainText(note)) refuse('not plain UTF-8 text')
   const split = note.lastIndexOf('\n\n')
@@ -66,7 +75,7 @@ export function openNote(note: string, key: VerifierKey): string {
   if (!verify(null, Buffer.from(text), key.publicKey, signature.bytes)) {
     refuse(`the signature of ${key.name} is wrong`)
   }
-  return text
+  return { text, note: `${text}\n${signature.line}\n` }
 }
 
 function refuse(reason: string): never {
@@ -93,7 +102,7 @@ function parseSignature(line: string): Signature {
   if (space < 0 || !isKeyName(name) || bytes === undefined || bytes.length < 5) {
     return refuse('malformed signature')
   }
-  return { name, hash: Buffer.from(bytes).readUInt32BE(0), bytes: bytes.subarray(4) }
+  return { name, hash: Buffer.from(bytes).readUInt32BE(0), bytes: bytes.subarray(4), line }
 }
 
 function isKeyName(name: string): boolean {

@@ -13,7 +13,7 @@ import { isRecordText, readGoSum } from './record.ts'
 import { formatStoredRecord, parseStoredRecord } from './stored-record.ts'
 import type { SumdbOps } from './sumdb-ops.ts'
 import { checkRecord, hashBytes, hashLeaf } from './tlog.ts'
-import type { TreeHead } from './tree-head.ts'
+import type { SignedHead } from './tree-head.ts'
 
 /** The path of a module version's lookup, at the database and in the cache. */
 export function lookupPath(module: ModuleVersion): string {
@@ -25,12 +25,12 @@ export class RecordShelf {
   readonly #ops: Pick<SumdbOps, 'readCache' | 'dropCache'>
   readonly #writer: CacheWriter
   readonly #database: string
-  readonly #open: (note: string) => TreeHead
+  readonly #open: (note: string) => SignedHead
   readonly #held = new Recent<string, ProvenSums>(maxRecordsInMemory)
 
   constructor(
     components: { readonly ops: SumdbOps; readonly writer: CacheWriter },
-    init: { readonly database: string; readonly open: (note: string) => TreeHead },
+    init: { readonly database: string; readonly open: (note: string) => SignedHead },
   ) {
     this.#ops = components.ops
     this.#writer = components.writer
@@ -68,7 +68,7 @@ export class RecordShelf {
     if (!checkRecord(record.hashes, tree, { id: record.id, leaf })) {
       refuse('it is not in the signed tree')
     }
-    return this.provenBy(module, record)
+    return this.provenBy(module, { ...record, head: tree.note })
   }
 
   /** Reads the hashes out of a record whose inclusion was checked. Throws SumdbUntrustedError. */

@@ -1,23 +1,20 @@
-import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
-import { decodeText } from './bytes.ts'
+import type { ModulePath, ModuleVersion } from '@modmesh/module'
 import { CacheWriter } from './cache-writer.ts'
 import {
   type SumdbForkError,
   SumdbNotFoundError,
-  SumdbUnavailableError,
   SumdbUntrustedError,
+  tellsOfDatabase,
 } from './errors.ts'
-import { Flights } from './flights.ts'
-import { HeadKeeper, type OwnHead } from './head-keeper.ts'
-import { keepUpperTiles } from './kept-tiles.ts'
+import { HeadKeeper } from './head-keeper.ts'
 import type { VerifierKey } from './note.ts'
 import type { ProvenSums, RecordProof } from './proven-sums.ts'
-import { formatLookup, type LookupAnswer, parseLookup, readGoSum } from './record.ts'
-import { lookupPath, RecordShelf } from './record-shelf.ts'
+import { formatLookup } from './record.ts'
+import { RecordProver } from './record-prover.ts'
+import { RecordShelf } from './record-shelf.ts'
 import type { SumdbOps } from './sumdb-ops.ts'
-import { narrowTile, parseTilePath, type Tile, widthInTree } from './tile.ts'
-import { TileReader, type TileReadOptions } from './tile-reader.ts'
-import { equalHashes, hashBytes, hashLeaf } from './tlog.ts'
+import { TileAnswers } from './tile-answers.ts'
+import { TileReader } from './tile-reader.ts'
 
 interface Waiting {
   readonly signal: AbortSignal
@@ -33,18 +30,14 @@ const toolchainPath = 'golang.org/toolchain'
  */
 export class SumdbClient implements AsyncDisposable {
   readonly name: string
-  readonly #ops: SumdbOps
   readonly #isPrivate: (path: ModulePath) => boolean
   readonly #writer: CacheWriter
-  readonly #reader: TileReader
   readonly #heads: HeadKeeper
   readonly #shelf: RecordShelf
-  readonly #lookups = new Flights<ProvenSums>()
-  readonly #refreshes = new Flights<void>()
+  readonly #prover: RecordProver
+  readonly #tiles: TileAnswers
   readonly #life = new AbortController()
   readonly #background = new Set<Promise<void>>()
-  /** The tree whose upper tiles are all kept. */
-  #keptSize = 0
 
   constructor(
     components: { readonly ops: SumdbOps },
@@ -52,15 +45,17 @@ export class SumdbClient implements AsyncDisposable {
   ) {
     const { ops } = components
     this.name = init.key.name
-    this.#ops = ops
     this.#isPrivate = init.isPrivate
-    this.#writer = new CacheWriter(ops)
-    this.#reader = new TileReader({ ops, writer: this.#writer })
-    this.#heads = new HeadKeeper({ ops, reader: this.#reader }, { key: init.key })
-    this.#shelf = new RecordShelf(
-      { ops, writer: this.#writer },
-      { database: this.name, open: (note) => this.#heads.open(note) },
-    )
+    const writer = new CacheWriter(ops)
+    const reader = new TileReader({ ops, writer })
+    const heads = new HeadKeeper({ ops, reader }, { key: init.key })
+    const open = heads.open.bind(heads)
+    const shelf = new RecordShelf({ ops, writer }, { database: this.name, open })
+    this.#writer = writer
+    this.#heads = heads
+    this.#shelf = shelf
+    this.#prover = new RecordProver({ ops, heads, shelf }, { database: this.name })
+    this.#tiles = new TileAnswers({ ops, heads, reader })
   }
 
   /** The fork that ended new trust since the start, if there was one. */
@@ -87,9 +82,7 @@ export class SumdbClient implements AsyncDisposable {
     const known = await this.#shelf.find(module)
     if (known !== undefined) return known
     this.#heads.refuseAfterFork()
-    return this.#lookups.run(formatModuleVersion(module), signal, (flight) =>
-      this.#fetchRecord(module, flight),
-    )
+    return this.#prover.lookup(module, signal)
   }
 
   /**
@@ -109,7 +102,7 @@ export class SumdbClient implements AsyncDisposable {
     this.#heads.refuseAfterFork()
     const own = await this.#heads.current()
     // Without a head, or with one of the same size, the answer needs no tiles.
-    const atOnce = own === undefined || own.view.head.size === this.#heads.open(record.head).size
+    const atOnce = own === undefined || own.head.size === this.#heads.open(record.head).size
     if (atOnce) await this.#heads.merge(record.head, { signal })
     else this.#reconcile(record.head)
     return known ?? this.#shelf.keep(module, sums)
@@ -121,15 +114,15 @@ export class SumdbClient implements AsyncDisposable {
     const own = await this.#heads.current()
     if (known === undefined || own === undefined) return known?.record
     const { record } = known
-    if (record.head === own.note || record.id >= own.view.head.size) return record
+    if (record.head === own.head.note || record.id >= own.head.size) return record
     try {
-      const renewed = await this.#proveUnder(own, module, record, {
-        signal: this.#life.signal,
-        reach: 'cache',
-      })
+      const options = { signal: this.#life.signal, reach: 'cache' } as const
+      const renewed = await this.#prover.proveUnder(own, module, record, options)
       return this.#shelf.hold(module, renewed).record
     } catch (error) {
-      if (!isAbout(error)) throw error
+      if (!tellsOfDatabase(error)) throw error
+      // Our own tree holds another record there: one of the two heads is not of this log.
+      if (error instanceof SumdbUntrustedError) this.#reconcile(record.head)
       return record
     }
   }
@@ -137,15 +130,15 @@ export class SumdbClient implements AsyncDisposable {
   /** Our head, undefined before the first. */
   async head(): Promise<{ readonly size: number; readonly note: string } | undefined> {
     const own = await this.#heads.current()
-    return own && { size: own.view.head.size, note: own.note }
+    return own && { size: own.head.size, note: own.head.note }
   }
 
   /**
    * Takes a head shown by a peer: ours from then on when it is newer and consistent. Throws
    * SumdbUntrustedError, SumdbForkError, SumdbUnavailableError (its tiles could not be read).
    */
-  mergeHead(note: string, { signal }: Waiting): Promise<void> {
-    return this.#heads.merge(note, { signal })
+  async mergeHead(note: string, { signal }: Waiting): Promise<void> {
+    await this.#heads.merge(note, { signal })
   }
 
   /** Calls the listener, which must not throw, after each head that became ours; returns how to stop that. */
@@ -157,80 +150,54 @@ export class SumdbClient implements AsyncDisposable {
   async canServe(): Promise<boolean> {
     if ((await this.#heads.current()) !== undefined) return true
     try {
-      await this.#refresh(this.#life.signal)
+      await this.#heads.refresh({ signal: this.#life.signal })
       return true
     } catch (error) {
-      if (!isAbout(error)) throw error
+      if (!tellsOfDatabase(error)) throw error
       return false
     }
   }
 
-  /** Answers a lookup: the record and our one head, which contains it. */
+  /** Answers a lookup: the record and our one head, which contains it. Throws as `lookup` does. */
   async answerLookup(module: ModuleVersion, { signal }: Waiting): Promise<Uint8Array> {
-    const { record } = await this.lookup(module, { signal })
-    let own = await this.#heads.current()
-    if (own === undefined || record.id >= own.view.head.size) {
-      await this.#heads.merge(record.head, { signal })
-      own = await this.#heads.current()
-    }
-    const note = own?.note ?? record.head
-    return Buffer.from(formatLookup({ id: record.id, text: record.text, note }))
+    const { id, text, head } = (await this.lookup(module, { signal })).record
+    const own = await this.#heads.current()
+    const covers = own !== undefined && id < own.head.size
+    const covering = covers ? own : await this.#heads.merge(head, { signal })
+    return Buffer.from(formatLookup({ id, text, note: covering.head.note }))
   }
 
   /**
-   * Answers a tile, verified under our head, any narrower one cut out of it. One beyond our head is
-   * passed on from the database itself, unverified and unstored: the client's own newer head is what
-   * it is for. Throws SumdbNotFoundError, SumdbUnavailableError, SumdbUntrustedError.
+   * Answers a tile by its path (`tile/8/0/x001/234.p/5`), verified under our head; one beyond our head
+   * is passed on from the database itself. Throws SumdbNotFoundError, SumdbUnavailableError,
+   * SumdbUntrustedError, SumdbForkError.
    */
-  async answerTile(path: string, { signal }: Waiting): Promise<Uint8Array> {
-    const tile = parseTilePath(path)
-    const own = await this.#headWith(tile, signal)
-    if (own === undefined) return this.#passOn(tile, path, signal)
-    return narrowTile(await own.view.tile(tile, { signal, reach: 'remote' }), tile.width)
+  answerTile(path: string, { signal }: Waiting): Promise<Uint8Array> {
+    return this.#tiles.answer(path, { signal })
   }
 
-  /** Answers `latest`: our one head. */
+  /** Answers `latest`: our one head, the database's when there is none yet. Throws SumdbUnavailableError. */
   async answerLatest({ signal }: Waiting): Promise<Uint8Array> {
-    if ((await this.#heads.current()) === undefined) await this.#refresh(signal)
-    const own = await this.#heads.current()
-    return Buffer.from(own?.note ?? '')
+    const own = (await this.#heads.current()) ?? (await this.#heads.refresh({ signal }))
+    return Buffer.from(own.head.note)
   }
 
   /** Finds a tile for a peer: only what is kept here and verifies under our head. */
-  async cachedTile(path: string): Promise<Uint8Array | undefined> {
-    try {
-      const tile = parseTilePath(path)
-      const own = await this.#heads.current()
-      if (own === undefined || !isIn(own, tile)) return undefined
-      const bytes = await own.view.tile(tile, { signal: this.#life.signal, reach: 'cache' })
-      return narrowTile(bytes, tile.width)
-    } catch (error) {
-      if (!isAbout(error)) throw error
-      return undefined
-    }
+  cachedTile(path: string): Promise<Uint8Array | undefined> {
+    return this.#tiles.cached(path, { signal: this.#life.signal })
   }
 
-  /** Fetches all tiles of level 1 and up that our head covers and the cache lacks. Can be repeated at any time. */
-  async keepTiles({ signal }: Waiting): Promise<void> {
-    const own = await this.#heads.current()
-    if (own === undefined || own.view.head.size === this.#keptSize) return
-    const from = this.#keptSize
-    await keepUpperTiles({ reader: this.#reader, view: own.view }, { from, signal })
-    this.#keptSize = own.view.head.size
+  /** Fetches all tiles of level 1 and up that our head covers and the cache lacks; begun anew it goes on. */
+  keepTiles({ signal }: Waiting): Promise<void> {
+    return this.#tiles.keepUpper({ signal })
   }
 
   /**
    * Fetches the tiles that a go client whose own head has this size will ask of us, to see that its
    * tree is a prefix of ours. Throws SumdbUnavailableError when that head is newer than the database shows.
    */
-  async keepClientHead(size: number, { signal }: Waiting): Promise<void> {
-    let own = await this.#heads.current()
-    if (own === undefined || own.view.head.size < size) await this.#refresh(signal)
-    own = await this.#heads.current()
-    if (own === undefined || own.view.head.size < size) {
-      throw new SumdbUnavailableError(`${this.name} shows no tree of ${size} records`)
-    }
-    await own.view.prefixRoot(size, { signal, reach: 'remote' })
+  keepClientHead(size: number, { signal }: Waiting): Promise<void> {
+    return this.#tiles.keepForClient(size, { signal })
   }
 
   /** Resolves when all that was begun behind the answers has ended. */
@@ -250,127 +217,15 @@ export class SumdbClient implements AsyncDisposable {
     throw new SumdbNotFoundError(`${module.path} is private: ${this.name} is never asked for it`)
   }
 
-  /** Asks; and once more the database itself when what came does not verify, since a peer may have lied. */
-  async #fetchRecord(module: ModuleVersion, signal: AbortSignal): Promise<ProvenSums> {
-    const path = lookupPath(module)
-    const body = await this.#ops.readRemote(path, { signal })
-    try {
-      return await this.#admit(module, body, signal)
-    } catch (error) {
-      if (!(error instanceof SumdbUntrustedError)) throw error
-      const again = await this.#ops.readRemote(path, { signal, databaseOnly: true }).catch(() => {
-        // Whatever keeps the database from answering: what is known for sure is that a wrong answer came.
-        throw error
-      })
-      return this.#admit(module, again, signal)
-    }
-  }
-
-  async #admit(module: ModuleVersion, body: Uint8Array, signal: AbortSignal): Promise<ProvenSums> {
-    const answer = parseLookup(body)
-    readGoSum(answer.text, module)
-    const own = await this.#heads.current()
-    const merging = this.#heads.merge(answer.note, { signal })
-    const sums =
-      own !== undefined && answer.id < own.view.head.size
-        ? await this.#proveWhile(merging, own, module, answer, signal)
-        : await merging.then(() => this.#proveUnderCurrent(module, answer, signal))
-    this.#heads.refuseAfterFork()
-    return this.#shelf.keep(module, sums)
-  }
-
-  /** Proves a record that our head covers already, while the head it came with is reconciled. */
-  async #proveWhile(
-    merging: Promise<void>,
-    own: OwnHead,
-    module: ModuleVersion,
-    answer: LookupAnswer,
-    signal: AbortSignal,
-  ): Promise<ProvenSums> {
-    const proving = this.#proveUnder(own, module, answer, { signal, reach: 'remote' })
-    const [merged, proven] = await Promise.allSettled([merging, proving])
-    // The record does not depend on the other head; tiles for that one may come next time.
-    if (merged.status === 'rejected' && !(merged.reason instanceof SumdbUnavailableError)) {
-      throw merged.reason
-    }
-    if (proven.status === 'rejected') throw proven.reason
-    return proven.value
-  }
-
-  async #proveUnderCurrent(
-    module: ModuleVersion,
-    answer: LookupAnswer,
-    signal: AbortSignal,
-  ): Promise<ProvenSums> {
-    const own = await this.#heads.current()
-    if (own === undefined || answer.id >= own.view.head.size) {
-      throw new SumdbUntrustedError(`record ${answer.id} is beyond the signed tree`)
-    }
-    return this.#proveUnder(own, module, answer, { signal, reach: 'remote' })
-  }
-
-  /** Checks a record's leaf against our tree and gives it the proof to show for it. */
-  async #proveUnder(
-    own: OwnHead,
-    module: ModuleVersion,
-    { id, text }: { readonly id: number; readonly text: string },
-    options: TileReadOptions,
-  ): Promise<ProvenSums> {
-    const { leaf, hashes } = await own.view.proveRecord(id, options)
-    if (!equalHashes(leaf, hashLeaf(text))) {
-      throw new SumdbUntrustedError(`record ${id} is not what the signed tree holds there`)
-    }
-    const record = { database: this.name, id, text, hashes, head: own.note }
-    return this.#shelf.provenBy(module, record)
-  }
-
   /** Merges a head behind an answer that does not depend on it. */
   #reconcile(note: string): void {
-    const signal = this.#life.signal
+    const merging = this.#heads.merge(note, { signal: this.#life.signal })
     // Tiles that cannot be had leave it for the next time; a fork stays with the head keeper, which stops.
-    const work = this.#heads.merge(note, { signal }).catch(() => {})
+    const work = merging.then(
+      () => {},
+      () => {},
+    )
     this.#background.add(work)
     void work.then(() => this.#background.delete(work))
   }
-
-  async #headWith(tile: Tile, signal: AbortSignal): Promise<OwnHead | undefined> {
-    const own = await this.#heads.current()
-    if (own !== undefined && isIn(own, tile)) return own
-    this.#heads.refuseAfterFork()
-    try {
-      await this.#refresh(signal)
-    } catch (error) {
-      // Without its `latest` the database may still have the tile.
-      if (!(error instanceof SumdbUnavailableError || error instanceof SumdbNotFoundError))
-        throw error
-    }
-    const refreshed = await this.#heads.current()
-    return refreshed !== undefined && isIn(refreshed, tile) ? refreshed : undefined
-  }
-
-  async #passOn(tile: Tile, path: string, signal: AbortSignal): Promise<Uint8Array> {
-    const bytes = await this.#ops.readRemote(`/${path}`, { signal, databaseOnly: true })
-    if (bytes.length === tile.width * hashBytes) return bytes
-    throw new SumdbUntrustedError(`${path} has ${bytes.length} bytes`)
-  }
-
-  #refresh(signal: AbortSignal): Promise<void> {
-    return this.#refreshes.run('latest', signal, async (flight) => {
-      const note = await this.#ops.readRemote('/latest', { signal: flight })
-      await this.#heads.merge(decodeText(note, 'latest'), { signal: flight })
-    })
-  }
-}
-
-function isIn(own: OwnHead, tile: Tile): boolean {
-  return widthInTree(own.view.head.size, tile) >= tile.width
-}
-
-/** True for the errors that say something about the database or a tile, and not about ourselves. */
-function isAbout(error: unknown): boolean {
-  return (
-    error instanceof SumdbNotFoundError ||
-    error instanceof SumdbUnavailableError ||
-    error instanceof SumdbUntrustedError
-  )
 }

@@ -11,6 +11,7 @@ import {
   tileBytes,
   tileWidth,
 } from './tile.ts'
+import type { TileHashes } from './tile-hashes.ts'
 import { hashBytes } from './tlog.ts'
 
 /** How far a read may go: `cache` never leaves this host. */
@@ -22,12 +23,6 @@ export interface TileReadOptions {
   readonly reach: Reach
 }
 
-/** A full tile and the root it hashes to. */
-interface HeldTile {
-  readonly bytes: Uint8Array
-  readonly root: Uint8Array
-}
-
 interface ReadTile {
   readonly bytes: Uint8Array
   readonly from: 'cache' | 'remote'
@@ -37,19 +32,19 @@ interface ReadTile {
 export class TileReader {
   readonly #ops: SumdbOps
   readonly #writer: CacheWriter
-  readonly #held = new Recent<string, HeldTile>(maxTilesInMemory)
+  readonly #held = new Recent<string, TileHashes>(maxTilesInMemory)
 
   constructor(components: { readonly ops: SumdbOps; readonly writer: CacheWriter }) {
     this.#ops = components.ops
     this.#writer = components.writer
   }
 
-  /** A full tile in memory with its true root; whether that root is the right one is for the caller to say. */
-  held(place: TilePlace): HeldTile | undefined {
+  /** A full tile in memory; whether its root is the right one is for the caller to say. */
+  held(place: TilePlace): TileHashes | undefined {
     return this.#held.get(cachePath(place))
   }
 
-  hold(place: TilePlace, tile: HeldTile): void {
+  hold(place: TilePlace, tile: TileHashes): void {
     this.#held.set(cachePath(place), tile)
   }
 
@@ -65,25 +60,26 @@ export class TileReader {
   }
 
   /**
-   * Reads the tiles until `verify` accepts them: first from the cache and, for those it lacks, from
-   * remote; then, when a cached one may be rotten, all from remote; then, when a peer may have lied,
-   * all from the database. Throws SumdbUntrustedError, SumdbUnavailableError.
+   * Reads the tiles until `verify` makes something of them: first from the cache and, for those it
+   * lacks, from remote; then, when a cached one may be rotten, all from remote; then, when a peer may
+   * have lied, all from the database. Throws SumdbUntrustedError, SumdbUnavailableError.
    */
-  async readVerified(
+  async readVerified<T>(
     tiles: readonly Tile[],
-    verify: (read: readonly Uint8Array[]) => Promise<boolean>,
-    { signal, reach }: TileReadOptions,
-  ): Promise<readonly Uint8Array[]> {
-    const read = await Promise.all(tiles.map((tile) => this.#readNearest(tile, { signal, reach })))
-    const bytes = read.map((tile) => tile.bytes)
-    if (await verify(bytes)) return bytes
-    if (read.some(({ from }) => from === 'cache')) {
-      await this.#drop(tiles.filter((_, i) => read[i]?.from === 'cache'))
-      const fresh = await this.#readAll(tiles, { signal, reach, databaseOnly: false })
-      if (await verify(fresh)) return fresh
+    verify: (read: readonly Uint8Array[]) => Promise<T | undefined>,
+    options: TileReadOptions,
+  ): Promise<T> {
+    const read = await Promise.all(tiles.map((tile) => this.#readNearest(tile, options)))
+    const nearest = await verify(read.map((tile) => tile.bytes))
+    if (nearest !== undefined) return nearest
+    const rotten = tiles.filter((_, i) => read[i]?.from === 'cache')
+    if (rotten.length > 0) {
+      await this.#drop(rotten)
+      const fresh = await verify(await this.#readAll(tiles, { ...options, databaseOnly: false }))
+      if (fresh !== undefined) return fresh
     }
-    const last = await this.#readFromDatabase(tiles, { signal, reach })
-    if (await verify(last)) return last
+    const last = await verify(await this.#readFromDatabase(tiles, options))
+    if (last !== undefined) return last
     throw untrusted(tiles)
   }
 

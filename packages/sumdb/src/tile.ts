@@ -1,7 +1,7 @@
 import { parseDecimal } from './bytes.ts'
 import { SumdbNotFoundError } from './errors.ts'
 import { maxTreeSize } from './limits.ts'
-import { hashBytes, hashNode } from './tlog.ts'
+import { hashBytes } from './tlog.ts'
 
 /** Hashes in a full tile: Go's database has tiles of height 8. */
 export const tileWidth = 256
@@ -72,27 +72,9 @@ export function parentTile(place: TilePlace): TilePlace {
   return { level: place.level + 1, index: Math.floor(place.index / tileWidth) }
 }
 
-/** Computes the root of the subtree at tree level `level` and `index` out of the tile that holds it. */
-export function nodeInTile(bytes: Uint8Array, level: number, index: number): Uint8Array {
-  const count = 2 ** (level % 8)
-  const start = (index * count) % tileWidth
-  return subtree(bytes, start, count)
-}
-
-/** Computes the root of a full tile: the hash that its parent tile must hold. */
-export function tileRoot(bytes: Uint8Array): Uint8Array {
-  return subtree(bytes, 0, tileWidth)
-}
-
 /** Cuts the narrower tile out of a wider one: tiles only ever grow at their end. */
 export function narrowTile(bytes: Uint8Array, width: number): Uint8Array {
   return bytes.subarray(0, width * hashBytes)
-}
-
-function subtree(bytes: Uint8Array, start: number, count: number): Uint8Array {
-  if (count === 1) return bytes.subarray(start * hashBytes, (start + 1) * hashBytes)
-  const half = count / 2
-  return hashNode(subtree(bytes, start, half), subtree(bytes, start + half, half))
 }
 
 /** Records under one hash of a tile of this level. */

@@ -10,6 +10,11 @@ export interface TreeHead {
   readonly root: Uint8Array
 }
 
+/** A tree head whose signature was verified, with the note that shows it. */
+export interface SignedHead extends TreeHead {
+  readonly note: string
+}
+
 const firstLine = 'go.sum database tree'
 
 /** Writes the text that a database signs (x/mod tlog.FormatTree). */
@@ -35,6 +40,7 @@ export function parseTreeHead(text: string): TreeHead {
 }
 
 /** Verifies a signed tree head. Throws SumdbUntrustedError. */
-export function openTreeHead(note: string, key: VerifierKey): TreeHead {
-  return parseTreeHead(openNote(note, key))
+export function openTreeHead(note: string, key: VerifierKey): SignedHead {
+  const opened = openNote(note, key)
+  return { ...parseTreeHead(opened.text), note: opened.note }
 }

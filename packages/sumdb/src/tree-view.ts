@@ -1,21 +1,26 @@
 import { Flights } from './flights.ts'
 import {
   edgeTiles,
-  nodeInTile,
   parentTile,
   type Tile,
   type TilePlace,
   tileOfNode,
-  tileRoot,
   tileWidth,
   widthInTree,
 } from './tile.ts'
+import { TileHashes } from './tile-hashes.ts'
 import type { TileReader, TileReadOptions } from './tile-reader.ts'
 import { equalHashes, type NodeReader, proveRecord, treeRoot } from './tlog.ts'
-import type { TreeHead } from './tree-head.ts'
+import type { SignedHead } from './tree-head.ts'
 
-/** Verified bytes of the edge tiles by level. */
-type Edge = ReadonlyMap<number, Uint8Array>
+/** The leaf of a record and the audit path from it to the root. */
+interface RecordInTree {
+  readonly leaf: Uint8Array
+  readonly hashes: readonly Uint8Array[]
+}
+
+/** Tiles by their place. */
+type TilesAt = ReadonlyMap<string, TileHashes>
 
 /**
  * Reads tiles and hashes of one signed tree. Each distinct tile is verified by itself: the tiles at
@@ -24,15 +29,15 @@ type Edge = ReadonlyMap<number, Uint8Array>
  * counting subtree roots in place of tiles).
  */
 export class TreeView {
-  readonly head: TreeHead
+  readonly head: SignedHead
   readonly #reader: TileReader
-  readonly #full = new Flights<Uint8Array>()
-  readonly #edges = new Flights<Edge>()
-  #edge: Edge | undefined
+  readonly #full = new Flights<TileHashes>()
+  readonly #edges = new Flights<TilesAt>()
+  #edge: TilesAt | undefined
   /** Tiles of a tree that is not ours yet: kept only once it is, or a fork would overwrite proven ones. */
-  #unkept: { tile: Tile; bytes: Uint8Array }[] | undefined = []
+  #unkept: { readonly tile: Tile; readonly bytes: Uint8Array }[] | undefined = []
 
-  constructor(components: { readonly reader: TileReader }, head: TreeHead) {
+  constructor(components: { readonly reader: TileReader }, head: SignedHead) {
     this.#reader = components.reader
     this.head = head
   }
@@ -43,16 +48,19 @@ export class TreeView {
     this.#unkept = undefined
   }
 
-  /** Reads a tile that is in the tree, in its full width there. Throws SumdbUntrustedError, SumdbUnavailableError. */
-  async tile(place: TilePlace, options: TileReadOptions): Promise<Uint8Array> {
+  /**
+   * Reads a tile of the tree in its full width there. Throws SumdbUntrustedError,
+   * SumdbUnavailableError, and RangeError when it is beyond the tree.
+   */
+  async tile(place: TilePlace, options: TileReadOptions): Promise<TileHashes> {
     const width = widthInTree(this.head.size, place)
-    if (width === 0) throw new RangeError('tile outside of the tree')
-    if (width < tileWidth) return required((await this.#readEdge(options)).get(place.level))
+    if (width < tileWidth) return tileAt(await this.#readEdge(options), place)
     const held = this.#reader.held(place)
-    if (held !== undefined && equalHashes(held.root, await this.#rootInParent(place, options))) {
-      return held.bytes
+    if (held !== undefined) {
+      const root = await this.#rootInParent(place, options)
+      if (equalHashes(held.root(), root)) return held
     }
-    const key = `${options.reach} ${place.level} ${place.index}`
+    const key = `${options.reach} ${placeKey(place)}`
     return this.#full.run(key, options.signal, (signal) =>
       this.#readFull({ ...place, width }, { ...options, signal }),
     )
@@ -60,17 +68,18 @@ export class TreeView {
 
   /** Computes the root of the first `size` records out of this tree, which must hold as many. */
   async prefixRoot(size: number, options: TileReadOptions): Promise<Uint8Array> {
-    const places = edgeTiles(size)
-    return treeRoot(size, await this.#nodesIn(places, options))
+    return treeRoot(size, await this.#nodesIn(edgeTiles(size), options))
   }
 
   /** Proves that record `id` is in this tree. */
   async proveRecord(id: number, options: TileReadOptions): Promise<RecordInTree> {
     const node = await this.#nodesIn([...this.#pathOf(id), ...edgeTiles(this.head.size)], options)
-    return { leaf: node(0, id), hashes: proveRecord(this.head.size, id, node) }
+    const hashes = proveRecord(this.head.size, id, node)
+    // Copies: a proof is kept for long, and would keep whole tiles in memory.
+    return { leaf: node(0, id), hashes: hashes.map((hash) => Uint8Array.from(hash)) }
   }
 
-  /** The tiles from the record's own up to the edge. */
+  /** The full tiles from the record's own up to the edge. */
   #pathOf(id: number): TilePlace[] {
     const path: TilePlace[] = []
     let place = tileOfNode(0, id)
@@ -81,69 +90,64 @@ export class TreeView {
   }
 
   async #nodesIn(places: readonly TilePlace[], options: TileReadOptions): Promise<NodeReader> {
-    const tiles = new Map<string, Uint8Array>()
-    await Promise.all(
-      places.map(async (place) =>
-        tiles.set(`${place.level} ${place.index}`, await this.tile(place, options)),
-      ),
-    )
-    return (level, index) => {
-      const place = tileOfNode(level, index)
-      return nodeInTile(required(tiles.get(`${place.level} ${place.index}`)), level, index)
-    }
+    const read = await Promise.all(places.map((place) => this.tile(place, options)))
+    const tiles = new Map(places.map((place, i) => [placeKey(place), read[i] as TileHashes]))
+    return (level, index) => tileAt(tiles, tileOfNode(level, index)).node(level, index)
   }
 
-  async #readFull(tile: Tile, options: TileReadOptions): Promise<Uint8Array> {
+  async #readFull(tile: Tile, options: TileReadOptions): Promise<TileHashes> {
     const expected = this.#rootInParent(tile, options)
     // Awaited by verify below; when the tile itself cannot be read, that failure is the one to tell.
     expected.catch(() => {})
-    const verify = async ([bytes]: readonly Uint8Array[]) =>
-      equalHashes(tileRoot(required(bytes)), await expected)
-    const [bytes] = await this.#reader.readVerified([tile], verify, options)
-    this.#reader.hold(tile, { bytes: required(bytes), root: await expected })
-    this.#keep(tile, required(bytes))
-    return required(bytes)
+    const verify = async (read: readonly Uint8Array[]) => {
+      const hashes = new TileHashes(Buffer.concat(read))
+      return equalHashes(hashes.root(), await expected) ? hashes : undefined
+    }
+    const hashes = await this.#reader.readVerified([tile], verify, options)
+    this.#reader.hold(tile, hashes)
+    this.#keep(tile, hashes)
+    return hashes
   }
 
   async #rootInParent(place: TilePlace, options: TileReadOptions): Promise<Uint8Array> {
     const parent = await this.tile(parentTile(place), options)
-    return nodeInTile(parent, 8 * (place.level + 1), place.index)
+    return parent.node(8 * (place.level + 1), place.index)
   }
 
-  async #readEdge(options: TileReadOptions): Promise<Edge> {
+  async #readEdge(options: TileReadOptions): Promise<TilesAt> {
     if (this.#edge !== undefined) return this.#edge
     return this.#edges.run(options.reach, options.signal, async (signal) => {
       const tiles = edgeTiles(this.head.size)
-      const verify = (read: readonly Uint8Array[]) => Promise.resolve(this.#isRoot(tiles, read))
-      const read = await this.#reader.readVerified(tiles, verify, { ...options, signal })
-      for (const [i, tile] of tiles.entries()) this.#keep(tile, required(read[i]))
-      this.#edge = new Map(tiles.map((tile, i) => [tile.level, required(read[i])]))
-      return this.#edge
+      const verify = (read: readonly Uint8Array[]) => Promise.resolve(this.#verifyEdge(tiles, read))
+      const edge = await this.#reader.readVerified(tiles, verify, { ...options, signal })
+      for (const tile of tiles) this.#keep(tile, tileAt(edge, tile))
+      this.#edge = edge
+      return edge
     })
   }
 
-  #isRoot(tiles: readonly Tile[], read: readonly Uint8Array[]): boolean {
-    const byLevel = new Map(tiles.map((tile, i) => [tile.level, required(read[i])]))
-    const root = treeRoot(this.head.size, (level, index) =>
-      nodeInTile(required(byLevel.get(tileOfNode(level, index).level)), level, index),
+  #verifyEdge(tiles: readonly Tile[], read: readonly Uint8Array[]): TilesAt | undefined {
+    const edge = new Map(
+      tiles.map((tile, i) => [placeKey(tile), new TileHashes(read[i] as Uint8Array)]),
     )
-    return equalHashes(root, this.head.root)
+    const root = treeRoot(this.head.size, (level, index) =>
+      tileAt(edge, tileOfNode(level, index)).node(level, index),
+    )
+    return equalHashes(root, this.head.root) ? edge : undefined
   }
 
-  #keep(tile: Tile, bytes: Uint8Array): void {
+  #keep(tile: Tile, { bytes }: TileHashes): void {
     if (this.#unkept === undefined) this.#reader.keep(tile, bytes)
     else this.#unkept.push({ tile, bytes })
   }
 }
 
-/** The leaf of a record and the audit path from it to the root. */
-export interface RecordInTree {
-  readonly leaf: Uint8Array
-  readonly hashes: readonly Uint8Array[]
+function placeKey({ level, index }: TilePlace): string {
+  return `${level} ${index}`
 }
 
-/** States what the tile coordinates guarantee. */
-function required<T>(value: T | undefined): T {
-  if (value === undefined) throw new RangeError('tile outside of the tree')
-  return value
+function tileAt(tiles: TilesAt, place: TilePlace): TileHashes {
+  const tile = tiles.get(placeKey(place))
+  if (tile === undefined) throw new RangeError(`tile ${placeKey(place)} is not in the tree`)
+  return tile
 }

@@ -45,8 +45,8 @@ async function pump(stream: Readable, response: ServerResponse, body: ReplyBody)
   })
   // Not ended by the pipeline: whether all of it came is seen only after the last chunk.
   await pipeline(stream, response, { end: false })
-  if (sent === body.size) response.end()
-  else response.destroy(new Error(`the body ended after ${sent} of ${body.size} bytes`))
+  if (sent !== body.size) throw new Error(`the body ended after ${sent} of ${body.size} bytes`)
+  response.end()
 }
 
 function toReadable(body: AsyncIterable<Uint8Array>): Readable {

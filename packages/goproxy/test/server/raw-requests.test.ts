@@ -1,0 +1,291 @@
+import { once } from 'node:events'
+import { describe, expect, test } from 'vitest'
+import { maxHeaderCount } from '../../src/limits.ts'
+import { open, sendRaw, serve } from '../support/serve.ts'
+
+const list = '/golang.org/x/text/@v/list'
+const end = 'Connection: close\n\n'
+
+interface Row {
+  readonly name: string
+  /** `{port}` stands for ours. */
+  readonly request: string
+  readonly status: number
+}
+
+describe('what the local port lets in', () => {
+  const rows: readonly Row[] = [
+    { name: 'localhost', request: `GET ${list} HTTP/1.1\nHost: localhost\n${end}`, status: 200 },
+    {
+      name: 'localhost with port',
+      request: `GET ${list} HTTP/1.1\nHost: localhost:{port}\n${end}`,
+      status: 200,
+    },
+    {
+      name: 'any loopback literal',
+      request: `GET ${list} HTTP/1.1\nHost: 127.3.2.1\n${end}`,
+      status: 200,
+    },
+    {
+      name: 'IPv6 loopback',
+      request: `GET ${list} HTTP/1.1\nHost: [::1]:{port}\n${end}`,
+      status: 200,
+    },
+    {
+      name: 'a name given by --host',
+      request: `GET ${list} HTTP/1.1\nHost: Build-Host.test:80\n${end}`,
+      status: 200,
+    },
+    { name: 'HEAD', request: `HEAD ${list} HTTP/1.1\nHost: localhost\n${end}`, status: 200 },
+    {
+      name: 'HTTP/1.0 with Host',
+      request: `GET ${list} HTTP/1.0\nHost: localhost\n\n`,
+      status: 200,
+    },
+    {
+      name: 'our own page',
+      request: `GET ${list} HTTP/1.1\nHost: localhost:{port}\nOrigin: http://localhost:{port}\nSec-Fetch-Site: same-origin\n${end}`,
+      status: 200,
+    },
+    {
+      name: 'a declared empty body',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nContent-Length: 0\n${end}`,
+      status: 200,
+    },
+    {
+      name: 'a rebound name',
+      request: `GET ${list} HTTP/1.1\nHost: evil.test\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'a name that begins as loopback',
+      request: `GET ${list} HTTP/1.1\nHost: 127.0.0.1.evil.test\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'a name that ends as ours',
+      request: `GET ${list} HTTP/1.1\nHost: x.build-host.test\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'another address',
+      request: `GET ${list} HTTP/1.1\nHost: 10.0.0.1\n${end}`,
+      status: 403,
+    },
+    { name: 'an empty Host', request: `GET ${list} HTTP/1.1\nHost:\n${end}`, status: 403 },
+    { name: 'no Host', request: `GET ${list} HTTP/1.1\n${end}`, status: 400 },
+    { name: 'HTTP/1.0 without Host', request: `GET ${list} HTTP/1.0\n\n`, status: 400 },
+    {
+      name: 'two Hosts',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nHost: evil.test\n${end}`,
+      status: 400,
+    },
+    {
+      name: 'two equal Hosts',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nhost: localhost\n${end}`,
+      status: 400,
+    },
+    {
+      name: 'user info in Host',
+      request: `GET ${list} HTTP/1.1\nHost: localhost@evil.test\n${end}`,
+      status: 400,
+    },
+    {
+      name: 'a Host list',
+      request: `GET ${list} HTTP/1.1\nHost: localhost, evil.test\n${end}`,
+      status: 400,
+    },
+    {
+      name: 'a foreign Origin',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nOrigin: http://evil.test\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'Origin null',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nOrigin: null\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'an Origin of another port',
+      request: `GET ${list} HTTP/1.1\nHost: localhost:{port}\nOrigin: http://localhost:1\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'two Origins, one ours',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nOrigin: http://localhost\nOrigin: http://evil.test\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'cross-site',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nSec-Fetch-Site: Cross-Site\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'POST',
+      request: `POST ${list} HTTP/1.1\nHost: localhost\nContent-Length: 0\n${end}`,
+      status: 405,
+    },
+    { name: 'OPTIONS', request: `OPTIONS ${list} HTTP/1.1\nHost: localhost\n${end}`, status: 405 },
+    { name: 'TRACE', request: `TRACE ${list} HTTP/1.1\nHost: localhost\n${end}`, status: 405 },
+    {
+      name: 'absolute form',
+      request: `GET http://localhost${list} HTTP/1.1\nHost: localhost\n${end}`,
+      status: 400,
+    },
+    {
+      name: 'absolute form to elsewhere',
+      request: `GET http://evil.test/ HTTP/1.1\nHost: localhost\n${end}`,
+      status: 400,
+    },
+    { name: 'asterisk form', request: `GET * HTTP/1.1\nHost: localhost\n${end}`, status: 400 },
+    {
+      name: 'a body',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nContent-Length: 3\n${end}abc`,
+      status: 400,
+    },
+    {
+      name: 'a chunked body',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n${end}0\n\n`,
+      status: 400,
+    },
+    {
+      name: 'both lengths',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nContent-Length: 3\nTransfer-Encoding: chunked\n${end}`,
+      status: 400,
+    },
+    {
+      name: 'a space before the colon',
+      request: `GET ${list} HTTP/1.1\nHost : localhost\n${end}`,
+      status: 400,
+    },
+    {
+      name: 'a high byte in the path',
+      request: `GET /golang.org/x/t\xfcxt/@v/list HTTP/1.1\nHost: localhost\n${end}`,
+      status: 400,
+    },
+    { name: 'no HTTP at all', request: '\x16\x03\x01\n\n', status: 400 },
+    {
+      name: 'a huge header',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nX: ${'x'.repeat(20_000)}\n${end}`,
+      status: 431,
+    },
+    {
+      name: 'a Host hidden behind many headers',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\n${'X: y\n'.repeat(maxHeaderCount)}Host: evil.test\n${end}`,
+      status: 431,
+    },
+    {
+      name: 'CONNECT',
+      request: 'CONNECT evil.test:443 HTTP/1.1\nHost: localhost\n\n',
+      status: Number.NaN,
+    },
+  ]
+
+  test.for(rows)('$name: $status', async ({ request, status }) => {
+    await using served = await serve({ hosts: ['build-host.test'] })
+    const answer = await sendRaw(served.port, request.replaceAll('{port}', String(served.port)))
+    expect(answer.status).toBe(status)
+    expect(served.source.asked).toHaveLength(status === 200 ? 1 : 0)
+    if (answer.body !== '' && status !== 200) {
+      expect(answer.head).toMatch(/content-type: text\/plain; charset=utf-8/i)
+      expect(answer.head).toMatch(/cache-control: no-store/i)
+    }
+  })
+
+  test('405 names the methods that are allowed', async () => {
+    await using served = await serve()
+    const answer = await served.get(list, {}, 'DELETE')
+    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+  })
+
+  test('no answer allows a foreign page to read it', async () => {
+    await using served = await serve()
+    const answer = await served.get(list)
+    expect(answer.headers.get('access-control-allow-origin')).toBeNull()
+    expect(answer.headers.get('x-content-type-options')).toBe('nosniff')
+  })
+
+  test('an Upgrade is answered as if it were not there', async () => {
+    await using served = await serve()
+    const request = `GET ${list} HTTP/1.1\nHost: localhost\nUpgrade: websocket\nConnection: Upgrade, close\n\n`
+    expect((await sendRaw(served.port, request)).status).toBe(200)
+  })
+
+  test('pipelined requests are answered in order', async () => {
+    await using served = await serve()
+    const one = `GET ${list} HTTP/1.1\nHost: localhost\n\n`
+    const two = `GET /golang.org/x/text/@latest HTTP/1.1\nHost: localhost\n${end}`
+    const { body } = await sendRaw(served.port, one + two)
+    expect(body).toMatch(/^v1\.0\.0\n[^]*200 OK[^]*"Version"/)
+  })
+})
+
+describe('with a secret base path', () => {
+  test('a request without it learns nothing', async () => {
+    await using served = await serve({ pathSecret: 's3cret' })
+    const port = served.port
+    const without = await sendRaw(port, `GET ${list} HTTP/1.1\nHost: localhost\n${end}`)
+    const page = await sendRaw(port, `GET / HTTP/1.1\nHost: localhost\n${end}`)
+    expect([without.status, without.body, page.status, page.body]).toEqual([
+      404,
+      'not found\n',
+      404,
+      'not found\n',
+    ])
+    expect((await served.get(list)).status).toBe(200)
+    expect(await (await served.get('')).text()).toContain(`GOPROXY=${served.server.url}`)
+  })
+})
+
+describe('clients that waste our memory', () => {
+  test('a client that never reads is cut', async () => {
+    await using served = await serve({ writeStallMs: 100 })
+    served.source.zipBytes = new Uint8Array(32 << 20)
+    const socket = await open(served.port)
+    socket.pause()
+    socket.on('error', () => {})
+    socket.write('GET /example.com/m/@v/v1.0.0.zip HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    await expect.poll(() => served.source.signals[0]?.aborted, { timeout: 10_000 }).toBe(true)
+    socket.destroy()
+  })
+
+  test('a client that reads slowly is not', async () => {
+    await using served = await serve({ writeStallMs: 300 })
+    const size = 12 << 20
+    served.source.zipBytes = new Uint8Array(size)
+    const socket = await open(served.port)
+    socket.write(
+      'GET /example.com/m/@v/v1.0.0.zip HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+    )
+    let received = 0
+    const started = performance.now()
+    socket.on('data', (chunk) => {
+      received += chunk.length
+      socket.pause()
+      setTimeout(() => socket.resume(), 4)
+    })
+    await once(socket, 'close')
+    expect(received).toBeGreaterThan(size)
+    expect(performance.now() - started).toBeGreaterThan(300)
+  })
+
+  test('an answer that takes long to make is not a stalled client', async () => {
+    await using served = await serve({ writeStallMs: 40 })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    served.source.gate = promise
+    const answer = served.get(list)
+    setTimeout(resolve, 200)
+    expect((await answer).status).toBe(200)
+  })
+
+  test('a client that goes away aborts its own question', async () => {
+    await using served = await serve()
+    served.source.gate = new Promise(() => {})
+    const socket = await open(served.port)
+    socket.write(`GET ${list} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+    await expect.poll(() => served.source.asked.length).toBe(1)
+    socket.destroy()
+    await expect.poll(() => served.source.signals[0]?.aborted).toBe(true)
+    expect(served.errors).toEqual([])
+  })
+})

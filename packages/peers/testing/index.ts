@@ -1,1 +1,11 @@
-export {}
+/**
+ * Real nodes for tests: members, and one that misbehaves. They talk over loopback and clean up
+ * after themselves. Never published.
+ */
+export { MemoryMembershipStore } from './memory-membership-store.ts'
+export type { RogueMember } from './rogue-member.ts'
+export { rogueMember } from './rogue-member.ts'
+export type { TestIdentity } from './test-identity.ts'
+export { newTestIdentity } from './test-identity.ts'
+export type { TestNetworkInit } from './test-network.ts'
+export { startTestMesh, startTestNetwork, TestNetwork } from './test-network.ts'

@@ -43,14 +43,9 @@ export class Gate {
     this.#init = init
   }
 
-  /** Returns what a connected peer proved, or undefined for one that did not pass. */
+  /** Returns what a peer proved last, connected or not, or undefined for one that did not pass. */
   member(peerId: string): Member | undefined {
     return this.#members.get(peerId)
-  }
-
-  /** Forgets a peer that is no longer connected. */
-  forget(peerId: string): void {
-    this.#members.delete(peerId)
   }
 
   /** Wraps an encrypter under a protocol name of its own, which also versions the exchange. */

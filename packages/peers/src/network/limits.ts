@@ -1,0 +1,69 @@
+const KiB = 1024
+const MiB = 1024 * KiB
+
+/** Most bytes in flight to one paused stream: covers 400 Mbit/s at 80 ms round trip (reference measurements). */
+export const maxStreamWindowBytes: number = 4 * MiB
+/** Most unread bytes of a paused stream before it is cut. At least twice the window, else `pause()` cuts it. */
+export const maxReadBufferBytes: number = 16 * MiB
+/** Inbound connections per second and remote address: a whole branch may sit behind one address. */
+export const inboundPerSecond = 200
+/** Inbound connections in the middle of their upgrade. */
+export const maxPendingInbound = 100
+/** Connections, both directions, when nothing else is configured. */
+export const defaultMaxConnections = 500
+/** Bound of one dial attempt to one address, milliseconds; above five round trips on a bad WAN. */
+export const addressDialTimeoutMs = 5000
+/** Bound of a dial over all addresses of a peer, milliseconds. */
+export const dialTimeoutMs = 10_000
+/** Bound of an inbound upgrade, handshake and gate included, milliseconds. */
+export const inboundUpgradeTimeoutMs = 10_000
+/** Parallel streams of one small protocol (identify, ping, DHT) per connection. */
+export const maxProtocolStreams = 256
+/** Nodes that keep a DHT record, and the width of lookups: 20 costs eight times the CPU at 30 nodes. */
+export const dhtBucketSize = 5
+/** Delay before the DHT's first query of itself, milliseconds. */
+export const dhtFirstSelfQueryMs = 100
+/** Bounds of the DHT's adaptive message timeout, milliseconds: one hung peer must not stall every lookup. */
+export const dhtMinTimeoutMs = 500
+/** See dhtMinTimeoutMs. */
+export const dhtMaxTimeoutMs = 1500
+
+/** First wait after a failed dial, milliseconds; doubles. */
+export const firstRedialMs = 250
+/** Longest wait between dials of an address that we want, milliseconds (a peer back is found in that time). */
+export const maxRedialMs = 15_000
+/** Longest wait between dials of a member that failed for long, and of an address that is our own, milliseconds. */
+export const maxIdleRedialMs = 300_000
+/** Failures in a row after which a learned member is dialled at the idle pace: about ten minutes. */
+export const failuresUntilIdle = 45
+/** Failures in a row after which a learned peer that never was connected is forgotten. */
+export const failuresUntilForgotten = 10
+/** A connection that lasted less, milliseconds, does not reset the wait: flapping must not spin. */
+export const steadyConnectionMs = 5000
+/** Peers that we keep in the dial loop beside the configured ones. */
+export const maxLearnedPeers = 512
+/** Connections up to which the loop dials learned members; configured and LAN ones are always dialled. */
+export const maxLearnedConnections = 48
+/** Addresses of one peer that discovery may tell. */
+export const maxLearnedAddresses = 16
+
+/** How often live connections are checked for expired members, milliseconds. */
+export const expiryCheckMs = 15_000
+
+/** Provider records of one peer; about 20,000 modules with two keys each over 30 nodes. */
+export const maxProviderRecordsPerPeer = 20_000
+/** Provider records in all. */
+export const maxProviderRecords = 250_000
+/** DHT value records in all; modmesh writes none. */
+export const maxValueRecords = 256
+/** Remembered peers; the least recently used goes first. */
+export const maxPeerRecords = 4096
+/** Bytes of one record; a peer record that grew beyond is dropped, not extended for ever. */
+export const maxRecordBytes: number = 16 * KiB
+
+/** Bytes handed to a stream at once: noise makes a frame per write, so small writes are slow. */
+export const maxSendBytes: number = 512 * KiB
+/** Unsent bytes of a stream above which a sender waits. */
+export const maxUnsentBytes: number = 256 * KiB
+/** Received bytes waiting for a slow sink above which a stream is paused. */
+export const maxUnwrittenBytes: number = 1 * MiB

@@ -1,0 +1,149 @@
+import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
+import type { ByteSink } from '@modmesh/fill'
+import { StreamCutError, StreamOverrunError } from './errors.ts'
+import { maxUnwrittenBytes } from './limits.ts'
+
+/** What a receiver is told. */
+export interface ReceiverInit {
+  /** Exact number of bytes to come. */
+  readonly length: number
+  readonly signal: AbortSignal
+  readonly onProgress?: ((bytes: number) => void) | undefined
+}
+
+/** Moves one stream into one sink; see receiveInto. */
+export class Receiver {
+  readonly #stream: Stream
+  readonly #sink: ByteSink
+  readonly #init: ReceiverInit
+  readonly #waiting: Uint8Array[] = []
+  readonly #done = Promise.withResolvers<void>()
+  #received = 0
+  #unwritten = 0
+  #writing = false
+  #resuming = false
+  #settled = false
+
+  constructor(stream: Stream, sink: ByteSink, init: ReceiverInit) {
+    this.#stream = stream
+    this.#sink = sink
+    this.#init = init
+  }
+
+  /** Runs once, to the end. */
+  async run(): Promise<void> {
+    const { signal, length } = this.#init
+    if (signal.aborted) this.#fail(signal.reason)
+    else if (length > 0) this.#listen()
+    else this.#settle()
+    try {
+      await this.#done.promise
+    } finally {
+      this.#stream.removeEventListener('message', this.#onMessage)
+      this.#stream.removeEventListener('end', this.#onEnd)
+      this.#stream.removeEventListener('close', this.#onClose)
+      signal.removeEventListener('abort', this.#onAbort)
+    }
+  }
+
+  #listen(): void {
+    this.#stream.addEventListener('end', this.#onEnd)
+    this.#stream.addEventListener('close', this.#onClose)
+    this.#init.signal.addEventListener('abort', this.#onAbort)
+    this.#stream.addEventListener('message', this.#onMessage)
+    // Ended before we listened: no event will come.
+    if (this.#stream.readableEnded) this.#onEnd()
+  }
+
+  // A throw in a libp2p listener ends the process, so everything is caught here.
+  readonly #onMessage = (event: StreamMessageEvent): void => {
+    try {
+      this.#take(event.data)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#received < this.#init.length) this.#fail(this.#cut())
+  }
+
+  readonly #onClose = (event: StreamCloseEvent): void => {
+    // Without an error, unread bytes may still come: `end` says when there are none.
+    if (event.error !== undefined && this.#received < this.#init.length) {
+      this.#fail(this.#cut(event.error))
+    }
+  }
+
+  readonly #onAbort = (): void => {
+    this.#fail(this.#init.signal.reason)
+  }
+
+  #take(data: StreamMessageEvent['data']): void {
+    if (this.#settled) return
+    const chunks = data instanceof Uint8Array ? [data] : [...data]
+    for (const chunk of chunks) {
+      this.#received += chunk.byteLength
+      this.#unwritten += chunk.byteLength
+      this.#waiting.push(chunk)
+    }
+    if (this.#received > this.#init.length) {
+      throw new StreamOverrunError(`the peer sent more than ${this.#init.length} bytes`)
+    }
+    this.#pauseIfFull()
+    if (!this.#writing) void this.#write()
+  }
+
+  #pauseIfFull(): void {
+    // pause() while resume() runs is lost: resume() opens the window after it. See #resumeIfLow.
+    if (this.#resuming || this.#unwritten <= maxUnwrittenBytes) return
+    if (this.#received < this.#init.length && this.#stream.readStatus === 'readable') {
+      this.#stream.pause()
+    }
+  }
+
+  #resumeIfLow(): void {
+    if (this.#unwritten > maxUnwrittenBytes / 2 || this.#stream.readStatus !== 'paused') return
+    this.#resuming = true
+    this.#stream.resume()
+    this.#resuming = false
+    this.#pauseIfFull()
+  }
+
+  async #write(): Promise<void> {
+    this.#writing = true
+    try {
+      for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift()) {
+        await this.#sink.write(chunk)
+        if (this.#settled) return
+        this.#unwritten -= chunk.byteLength
+        this.#init.onProgress?.(this.#received - this.#unwritten)
+        this.#resumeIfLow()
+      }
+      if (this.#received === this.#init.length) this.#settle()
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#writing = false
+    }
+  }
+
+  #settle(): void {
+    this.#settled = true
+    this.#done.resolve()
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#waiting.length = 0
+    const error = reason instanceof Error ? reason : this.#cut(reason)
+    this.#done.reject(error)
+    this.#stream.abort(error)
+  }
+
+  #cut(cause?: unknown): StreamCutError {
+    const { length } = this.#init
+    return new StreamCutError({ receivedBytes: this.#received, expectedBytes: length }, { cause })
+  }
+}

@@ -1,1 +1,22 @@
-export {}
+/**
+ * The disk: staged zips, commits by named steps, a journal of small records, the checksum
+ * database's cache. Invariant: what is found here is what was verified when it came in, or it is
+ * not found; files are the truth and the level index can be thrown away at any time.
+ * Follows design sections 5 ("One reading") and 7 ("Disk").
+ */
+export type { Disk, DiskFile, FileIdentity } from './disk.ts'
+export { nodeDisk } from './disk.ts'
+export { DiskStore, type StoreStats, type VerifyOutcome } from './disk-store.ts'
+export { DurableFile } from './durable-file.ts'
+export {
+  StoreAccessError,
+  StoreDamagedError,
+  StoreLockedError,
+  StoreWriteError,
+} from './errors.ts'
+export type { StoreInit } from './open-store.ts'
+export type { ReportEvent, StoreEvent } from './store-event.ts'
+export type { SumdbCache } from './sumdb-cache.ts'
+export { type CommitHooks, type CommitStep, commitSteps } from './zip-commit.ts'
+export type { ZipRecord } from './zip-record.ts'
+export { type VerifiedZip, type VerifyOptions, verifyZipFile } from './zip-verify.ts'

@@ -1,0 +1,100 @@
+import { createHash, type Hash } from 'node:crypto'
+import type { ByteRange, HeldZip, Proof } from '@modmesh/fill'
+import type { ModuleVersion, ZipDigest, ZipHash } from '@modmesh/module'
+import type { DiskFile } from './disk.ts'
+import { StoreDamagedError } from './errors.ts'
+import { idleReadMs, serveChunkBytes } from './limits.ts'
+import type { ShelvedZip } from './zip-shelf.ts'
+import type { ZipVault } from './zip-vault.ts'
+
+type Opened = Awaited<ReturnType<ZipVault['open']>>
+
+/** A committed zip as readers see it. */
+export class HeldFile implements HeldZip {
+  readonly module: ModuleVersion
+  readonly zipHash: ZipHash
+  readonly zipDigest: ZipDigest
+  readonly size: number
+  readonly proof: Proof
+  readonly #vault: ZipVault
+  readonly #zip: ShelvedZip
+
+  constructor(vault: ZipVault, zip: ShelvedZip) {
+    this.#vault = vault
+    this.#zip = zip
+    this.module = zip.record.module
+    this.zipHash = zip.record.zipHash
+    this.zipDigest = zip.record.zipDigest
+    this.size = zip.record.size
+    this.proof = zip.record.proof
+  }
+
+  /** Throws RangeError for a range outside the zip; the iteration throws StoreDamagedError before a bad end. */
+  read(range: ByteRange = { start: 0, end: this.size }): AsyncIterable<Uint8Array> {
+    const { start, end } = range
+    if (!(start >= 0 && start <= end && end <= this.size)) throw new RangeError('outside the zip')
+    const isWhole = start === 0 && end === this.size
+    const opened = this.#vault.open(this.#zip, isWhole)
+    // Whoever iterates gets the error; nobody else has to.
+    opened.catch(() => {})
+    const idle = setTimeout(() => void closeQuietly(opened), idleReadMs)
+    idle.unref()
+    return {
+      [Symbol.asyncIterator]: () => {
+        clearTimeout(idle)
+        return this.#chunks(opened, range)
+      },
+    }
+  }
+
+  async *#chunks(opened: Promise<Opened>, { start, end }: ByteRange): AsyncGenerator<Uint8Array> {
+    const { file, hash } = await opened
+    const sha = hash ? createHash('sha256') : undefined
+    try {
+      for (let at = start; at < end; ) {
+        const chunk = await this.#readChunk(file, at, end)
+        at += chunk.length
+        sha?.update(chunk)
+        // The last chunk is held back until the whole proved right.
+        if (at === end && sha !== undefined) await this.#checkDigest(sha)
+        yield chunk
+      }
+    } finally {
+      await file.close()
+    }
+  }
+
+  async #readChunk(file: DiskFile, at: number, end: number): Promise<Uint8Array> {
+    const chunk = Buffer.allocUnsafeSlow(Math.min(serveChunkBytes, end - at))
+    const bytesRead = await this.#tryRead(file, chunk, at)
+    if (bytesRead > 0) return chunk.subarray(0, bytesRead)
+    await this.#vault.quarantine(this.#zip, 'the file became shorter')
+    throw new StoreDamagedError(this.zipDigest, 'the file became shorter')
+  }
+
+  async #tryRead(file: DiskFile, chunk: Buffer, at: number): Promise<number> {
+    try {
+      return await file.read(chunk, at)
+    } catch (error) {
+      await this.#vault.quarantine(this.#zip, 'cannot be read')
+      throw new StoreDamagedError(this.zipDigest, 'cannot be read', { cause: error })
+    }
+  }
+
+  async #checkDigest(sha: Hash): Promise<void> {
+    if (sha.digest('hex') === this.zipDigest) {
+      this.#vault.noteHashed(this.#zip)
+      return
+    }
+    await this.#vault.quarantine(this.#zip, 'its bytes changed')
+    throw new StoreDamagedError(this.zipDigest, 'its bytes changed')
+  }
+}
+
+async function closeQuietly(opened: Promise<Opened>): Promise<void> {
+  try {
+    await (await opened).file.close()
+  } catch {
+    // It never opened, or is closed: that is what we want.
+  }
+}

@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import type { Disk, DiskFile } from './disk.ts'
+import {
+  formatSegmentHeader,
+  frameHeaderBytes,
+  frameLength,
+  type JournalRecord,
+  parseFrame,
+  parseSegmentHeader,
+  saltBytes,
+  segmentHeaderBytes,
+} from './journal-frame.ts'
+
+/** A file of the journal, open for reading and, the newest, for appending. */
+export interface Segment {
+  readonly number: number
+  readonly path: string
+  readonly file: DiskFile
+  readonly salt: Buffer
+  /** Where the next frame goes. */
+  end: number
+}
+
+/** What a scan finds. */
+export type Scanned =
+  | {
+      readonly kind: 'record'
+      readonly at: number
+      readonly end: number
+      readonly record: JournalRecord
+    }
+  | { readonly kind: 'damaged'; readonly at: number }
+
+/** Bytes looked through at a time. */
+const scanBytes = 1 << 20
+/** Most frames are smaller, and so read in one call. */
+const guessBytes = 4096
+
+/** The path of a segment. */
+export function segmentPath(folder: string, number: number): string {
+  return join(folder, `${String(number).padStart(8, '0')}.log`)
+}
+
+/** The numbers of the segments in a folder, ascending. */
+export async function listSegments(disk: Disk, folder: string): Promise<number[]> {
+  const numbers: number[] = []
+  for (const name of await disk.list(folder)) {
+    const number = Number.parseInt(name, 10)
+    if (segmentPath('', number) === name) numbers.push(number)
+  }
+  return numbers.toSorted((a, b) => a - b)
+}
+
+/** Makes a new segment; its name is durable when this resolves. */
+export async function createSegment(disk: Disk, folder: string, number: number): Promise<Segment> {
+  const path = segmentPath(folder, number)
+  const file = await disk.open(path, 'create')
+  try {
+    const salt = randomBytes(saltBytes)
+    await file.write(formatSegmentHeader(salt), 0)
+    await file.fsync()
+    await disk.fsyncFolder(folder)
+    return { number, path, file, salt, end: segmentHeaderBytes }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/** Opens a segment; undefined when its header is none (a crash while it was made). */
+export async function openSegment(
+  disk: Disk,
+  folder: string,
+  number: number,
+): Promise<Segment | undefined> {
+  const path = segmentPath(folder, number)
+  const file = await disk.open(path, 'write')
+  const { size } = await file.identity()
+  const head = Buffer.alloc(segmentHeaderBytes + saltBytes)
+  const bytesRead = await file.read(head, 0)
+  // The first frame repeats the salt, should the header have rotted.
+  const isWhole = bytesRead === head.length
+  const salt = parseSegmentHeader(head) ?? (isWhole ? head.subarray(segmentHeaderBytes) : undefined)
+  if (salt !== undefined)
+    return { number, path, file, salt: Buffer.from(salt.subarray(0, 8)), end: size }
+  await file.close()
+  return undefined
+}
+
+/** Reads the frame at a place; undefined when it is damaged. */
+export async function readRecord(segment: Segment, at: number): Promise<JournalRecord | undefined> {
+  const guess = Buffer.alloc(guessBytes)
+  const bytesRead = await segment.file.read(guess, at)
+  const length = frameLength(segment.salt, guess.subarray(0, bytesRead))
+  if (length === undefined) return undefined
+  if (length <= bytesRead) return parseFrame(segment.salt, guess.subarray(0, length))
+  const whole = Buffer.allocUnsafe(length)
+  if ((await segment.file.read(whole, at)) < length) return undefined
+  return parseFrame(segment.salt, whole)
+}
+
+/** Reads all frames from a place on, skipping what is damaged. */
+export async function* scanSegment(segment: Segment, from: number): AsyncGenerator<Scanned> {
+  const reader = new ScanReader(segment)
+  for (let at = from; at < segment.end; ) {
+    const header = await reader.read(at, frameHeaderBytes)
+    const length = frameLength(segment.salt, header)
+    if (length === undefined) {
+      yield { kind: 'damaged', at }
+      at = await findFrame(reader, segment, at + 1)
+      continue
+    }
+    const record = parseFrame(segment.salt, await reader.read(at, length))
+    if (record === undefined) yield { kind: 'damaged', at }
+    else yield { kind: 'record', at, end: at + length, record }
+    at += length
+  }
+}
+
+/** The next place with a sound header, or the segment's end. */
+async function findFrame(reader: ScanReader, segment: Segment, from: number): Promise<number> {
+  for (let at = from; at < segment.end; ) {
+    const window = await reader.read(at, scanBytes)
+    const found = window.indexOf(segment.salt)
+    if (found < 0) {
+      at += Math.max(window.length - saltBytes, 1)
+      continue
+    }
+    at += found
+    const header = await reader.read(at, frameHeaderBytes)
+    if (frameLength(segment.salt, header) !== undefined) return at
+    at += 1
+  }
+  return segment.end
+}
+
+/** Reads forward through a segment with few calls. */
+class ScanReader {
+  readonly #segment: Segment
+  #bytes: Buffer = Buffer.alloc(0)
+  #start = 0
+
+  constructor(segment: Segment) {
+    this.#segment = segment
+  }
+
+  /** Up to `length` bytes; fewer at the end. */
+  async read(at: number, length: number): Promise<Buffer> {
+    const end = Math.min(at + length, this.#segment.end)
+    if (at < this.#start || end > this.#start + this.#bytes.length) {
+      const bytes = Buffer.allocUnsafe(Math.max(length, scanBytes))
+      const bytesRead = await this.#segment.file.read(bytes, at)
+      this.#bytes = bytes.subarray(0, bytesRead)
+      this.#start = at
+    }
+    return this.#bytes.subarray(at - this.#start, Math.max(end, at) - this.#start)
+  }
+}

@@ -1,0 +1,40 @@
+/** Bytes of a central directory we read: 200,000 entries of 320 bytes, far beyond any real module. */
+export const maxDirectoryBytes: number = 64 << 20
+/** Entries up to this are inflated in one call; larger ones in pieces, so that a bomb costs bounded memory. Bytes. */
+export const oneShotEntryBytes: number = 2 << 20
+/** Piece in which large entries are inflated and files are copied. Bytes. */
+export const pieceBytes: number = 256 << 10
+/** Part of a zip kept in memory while it is verified: one read serves many small entries. Bytes. */
+export const readWindowBytes: number = 2 << 20
+/** Zips whose entries hold less are verified on the main thread: a message to a worker costs more. Bytes. */
+export const inlineVerifyBytes: number = 256 << 10
+/** Verification is bound by memory bandwidth beyond this; each worker also costs some 10 MB. */
+export const maxVerifyWorkers = 4
+/** Chunk of a read that is served: large enough for 500 MB/s, small enough for many readers. Bytes. */
+export const serveChunkBytes: number = 256 << 10
+/** A zip that was not hashed for this long is hashed again while it is served. Milliseconds. */
+export const rehashAfterMs: number = 24 * 3_600_000
+/** A read that nobody iterates is closed, so that it cannot hold a file for ever. Milliseconds. */
+export const idleReadMs = 60_000
+/** A journal segment is closed at this size, so that compaction and start work on bounded pieces. Bytes. */
+export const maxSegmentBytes: number = 64 << 20
+/** Bytes that share one write and fsync of the journal: bounds memory when the disk is slow. */
+export const maxGroupBytes: number = 4 << 20
+/** Payload of one journal frame: the largest thing kept there is a go.mod (16 MiB). Bytes. */
+export const maxFrameBytes: number = (16 << 20) + (1 << 16)
+/** Journal records kept in memory: .mod and .info are the hot path. Bytes. */
+export const recordCacheBytes: number = 32 << 20
+/** Below this a journal is not worth compacting. Bytes. */
+export const minCompactBytes: number = 4 << 20
+/** Files kept in quarantine for somebody to look at. */
+export const maxQuarantined = 32
+/** Files of fork evidence kept per database: somebody who forks again and again must not fill the disk. */
+export const maxForkEvidence = 100
+/** The sidecar record of a zip. Bytes. */
+export const maxRecordBytes: number = 64 << 10
+/** Deaths of a process before its index is thrown away: a damaged one can abort the process each time. */
+export const maxIndexDeaths = 2
+/** An index that lived this long is taken to be sound. Milliseconds. */
+export const indexProbationMs = 10_000
+/** Small files read or directories listed at once at start; Node has 4 disk threads. */
+export const startConcurrency = 32

@@ -1,0 +1,160 @@
+import { maxZipBytes } from '@modmesh/module'
+import { type Disk, nodeDisk } from './disk.ts'
+import { prepareFolders } from './folders.ts'
+import { IndexDb } from './index-db.ts'
+import type { Layout } from './layout.ts'
+import { MetaJournal } from './meta-journal.ts'
+import { recoverZips } from './recover-zips.ts'
+import type { ReportEvent } from './store-event.ts'
+import { StoreLock } from './store-lock.ts'
+import { VerifyPool } from './verify-pool.ts'
+import type { CommitHooks } from './zip-commit.ts'
+import type { ZipRecord } from './zip-record.ts'
+import type { ZipShelf } from './zip-shelf.ts'
+import { quarantineFiles, writeRecordFile, ZipVault } from './zip-vault.ts'
+
+/** How a store is opened. */
+export interface StoreInit {
+  /** The data directory. */
+  readonly dir: string
+  /** Told what somebody who runs the store should know. */
+  readonly report?: ReportEvent
+  /** Milliseconds since 1970; for the dates of commits. */
+  readonly wallMs?: () => number
+  /** Bytes of one zip; the default is what `go` accepts. */
+  readonly maxZipBytes?: number
+  /** Tests watch or break a commit here. */
+  readonly hooks?: CommitHooks
+  /** Tests fail calls or cut the power here. */
+  readonly disk?: Disk
+}
+
+/** The running parts of a store. */
+export interface OpenedStore {
+  readonly layout: Layout
+  readonly disk: Disk
+  readonly report: ReportEvent
+  readonly hooks: CommitHooks
+  readonly wallMs: () => number
+  readonly maxZipBytes: number
+  readonly pool: VerifyPool
+  readonly shelf: ZipShelf
+  readonly vault: ZipVault
+  readonly index: IndexDb
+  readonly journal: MetaJournal
+  readonly onRemoved: (listener: (zip: ZipRecord) => void) => () => void
+  readonly close: () => Promise<void>
+}
+
+/** Takes the directory, tidies it and reads what is held. */
+export async function openStore(
+  init: StoreInit & { readonly layout: Layout },
+): Promise<OpenedStore> {
+  const disk = init.disk ?? nodeDisk
+  const report = init.report ?? (() => {})
+  await prepareFolders(disk, init.layout)
+  const closers: (() => Promise<void>)[] = []
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).toReversed()) await closer()
+  }
+  try {
+    const lock = await StoreLock.take(disk, init.layout)
+    closers.push(() => lock[Symbol.asyncDispose]())
+    await emptyFolder(disk, init.layout.staging)
+    return await openParts({ disk, report, init, closers, close })
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function openParts({
+  disk,
+  report,
+  init,
+  closers,
+  close,
+}: {
+  readonly disk: Disk
+  readonly report: ReportEvent
+  readonly init: StoreInit & { readonly layout: Layout }
+  readonly closers: (() => Promise<void>)[]
+  readonly close: () => Promise<void>
+}): Promise<OpenedStore> {
+  const { layout } = init
+  const { index, contents } = await IndexDb.open({ disk, report }, layout)
+  closers.push(() => index[Symbol.asyncDispose]())
+  const recovered = await recoverZips(
+    {
+      disk,
+      layout,
+      writeRecord: (record) => writeRecordFile({ disk, layout }, record),
+      quarantine: (digest, reason) =>
+        quarantineFiles({ disk, layout, report }, digest, { module: undefined, reason }),
+    },
+    contents.zips,
+  )
+  for (const zip of recovered.unindexed) index.putZip(zip)
+  for (const digest of recovered.gone) index.dropZip(digest)
+  const journal = await openJournal({ disk, report, index, layout }, contents.journal)
+  closers.push(() => journal.close())
+  const pool = new VerifyPool()
+  closers.push(() => pool[Symbol.asyncDispose]())
+  const { shelf } = recovered
+  const removed = new Set<(zip: ZipRecord) => void>()
+  const onRemoved = (zip: ZipRecord): void => {
+    for (const listener of removed) listener(zip)
+  }
+  const vault = new ZipVault({ disk, layout, report, shelf, index, onRemoved })
+  return {
+    layout,
+    disk,
+    report,
+    hooks: init.hooks ?? {},
+    wallMs: init.wallMs ?? Date.now,
+    maxZipBytes: init.maxZipBytes ?? maxZipBytes,
+    pool,
+    shelf,
+    vault,
+    index,
+    journal,
+    close,
+    onRemoved: (listener) => {
+      removed.add(listener)
+      return () => removed.delete(listener)
+    },
+  }
+}
+
+async function openJournal(
+  components: {
+    readonly disk: Disk
+    readonly report: ReportEvent
+    readonly index: IndexDb
+    readonly layout: Layout
+  },
+  known: Parameters<typeof MetaJournal.open>[1]['known'],
+): Promise<MetaJournal> {
+  const { disk, report, index, layout } = components
+  let isOpen = false
+  const journal = await MetaJournal.open(
+    { disk, report },
+    {
+      folder: layout.meta,
+      known,
+      onChanges: (changes, stamp) => {
+        if (isOpen) index.putPlaces(changes, stamp)
+      },
+    },
+  )
+  isOpen = true
+  const { segment, end, sum } = journal.stamp()
+  const isKnown =
+    known?.stamp.segment === segment && known.stamp.end === end && known.stamp.sum === sum
+  if (!isKnown) index.resetPlaces(journal.places(), journal.stamp())
+  return journal
+}
+
+async function emptyFolder(disk: Disk, folder: string): Promise<void> {
+  for (const name of await disk.list(folder)) await disk.remove(`${folder}/${name}`)
+}

@@ -1,0 +1,226 @@
+import { createHash, type Hash } from 'node:crypto'
+import { HashMismatchError, type HeldZip, type Proof, type StagedZip } from '@modmesh/fill'
+import {
+  type ModuleVersion,
+  parseZipDigest,
+  type ZipDigest,
+  type ZipHash,
+  ZipRulesError,
+} from '@modmesh/module'
+import type { Disk, DiskFile } from './disk.ts'
+import { StoreWriteError } from './errors.ts'
+import { pieceBytes } from './limits.ts'
+import type { ReportEvent } from './store-event.ts'
+import type { VerifyPool } from './verify-pool.ts'
+import type { CommitHooks } from './zip-commit.ts'
+import type { RewritePart } from './zip-rewrite.ts'
+import type { VerifiedZip } from './zip-verify.ts'
+
+/** A verified file that may be committed. */
+export interface VerifiedFile {
+  readonly module: ModuleVersion
+  readonly path: string
+  readonly file: DiskFile
+  readonly size: number
+  readonly zipHash: ZipHash
+  readonly zipDigest: ZipDigest
+}
+
+export interface StagedComponents {
+  readonly disk: Disk
+  readonly pool: VerifyPool
+  readonly report: ReportEvent
+  readonly hooks: CommitHooks
+  readonly maxZipBytes: number
+  /** Takes the file over: it is renamed or removed when this settles. */
+  readonly commit: (verified: VerifiedFile, proof: Proof) => Promise<HeldZip>
+}
+
+/** A file in staging. Its digest is computed while it is written. */
+export class StagedFile implements StagedZip {
+  readonly #components: StagedComponents
+  readonly #module: ModuleVersion
+  #path: string
+  #file: DiskFile
+  #sha: Hash = createHash('sha256')
+  #size = 0
+  #verified: VerifiedFile | undefined
+  #tail: Promise<void> = Promise.resolve()
+  #isDone = false
+
+  constructor(
+    components: StagedComponents,
+    init: { readonly module: ModuleVersion; readonly path: string; readonly file: DiskFile },
+  ) {
+    this.#components = components
+    this.#module = init.module
+    this.#path = init.path
+    this.#file = init.file
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#refuseWhenDone()
+    const { maxZipBytes } = this.#components
+    if (this.#size + chunk.length > maxZipBytes) {
+      throw new ZipRulesError(`larger than ${maxZipBytes} bytes`)
+    }
+    const position = this.#size
+    this.#size += chunk.length
+    this.#verified = undefined
+    await this.#inOrder(async () => {
+      await this.#components.hooks.onStep?.('write', 'before')
+      this.#sha.update(chunk)
+      await this.#file.write(chunk, position)
+      await this.#components.hooks.onStep?.('write', 'after')
+    })
+  }
+
+  async reset(): Promise<void> {
+    this.#refuseWhenDone()
+    this.#size = 0
+    this.#verified = undefined
+    await this.#inOrder(async () => {
+      this.#sha = createHash('sha256')
+      await this.#file.truncate(0)
+    })
+  }
+
+  async verify(
+    expected: ZipHash | undefined,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<ZipHash> {
+    this.#refuseWhenDone()
+    await this.#tail
+    const zip = await this.#components.pool.verify(this.#path, this.#module, { signal })
+    if (expected !== undefined && zip.zipHash !== expected) {
+      throw new HashMismatchError(this.#module, { expected, actual: zip.zipHash })
+    }
+    if (zip.rewrite !== undefined) await this.#keepPlainForm(zip, zip.rewrite, signal)
+    this.#verified = {
+      module: this.#module,
+      path: this.#path,
+      file: this.#file,
+      size: this.#size,
+      zipHash: zip.zipHash,
+      zipDigest: parseZipDigest(this.#sha.copy().digest('hex')),
+    }
+    return zip.zipHash
+  }
+
+  async commit(proof: Proof): Promise<HeldZip> {
+    this.#refuseWhenDone()
+    if (this.#verified === undefined) throw new Error('commit before verify')
+    this.#isDone = true
+    return this.#components.commit(this.#verified, proof)
+  }
+
+  async discard(): Promise<void> {
+    if (this.#isDone) return
+    this.#isDone = true
+    // A write that failed was already told to its caller.
+    await this.#tail.catch(() => {})
+    await this.#file.close()
+    await this.#components.disk.remove(this.#path)
+  }
+
+  #refuseWhenDone(): void {
+    if (this.#isDone) throw new Error('the staged zip was committed or discarded')
+  }
+
+  /** One call at a time, so that file and digest always agree; after a failure all fail. */
+  #inOrder(work: () => Promise<void>): Promise<void> {
+    const result = this.#tail.then(work).catch((error: unknown) => {
+      throw error instanceof StoreWriteError ? error : new StoreWriteError('a staged zip', error)
+    })
+    this.#tail = result
+    // Whoever waits for `result` gets the error.
+    result.catch(() => {})
+    return result
+  }
+
+  /** Replaces what was received by the form that every parser reads alike, and verifies that. */
+  async #keepPlainForm(
+    zip: VerifiedZip,
+    rewrite: NonNullable<VerifiedZip['rewrite']>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const old = { file: this.#file, path: this.#path }
+    const plain = await writePlainForm(this.#components.disk, old, rewrite.parts)
+    this.#file = plain.file
+    this.#path = plain.path
+    this.#sha = plain.sha
+    this.#size = plain.size
+    await old.file.close()
+    await this.#components.disk.remove(old.path)
+    const again = await this.#components.pool.verify(this.#path, this.#module, { signal })
+    if (again.zipHash !== zip.zipHash || again.rewrite !== undefined) {
+      throw new ZipRulesError(`cannot be brought into plain form (${rewrite.reason})`)
+    }
+    const { reason } = rewrite
+    this.#components.report({ kind: 'rewritten', module: this.#module, reason })
+  }
+}
+
+async function writePlainForm(
+  disk: Disk,
+  staged: { readonly file: DiskFile; readonly path: string },
+  parts: readonly RewritePart[],
+): Promise<{
+  readonly file: DiskFile
+  readonly path: string
+  readonly sha: Hash
+  readonly size: number
+}> {
+  const path = `${staged.path}.plain`
+  const file = await disk.open(path, 'create')
+  const sha = createHash('sha256')
+  let size = 0
+  try {
+    for await (const piece of piecesOf(staged.file, parts)) {
+      await file.write(piece, size)
+      sha.update(piece)
+      size += piece.length
+    }
+    return { file, path, sha, size }
+  } catch (error) {
+    await file.close()
+    await disk.remove(path)
+    throw new StoreWriteError('a staged zip', error)
+  }
+}
+
+/** The bytes of a rewritten zip, small parts joined so that each write is worth its call. */
+async function* piecesOf(
+  source: DiskFile,
+  parts: readonly RewritePart[],
+): AsyncGenerator<Uint8Array> {
+  const joined = Buffer.allocUnsafeSlow(pieceBytes)
+  let filled = 0
+  for (const part of parts) {
+    const length = part.kind === 'bytes' ? part.bytes.length : part.end - part.start
+    for (let done = 0; done < length; ) {
+      const room = joined.subarray(filled, filled + Math.min(pieceBytes - filled, length - done))
+      if (part.kind === 'bytes') room.set(part.bytes.subarray(done, done + room.length))
+      else await readFully(source, room, part.start + done)
+      done += room.length
+      filled += room.length
+      if (filled === pieceBytes) {
+        yield joined
+        filled = 0
+      }
+    }
+  }
+  yield joined.subarray(0, filled)
+}
+
+async function readFully(source: DiskFile, into: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < into.length; ) {
+    const bytesRead = await source.read(into.subarray(done), position + done)
+    if (bytesRead === 0) throw new Error('the staged zip became shorter')
+    done += bytesRead
+  }
+}

@@ -1,0 +1,35 @@
+import { parentPort } from 'node:worker_threads'
+import { type ModuleVersion, ZipRulesError } from '@modmesh/module'
+import { type VerifiedZip, verifyZipFile } from './zip-verify.ts'
+
+/** What the pool asks a worker. */
+export interface VerifyJob {
+  readonly path: string
+  readonly module: ModuleVersion
+  /** Set to non-zero by the pool when nobody waits any more. */
+  readonly abort: Int32Array<SharedArrayBuffer>
+}
+
+/** What a worker answers. */
+export type VerifyReply =
+  | { readonly kind: 'verified'; readonly zip: VerifiedZip }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly error: Error }
+
+const refusedPrefix: string = new ZipRulesError('').message
+
+async function answer(job: VerifyJob): Promise<VerifyReply> {
+  try {
+    const isAborted = (): boolean => Atomics.load(job.abort, 0) !== 0
+    return { kind: 'verified', zip: await verifyZipFile(job.path, job.module, { isAborted }) }
+  } catch (error) {
+    if (error instanceof ZipRulesError) {
+      return { kind: 'refused', reason: error.message.slice(refusedPrefix.length) }
+    }
+    return { kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) }
+  }
+}
+
+parentPort?.on('message', (job: VerifyJob) => {
+  void answer(job).then((reply) => parentPort?.postMessage(reply))
+})

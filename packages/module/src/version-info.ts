@@ -33,25 +33,59 @@ export function formatVersionInfo(info: VersionInfo): Uint8Array {
 }
 
 function parseObject(bytes: Uint8Array): Map<string, unknown> {
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
-  } catch (cause) {
-    throw Object.assign(broken('not JSON'), { cause })
-  }
+  const text = decode(bytes)
+  const value = parseJson(text)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw broken('not a JSON object')
   }
-  return new Map(Object.entries(value))
+  const fields = new Map<string, unknown>(Object.entries(value))
+  if (countTopFields(text) !== fields.size) throw broken('a field is given twice')
+  return fields
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch (cause) {
+    throw Object.assign(broken('not valid UTF-8'), { cause })
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw Object.assign(broken('not JSON'), { cause })
+  }
+}
+
+/** Counts the colons of the outermost object in valid JSON: JSON.parse hides which fields came twice. */
+function countTopFields(json: string): number {
+  let depth = 0
+  let fields = 0
+  for (let i = 0; i < json.length; i++) {
+    const char = json[i]
+    if (char === '"') i = endOfString(json, i)
+    else if (char === '{' || char === '[') depth++
+    else if (char === '}' || char === ']') depth--
+    else if (char === ':' && depth === 1) fields++
+  }
+  return fields
+}
+
+function endOfString(json: string, start: number): number {
+  let at = start + 1
+  while (at < json.length && json[at] !== '"') at += json[at] === '\\' ? 2 : 1
+  return at
 }
 
 /**
- * Finds a field by folded name, as Go's encoding/json does. Two spellings in one object are refused:
- * `go` would take the last in the file, which we cannot see, and so read another value than we checked.
+ * Finds a field by folded name, as Go's encoding/json does. Doubles and two spellings in one object are
+ * refused: `go` reads them by other rules, and so would act on another value than we checked.
  */
 function findField(fields: ReadonlyMap<string, unknown>, name: string): unknown {
   const wanted = foldCase(name)
-  const spellings = [...fields.keys()].filter((key) => foldCase(key) === wanted)
+  const spellings = Array.from(fields.keys()).filter((key) => foldCase(key) === wanted)
   if (spellings.length > 1) throw broken(`${name} is given in two spellings`)
   return fields.get(spellings[0] ?? name)
 }

@@ -26,3 +26,15 @@ export class QueryFailedError extends Error {
     this.reason = reason
   }
 }
+
+/** it-length-prefixed and libp2p export no classes for these; their names are the contract. */
+const lengthErrors: ReadonlySet<string> = new Set([
+  'InvalidMessageLengthError',
+  'InvalidDataLengthError',
+  'InvalidDataLengthLengthError',
+])
+
+/** Whether an error says that the peer's bytes break the protocol. */
+export function isProtocolFault(error: unknown): boolean {
+  return error instanceof ProtocolError || (error instanceof Error && lengthErrors.has(error.name))
+}

@@ -154,19 +154,25 @@ export const haveQueryTimes = { minMs: 20, rtts: 3, maxMs: 150 } as const
 
 /** The background queue of DHT announcements. */
 export const announceLimits = {
-  /** Announcements at once. */
-  concurrency: 2,
-  /** Rest after each, as a multiple of the time it took: at most a quarter of a core (k = 5: 14 ms each). */
+  /** Rest after each, as a multiple of the time it took: a quarter of a core (k = 5: 14 ms each). */
   restFactor: 3,
-  /** Shortest rest, milliseconds: at most 100 a second even when announcing costs nothing. */
+  /** Shortest rest, milliseconds: at most 50 a second even when announcing costs nothing. */
   restMs: 20,
   /** For one announcement, milliseconds: a hung peer in the table costs up to 1.5 s per query. */
   provideMs: 10_000,
+  /** New contents wait until none came for so long, milliseconds: a running build has the core. */
+  quietMs: 500,
+  /** But no longer than this, milliseconds. */
+  quietMaxMs: 10_000,
   /** Before the queue looks again for somebody to announce to, milliseconds. */
   aloneMs: 250,
-  /** New announcements waiting: above, the oldest are left to the slow round. */
+  /** Tries of an announcement that nobody took. */
+  tries: 5,
+  /** New announcements waiting: above, the oldest are left to the next round. */
   queued: 10_000,
-  /** Between two slow rounds over everything held, milliseconds: records live 48 h. */
+  /** Names remembered as announced in this round; beyond, some are announced twice. */
+  names: 100_000,
+  /** Between two rounds over everything held, milliseconds: records live 48 h. */
   roundMs: 43_200_000,
 } as const
 
@@ -189,20 +195,43 @@ export const blameLimits = {
   peers: 1_024,
 } as const
 
-/** Connecting to members that others told us of. */
-export const meetLimits = {
-  /** Dials at once. */
-  dialsAtOnce: 4,
-  /** For one dial, milliseconds. */
-  dialMs: 3_000,
-  /** Before a member that could not be reached is dialled again, milliseconds; doubles up to the last. */
-  retryMs: 2_000,
-  retryMaxMs: 300_000,
-  /** Members remembered that others told us of. */
-  known: 256,
-  /** Members of the site that a node connects to by itself. */
-  connections: 16,
+/** Control streams that one peer may open: honest ones open one per connection. */
+export const acceptLimits = {
+  /** On one connection at once: the live one, and one that replaces it. */
+  streams: 4,
+  perSecond: 1,
+  burst: 20,
 } as const
 
 /** Peers asked for one tile before giving up, and how long each is waited for, milliseconds. */
 export const tileLimits = { peers: 4, waitMs: 1_000 } as const
+
+/** A body slower than this after its first seconds is given up: threat model, drip-feeding. */
+export const bodyRate = {
+  /** Bytes per second. */
+  minRate: 16_384,
+  rateAfterMs: 10_000,
+} as const
+
+/** Holders that just failed for one content. */
+export const missingLimits = {
+  /** Long enough for one fill to try the others, milliseconds. */
+  forMs: 10_000,
+  entries: 4_096,
+} as const
+
+/** Asking around the mesh. */
+export const askLimits = {
+  /** Peers asked at once: the first good answer stops the rest. */
+  peersAtOnce: 16,
+  /** Providers of a DHT key that are connected and asked. */
+  providers: 8,
+  /** Versions taken from one answer. */
+  versions: 10_000,
+} as const
+
+/** Members told to each other. */
+export const gossipLimits = {
+  /** Before news about members are told, milliseconds: a mesh that starts tells them together. */
+  delayMs: 50,
+} as const

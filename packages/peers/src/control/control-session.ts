@@ -2,7 +2,7 @@ import type { Clock } from '@modmesh/fill'
 import * as lp from 'it-length-prefixed'
 import { pipe } from 'it-pipe'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import { ProtocolError, SessionClosedError } from '../errors.ts'
+import { isProtocolFault, ProtocolError, SessionClosedError } from '../errors.ts'
 import { type ControlTimes, controlLimits, type FloodLimits } from '../limits.ts'
 import { Allowance } from './allowance.ts'
 import { decodeMessage, encodeMessage } from './frame.ts'
@@ -157,7 +157,7 @@ export class ControlSession {
       await Promise.race([this.#read(), this.#write(), this.#beat(), this.#awaitHello()])
       this.#finish({ fault: false, reason: 'stream ended' })
     } catch (error) {
-      this.#finish({ fault: isFault(error), reason: reasonOf(error) })
+      this.#finish({ fault: isProtocolFault(error), reason: reasonOf(error) })
     }
   }
 
@@ -312,21 +312,6 @@ export class ControlSession {
       this.#finish({ fault: true, reason: 'peer does not read what it asked for' })
     }
   }
-}
-
-function isFault(error: unknown): boolean {
-  return error instanceof ProtocolError || lengthErrors.has(nameOf(error))
-}
-
-/** it-length-prefixed exports no classes; these names are its contract for frames that break the limits. */
-const lengthErrors: ReadonlySet<string> = new Set([
-  'InvalidMessageLengthError',
-  'InvalidDataLengthError',
-  'InvalidDataLengthLengthError',
-])
-
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : ''
 }
 
 function reasonOf(error: unknown): string {

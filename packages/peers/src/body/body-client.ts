@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto'
+import type { Libp2p, Stream } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { lpStream } from '@libp2p/utils'
+import { type ByteSink, type Clock, PeerError, type PeerId } from '@modmesh/fill'
+import { parseZipDigest, type ZipDigest, type ZipHash, zipHashBytes } from '@modmesh/module'
+import { isProtocolFault, ProtocolError } from '../errors.ts'
+import { type BodyTimes, bodyLimits, bodyRate } from '../limits.ts'
+import { StreamCutError, StreamOverrunError } from '../network/errors.ts'
+import { receiveInto } from '../network/stream-io.ts'
+import { type BodyHeader, bodyProtocol, decodeBodyHeader, encodeBodyRequest } from './message.ts'
+import { ProgressGuard } from './progress-guard.ts'
+
+/** A body that arrived whole: its digest was checked, its content was not. */
+export interface FetchedBody {
+  readonly zipDigest: ZipDigest
+  readonly size: number
+}
+
+/** How a body is fetched. */
+export interface FetchOptions {
+  readonly signal: AbortSignal
+  readonly onFirstByte?: () => void
+}
+
+type OkHeader = Extract<BodyHeader, { status: 'ok' }>
+
+/** Fetches zips from members, connecting first where needed. */
+export class BodyClient {
+  readonly #libp2p: Libp2p
+  readonly #clock: Clock
+  readonly #times: BodyTimes
+
+  constructor(
+    components: { readonly libp2p: Libp2p; readonly clock: Clock },
+    init: { readonly times: BodyTimes },
+  ) {
+    this.#libp2p = components.libp2p
+    this.#clock = components.clock
+    this.#times = init.times
+  }
+
+  /**
+   * Brings the bytes of a zip. Throws PeerError (`protocol` when the peer broke the rules, `unable`
+   * when it does not have it, is busy, went away or stalls), the sink's errors, the signal's reason.
+   */
+  async fetch(
+    peer: PeerId,
+    zipHash: ZipHash,
+    sink: ByteSink,
+    options: FetchOptions,
+  ): Promise<FetchedBody> {
+    const target = new WatchedSink(sink)
+    try {
+      const stream = await this.#open(peer, options.signal)
+      return await this.#transfer(stream, zipHash, target, options)
+    } catch (error) {
+      options.signal.throwIfAborted()
+      if (target.failure !== undefined) throw target.failure.error
+      throw toPeerError(peer, error)
+    }
+  }
+
+  #open(peer: PeerId, signal: AbortSignal): Promise<Stream> {
+    return this.#libp2p.dialProtocol(peerIdFromString(peer), bodyProtocol, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(this.#times.connectMs)]),
+    })
+  }
+
+  async #transfer(
+    stream: Stream,
+    zipHash: ZipHash,
+    sink: WatchedSink,
+    options: FetchOptions,
+  ): Promise<FetchedBody> {
+    const limits = { stallMs: this.#times.receiveStallMs, ...bodyRate }
+    const guard = new ProgressGuard({ clock: this.#clock }, limits)
+    const signal = AbortSignal.any([options.signal, guard.signal])
+    const end = new EndWatch(stream)
+    try {
+      const header = await readHeader(stream, zipHash, signal)
+      options.onFirstByte?.()
+      const zipDigest = await readBody(stream, header, { sink, guard, signal })
+      await stream.close({ signal })
+      return { zipDigest, size: header.length }
+    } catch (error) {
+      const reason = guard.signal.aborted ? guard.signal.reason : error
+      stream.abort(reason instanceof Error ? reason : new Error('fetch failed'))
+      throw end.explain(reason)
+    } finally {
+      guard.stop()
+    }
+  }
+}
+
+async function readHeader(
+  stream: Stream,
+  zipHash: ZipHash,
+  signal: AbortSignal,
+): Promise<OkHeader> {
+  const frames = lpStream(stream, { maxDataLength: bodyLimits.headerBytes })
+  const request = encodeBodyRequest({ kind: 'zip', zipHash: zipHashBytes(zipHash) })
+  await frames.write(request, { signal })
+  const header = decodeBodyHeader((await frames.read({ signal })).subarray())
+  if (header.status !== 'ok') throw new NotGivenError(header.status)
+  frames.unwrap()
+  return header
+}
+
+async function readBody(
+  stream: Stream,
+  header: OkHeader,
+  how: {
+    readonly sink: WatchedSink
+    readonly guard: ProgressGuard
+    readonly signal: AbortSignal
+  },
+): Promise<ZipDigest> {
+  const hash = createHash('sha256')
+  const hashing: ByteSink = {
+    async write(chunk) {
+      how.guard.moved(chunk.byteLength)
+      how.guard.pause()
+      hash.update(chunk)
+      await how.sink.write(chunk)
+      how.guard.resume()
+    },
+  }
+  await receiveInto(stream, hashing, { length: header.length, signal: how.signal })
+  const digest = hash.digest('hex')
+  if (digest !== Buffer.from(header.zipDigest).toString('hex')) {
+    throw new ProtocolError('the bytes do not have the digest that was declared')
+  }
+  return parseZipDigest(digest)
+}
+
+/** The peer said no, politely. */
+export class NotGivenError extends Error {
+  readonly code = 'NOT_GIVEN'
+  readonly status: Exclude<BodyHeader['status'], 'ok'>
+  constructor(status: Exclude<BodyHeader['status'], 'ok'>) {
+    super(`peer says ${status}`)
+    this.name = 'NotGivenError'
+    this.status = status
+  }
+}
+
+/** Remembers the sink's own failure, which is nobody else's fault. */
+class WatchedSink implements ByteSink {
+  readonly #sink: ByteSink
+  failure: { readonly error: unknown } | undefined
+
+  constructor(sink: ByteSink) {
+    this.#sink = sink
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    try {
+      await this.#sink.write(chunk)
+    } catch (error) {
+      this.failure = { error }
+      throw error
+    }
+  }
+}
+
+/** Tells a body that its sender ended too early on purpose from one that was cut by a death. */
+class EndWatch {
+  #isEndedByPeer = false
+
+  constructor(stream: Stream) {
+    stream.addEventListener('remoteCloseWrite', () => {
+      this.#isEndedByPeer = true
+    })
+  }
+
+  explain(error: unknown): unknown {
+    if (!this.#isEndedByPeer || !(error instanceof StreamCutError)) return error
+    return new ProtocolError('the body ends before its declared length', { cause: error })
+  }
+}
+
+function toPeerError(peer: PeerId, error: unknown): PeerError {
+  const isProtocol = isProtocolFault(error) || error instanceof StreamOverrunError
+  const message = error instanceof Error ? error.message : 'transfer failed'
+  return new PeerError(peer, message, { cause: error, fault: isProtocol ? 'protocol' : 'unable' })
+}

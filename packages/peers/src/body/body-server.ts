@@ -1,0 +1,154 @@
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import { lpStream } from '@libp2p/utils'
+import type { Clock, HeldZip, PeerId } from '@modmesh/fill'
+import { zipHashFromBytes } from '@modmesh/module'
+import { isProtocolFault } from '../errors.ts'
+import { type BodyTimes, bodyLimits, bodyRate } from '../limits.ts'
+import { sendChunks } from '../network/stream-io.ts'
+import type { PeerShelf } from '../peer-shelf.ts'
+import {
+  type BodyHeader,
+  type BodyRequest,
+  bodyProtocol,
+  decodeBodyRequest,
+  encodeBodyHeader,
+} from './message.ts'
+import { ProgressGuard } from './progress-guard.ts'
+import type { UploadSlots } from './upload-slots.ts'
+
+/** What a body server tells the node. */
+export interface BodyServerOwner {
+  given(peer: PeerId, bytes: number): void
+  fault(peer: PeerId, reason: string): void
+}
+
+/** Gives members the zips on the shelf, one stream per body. */
+export class BodyServer {
+  readonly #libp2p: Libp2p
+  readonly #shelf: Pick<PeerShelf, 'findContent'>
+  readonly #clock: Clock
+  readonly #slots: UploadSlots
+  readonly #owner: BodyServerOwner
+  readonly #times: BodyTimes
+  readonly #stop = new AbortController()
+
+  constructor(
+    components: {
+      readonly libp2p: Libp2p
+      readonly shelf: Pick<PeerShelf, 'findContent'>
+      readonly clock: Clock
+      readonly slots: UploadSlots
+      readonly owner: BodyServerOwner
+    },
+    init: { readonly times: BodyTimes },
+  ) {
+    this.#libp2p = components.libp2p
+    this.#shelf = components.shelf
+    this.#clock = components.clock
+    this.#slots = components.slots
+    this.#owner = components.owner
+    this.#times = init.times
+  }
+
+  async start(): Promise<void> {
+    await this.#libp2p.handle(
+      bodyProtocol,
+      (stream, connection) => this.#serve(stream, connection),
+      {
+        maxInboundStreams: bodyLimits.streams,
+        maxOutboundStreams: bodyLimits.streams,
+      },
+    )
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error('node stops'))
+    await this.#libp2p.unhandle(bodyProtocol)
+  }
+
+  /** Serves one stream; never rejects. */
+  async #serve(stream: Stream, connection: Connection): Promise<void> {
+    const peer = connection.remotePeer.toString()
+    const guard = new ProgressGuard(
+      { clock: this.#clock },
+      { stallMs: this.#times.sendStallMs, ...bodyRate },
+    )
+    const signal = AbortSignal.any([this.#stop.signal, guard.signal])
+    try {
+      await this.#answer(stream, { peer, guard, signal })
+      await stream.close({ signal })
+      await closed(stream, signal)
+    } catch (error) {
+      if (isProtocolFault(error)) this.#owner.fault(peer, 'broken body request')
+      stream.abort(error instanceof Error ? error : new Error('upload failed', { cause: error }))
+    } finally {
+      guard.stop()
+    }
+  }
+
+  async #answer(
+    stream: Stream,
+    how: { readonly peer: PeerId; readonly guard: ProgressGuard; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const frames = lpStream(stream, { maxDataLength: bodyLimits.headerBytes })
+    const request = decodeBodyRequest((await frames.read({ signal: how.signal })).subarray())
+    const giveBack = this.#slots.take(how.peer)
+    try {
+      const { header, zip } = giveBack === undefined ? busy : await this.#find(request)
+      await frames.write(encodeBodyHeader(header), { signal: how.signal })
+      if (zip !== undefined) await this.#send(stream, zip, how)
+    } finally {
+      giveBack?.()
+    }
+  }
+
+  async #find(request: BodyRequest | undefined): Promise<Found> {
+    const isLater = request === undefined || (request.offset ?? 0) > 0
+    if (isLater) return { header: { status: 'unsupported' }, zip: undefined }
+    const zip = await this.#shelf.findContent(zipHashFromBytes(request.zipHash))
+    if (zip === undefined) return { header: { status: 'absent' }, zip }
+    const zipDigest = Uint8Array.from(Buffer.from(zip.zipDigest, 'hex'))
+    return { header: { status: 'ok', length: zip.size, zipDigest }, zip }
+  }
+
+  async #send(
+    stream: Stream,
+    zip: HeldZip,
+    how: { readonly peer: PeerId; readonly guard: ProgressGuard; readonly signal: AbortSignal },
+  ): Promise<void> {
+    let sent = 0
+    const onProgress = (bytes: number): void => {
+      how.guard.moved(bytes - sent)
+      this.#owner.given(how.peer, bytes - sent)
+      sent = bytes
+    }
+    await sendChunks(stream, zip.read(), { signal: how.signal, onProgress })
+  }
+}
+
+interface Found {
+  readonly header: BodyHeader
+  readonly zip: HeldZip | undefined
+}
+
+const busy: Found = {
+  header: { status: 'busy', retryMs: bodyLimits.busyMs },
+  zip: undefined,
+}
+
+/** Waits until the peer closed, too: a reset before that would drop what it has not read. */
+function closed(stream: Stream, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (stream.status !== 'open' && stream.status !== 'closing') return resolve()
+    const onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    stream.addEventListener(
+      'close',
+      () => {
+        signal.removeEventListener('abort', onAbort)
+        resolve()
+      },
+      { once: true },
+    )
+  })
+}

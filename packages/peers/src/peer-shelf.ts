@@ -1,0 +1,38 @@
+import type { HeldZip, ModuleRecord, PeerId } from '@modmesh/fill'
+import type { ModulePath, ModuleVersion, Version, ZipHash } from '@modmesh/module'
+
+/** A module version whose zip can be given. */
+export interface ShelfItem {
+  readonly module: ModuleVersion
+  readonly zipHash: ZipHash
+}
+
+/**
+ * What this node gives to members. The sharing policy is applied behind it: what may not leave the
+ * host is not on the shelf. Every question is answered in constant time.
+ */
+export interface PeerShelf {
+  contents(): AsyncIterable<ShelfItem>
+  /** Calls the listener with each zip that became durable; returns a function that stops it. */
+  onAdded(listener: (item: ShelfItem) => void): () => void
+  findContent(zipHash: ZipHash): Promise<HeldZip | undefined>
+  record(module: ModuleVersion): Promise<Omit<ModuleRecord, 'peer'> | undefined>
+  versions(path: ModulePath): Promise<readonly Version[]>
+  /** A tile of a checksum database that this node has verified. */
+  tile(database: string, path: string): Promise<Uint8Array | undefined>
+}
+
+/** Reads a tile from the peer that showed a head; undefined when it has none. Unverified. */
+export type ReadTile = (
+  path: string,
+  options: { readonly signal: AbortSignal },
+) => Promise<Uint8Array | undefined>
+
+/** Our heads of checksum databases, and where peers' heads go. */
+export interface HeadExchange {
+  heads(): Promise<readonly { readonly database: string; readonly note: string }[]>
+  /** Calls the listener after a head moved on; returns a function that stops it. */
+  onHead(listener: () => void): () => void
+  /** Takes a head that a peer showed. Nothing in it is believed yet. Must not throw. */
+  received(peer: PeerId, database: string, note: string, readTile: ReadTile): void
+}

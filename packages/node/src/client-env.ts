@@ -16,6 +16,13 @@ export function goEnv(settings: Settings, base: string): GoEnv {
   }
 }
 
+/** The URL for clients of this host: a node that listens on all addresses is asked on loopback. */
+export function localUrl(host: string, port: number): string {
+  if (host === '0.0.0.0') return `http://127.0.0.1:${port}`
+  if (host === '::') return `http://[::1]:${port}`
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
 /** A database that go does not know must be given to it with its key. */
 function namesOwnKey(sumdb: string): boolean {
   return sumdb.includes('+')

@@ -29,11 +29,11 @@ function stoppedLines(status: StoppedStatus, { colour }: TextOptions): string[] 
 function runningLines(status: RunningStatus, options: TextOptions): string[] {
   return [
     headLine(status, options),
-    field('GOPROXY', `${status.proxy.url}   ${lastAnswerText(status, options)}`),
+    field('GOPROXY', `${status.proxy.url ?? 'not bound yet'}   ${lastAnswerText(status, options)}`),
     field('Mesh', meshText(status)),
     ...peerLines(status, options),
     field('Upstream', upstreamText(status, options)),
-    field('Checksums', checksumText(status, options)),
+    field('Checksums', checksumText(status)),
     field('Last hour', countText(status.answers.lastHour)),
     field('All', countText(status.answers.sinceStart)),
     field('Store', storeText(status.store)),
@@ -54,7 +54,7 @@ function headLine(status: RunningStatus, { colour }: TextOptions): string {
   const left = [
     `modmesh ${status.version}`,
     `site ${printableName(status.site)}`,
-    `${printableName(status.name)} (${shortId(status.mesh.peerId)})`,
+    `${peerName(status.name, status.mesh.peerId ?? '')}`,
     `up ${up}`,
   ].join('  ')
   return `${left}   ${paint(colour, stateColours[status.state], status.state.toUpperCase())}`
@@ -103,12 +103,11 @@ function upstreamText(status: RunningStatus, options: TextOptions): string {
   return `${list}   ${outcome}, ${ago(lastAskedAt, options)}`
 }
 
-function checksumText(status: RunningStatus, options: TextOptions): string {
-  const { name, treeSize, treeSince } = status.checksumDatabase
+function checksumText(status: RunningStatus): string {
+  const { name, treeSize } = status.checksumDatabase
   if (name === null) return 'off: zips are taken at upstream’s word and not given to peers'
   if (treeSize === null) return `${name}   nothing proven yet`
-  const since = treeSince === null ? '' : ` (${ago(treeSince, options)})`
-  return `${name}   tree ${formatNumber(treeSize)}${since}`
+  return `${name}   tree of ${formatNumber(treeSize)} records`
 }
 
 const sourceWords: Readonly<Record<SourceKind, string>> = {

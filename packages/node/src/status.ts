@@ -49,10 +49,11 @@ export interface RunningStatus {
   readonly dir: string
   readonly site: string
   readonly name: string
-  readonly proxy: { readonly url: string; readonly lastAnswerAt: string | null }
+  /** Without the path secret; null until it is bound. */
+  readonly proxy: { readonly url: string | null; readonly lastAnswerAt: string | null }
   readonly mesh: {
     readonly id: string | null
-    readonly peerId: string
+    readonly peerId: string | null
     readonly addresses: readonly string[]
     readonly peers: readonly PeerLine[]
   }
@@ -67,7 +68,6 @@ export interface RunningStatus {
   readonly checksumDatabase: {
     readonly name: string | null
     readonly treeSize: number | null
-    readonly treeSince: string | null
   }
   readonly store: StoreStatus
   readonly answers: {

@@ -33,6 +33,8 @@ export interface TrafficReport {
   /** The newest first, at most `keptRefusals`. */
   readonly refused: readonly Refusal[]
   readonly lastUpstream: UpstreamOutcome | undefined
+  /** Why the last thing could not be kept; undefined once something was kept again. */
+  readonly storeFailure: string | undefined
 }
 
 /** How the last question to upstream ended. */
@@ -58,6 +60,7 @@ export class Traffic {
   #failed = 0
   #lastAnswerMs: number | undefined
   #lastUpstream: UpstreamOutcome | undefined
+  #storeFailure: string | undefined
 
   constructor(clock: Pick<Clock, 'wallMs' | 'monotonicMs'>) {
     this.#clock = clock
@@ -91,7 +94,11 @@ export class Traffic {
           reason: event.reason,
         })
         return
-      default:
+      case 'committed':
+        this.#storeFailure = undefined
+        return
+      case 'store-failed':
+        this.#storeFailure = printableName(event.error.message)
         return
     }
   }
@@ -113,6 +120,7 @@ export class Traffic {
       refusedTotal: this.#refusedTotal,
       refused: this.#refused.toReversed(),
       lastUpstream: this.#lastUpstream,
+      storeFailure: this.#storeFailure,
     }
   }
 

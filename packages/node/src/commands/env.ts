@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { formatGoEnv, type GoEnv, goEnv, type Shell } from '../client-env.ts'
+import { formatGoEnv, type GoEnv, goEnv, localUrl, type Shell } from '../client-env.ts'
 import { askNode } from '../control-socket/client.ts'
 import { helloSchema } from '../control-socket/protocol.ts'
 import { CommandError, NodeNotRunningError } from '../errors.ts'
@@ -49,11 +49,4 @@ async function fromConfiguration(flags: FlagTexts, around: Surroundings): Promis
     })
   }
   return goEnv(settings, localUrl(parsed.host, parsed.port))
-}
-
-/** The URL for clients of this host: a node that listens on all addresses is asked on loopback. */
-export function localUrl(host: string, port: number): string {
-  if (host === '0.0.0.0') return `http://127.0.0.1:${port}`
-  if (host === '::') return `http://[::1]:${port}`
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }

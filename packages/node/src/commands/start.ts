@@ -1,9 +1,89 @@
-import type { ExitCode } from '../exit-codes.ts'
+import { buildNode, type RunningNode } from '../build-node.ts'
+import { errorText } from '../errors.ts'
+import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { Lifecycle } from '../lifecycle.ts'
+import { type Logger, openLog } from '../log.ts'
 import { type FlagTexts, readOptions } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'
+import { explainStartError } from '../start-error.ts'
+import { planStart } from '../start-plan.ts'
+import { programVersion } from '../version.ts'
 
-/** `modmesh start`. */
+/** How long a start waits for its first peer before it says ready (design, section 7). Milliseconds. */
+const firstPeerMs = 2_000
+/** A stop that takes longer is cut; draining has 9 s of it. Milliseconds. */
+const stopMs = 10_000
+
+/** `modmesh start`: runs the node until a signal ends it. */
 export async function start(flags: FlagTexts, around: Surroundings): Promise<ExitCode> {
-  await readOptions(flags, around)
-  return 1
+  process.umask(0o077)
+  const stopSignal = nextStopSignal()
+  const read = await readOptions(flags, around)
+  const plan = await planStart(read)
+  const log = openLog(read.settings.log)
+  endOnUnexpected(log)
+  const lifecycle = new Lifecycle(log)
+  try {
+    const node = await buildNode(plan, { log, lifecycle, around })
+    await Promise.race([firstPeer(node), stopSignal])
+    node.state.phase = 'ready'
+    printReady(node)
+    log.info({ version: programVersion(), dir: read.settings.dir, proxy: node.state.url }, 'ready')
+    const signal = await stopSignal
+    node.state.phase = 'stopping'
+    log.info({ signal }, 'stopping')
+  } catch (error) {
+    await lifecycle.stop()
+    throw explainStartError(error, read)
+  }
+  cutLateStop(log)
+  await lifecycle.stop()
+  log.info('stopped')
+  // Nothing is left to wait for; a forgotten timer must not keep the process.
+  process.exit(exitCodes.done)
+}
+
+/** Resolves with the first SIGTERM or SIGINT; the second ends the process at once. */
+function nextStopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let stopping = false
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143)
+        stopping = true
+        resolve(signal)
+      })
+    }
+  })
+}
+
+/** A lone node is ready when it serves; one with a mesh has its first peer, or has waited for it. */
+async function firstPeer({ mesh, state }: RunningNode): Promise<void> {
+  if (mesh.meshId() === undefined) return
+  const leftMs = Math.max(0, firstPeerMs - state.uptimeMs)
+  await mesh.whenConnected({ signal: AbortSignal.timeout(leftMs) })
+}
+
+function printReady({ mesh, state }: RunningNode): void {
+  const fields = [`proxy=${state.url}`, `mesh=${mesh.meshId() ?? 'none'}`, `peer=${mesh.peerId}`]
+  process.stdout.write(`ready ${fields.join(' ')}\n`)
+}
+
+/** Limping on after an unknown failure could serve what nobody checked: log, end, be restarted. */
+function endOnUnexpected(log: Logger): void {
+  const end = (error: unknown): void => {
+    const stack = error instanceof Error ? error.stack : undefined
+    log.fatal({ reason: errorText(error), stack }, 'unexpected failure')
+    process.exit(exitCodes.failed)
+  }
+  process.on('uncaughtException', end)
+  process.on('unhandledRejection', end)
+}
+
+function cutLateStop(log: Logger): void {
+  const timer = setTimeout(() => {
+    log.warn('stopping took too long, cut')
+    process.exit(exitCodes.done)
+  }, stopMs)
+  timer.unref()
 }

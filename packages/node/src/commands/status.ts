@@ -50,10 +50,20 @@ function readStatus(result: unknown): RunningStatus {
   )
 }
 
-/** What the store holds is extra here: without a store, or while another process holds it, there is none. */
+/**
+ * What the store holds is extra here: there may be none, it may not be ours to read, or another
+ * process works on it.
+ */
 async function readStore(dir: string): Promise<StoreStatus | null> {
   if (!(await exists(join(dir, 'store')))) return null
-  return null
+  const { DiskStore, StoreAccessError, StoreLockedError } = await import('@modmesh/store')
+  try {
+    await using store = await DiskStore.open({ dir })
+    return await store.stats()
+  } catch (error) {
+    if (error instanceof StoreAccessError || error instanceof StoreLockedError) return null
+    throw error
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

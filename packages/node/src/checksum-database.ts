@@ -1,0 +1,103 @@
+import type { ChecksumDb } from '@modmesh/fill'
+import { HttpSumdb } from '@modmesh/goproxy'
+import type { DiskStore } from '@modmesh/store'
+import {
+  SumdbClient,
+  SumdbNotFoundError,
+  type SumdbOps,
+  SumdbUnavailableError,
+} from '@modmesh/sumdb'
+import type { StartPlan } from './start-plan.ts'
+
+/** Asks connected peers for a tile of a database; undefined when none has it. Unverified. */
+export type FetchTile = (
+  database: string,
+  path: string,
+  options: { readonly signal: AbortSignal },
+) => Promise<Uint8Array | undefined>
+
+/** A checksum database in use: the client, and the way to the database itself. */
+export interface ChecksumDatabase {
+  readonly client: SumdbClient
+  readonly remote: HttpSumdb
+}
+
+/** Opens the configured checksum database, or returns undefined for `off`. Throws InvalidCaFileError. */
+export function openChecksumDatabase(
+  plan: StartPlan,
+  components: { readonly store: DiskStore; readonly fetchTile: FetchTile },
+): ChecksumDatabase | undefined {
+  const { settings, sumdb } = plan
+  if (sumdb.kind === 'off') return undefined
+  const { name } = sumdb
+  const remote = new HttpSumdb({
+    name,
+    url: sumdb.url,
+    list: settings.upstream,
+    offline: settings.offline,
+    caFile: settings.caFile,
+    fetchTimeoutMs: settings.fetchTimeout * 1_000,
+  })
+  const cache = components.store.sumdbCache(name)
+  const ops: SumdbOps = {
+    readRemote: (path, options) => readRemote(name, remote, components.fetchTile, path, options),
+    readHead: () => cache.readHead(),
+    writeHead: (previous, next) => cache.writeHead(previous, next),
+    readCache: (path) => cache.readCache(path),
+    writeCache: (path, bytes) => cache.writeCache(path, bytes),
+    dropCache: (path) => cache.dropCache(path),
+    keepForkEvidence: (notes) => cache.keepForkEvidence(notes),
+  }
+  const client = new SumdbClient({ ops }, { key: sumdb.key, isPrivate: plan.isPrivate })
+  return { client, remote }
+}
+
+/**
+ * The database itself when it may be asked; peers stand in for tiles, which are verified against a
+ * signed head whoever gives them. Records of peers come with proofs of their own and not this way.
+ */
+async function readRemote(
+  name: string,
+  remote: HttpSumdb,
+  fetchTile: FetchTile,
+  path: string,
+  options: { readonly signal: AbortSignal; readonly databaseOnly?: boolean },
+): Promise<Uint8Array> {
+  const peersMayHelp = path.startsWith('/tile/') && options.databaseOnly !== true
+  if (!peersMayHelp) return await remote.read(path, options)
+  if (!remote.isEnabled()) return await readFromPeers(name, fetchTile, path, options)
+  try {
+    return await remote.read(path, options)
+  } catch (error) {
+    const isTrouble = error instanceof SumdbUnavailableError || error instanceof SumdbNotFoundError
+    if (!isTrouble) throw error
+    const found = await fetchTile(name, path.slice(1), options)
+    if (found === undefined) throw error
+    return found
+  }
+}
+
+async function readFromPeers(
+  name: string,
+  fetchTile: FetchTile,
+  path: string,
+  options: { readonly signal: AbortSignal },
+): Promise<Uint8Array> {
+  const found = await fetchTile(name, path.slice(1), options)
+  if (found !== undefined) return found
+  throw new SumdbUnavailableError(
+    `checksum database ${name}: not asked, this node is offline, and no peer gave ${path.slice(1)}`,
+  )
+}
+
+/** Stands in when the database is off: nothing is provable, so nothing goes to peers. */
+export const noChecksumDb: ChecksumDb = {
+  covers: () => false,
+  known: async () => undefined,
+  lookup: async () => refuse(),
+  verifyRecord: async () => refuse(),
+}
+
+function refuse(): never {
+  throw new SumdbUnavailableError('the checksum database is off')
+}

@@ -1,0 +1,90 @@
+import { type FillEvent, ModuleNotFoundError, type Source } from '@modmesh/fill'
+import { formatModuleVersion } from '@modmesh/module'
+import type { StoreEvent } from '@modmesh/store'
+import { errorCode, errorText } from './errors.ts'
+import type { Logger } from './log.ts'
+import { printableName } from './printable.ts'
+
+/** Writes what the fill tells into the log: trouble is visible by default, answers at `--log debug`. */
+export function logFillEvent(log: Logger, event: FillEvent): void {
+  switch (event.kind) {
+    case 'answered': {
+      const { what, path, version, bytes } = event
+      const tookMs = Math.round(event.tookMs)
+      log.debug({ what, path, version, ...sourceFields(event.source), bytes, tookMs }, 'answered')
+      return
+    }
+    case 'failed':
+      logFailure(log, event)
+      return
+    case 'peer-blamed': {
+      const module = formatModuleVersion(event.module)
+      log.warn(
+        { peer: event.peer, module, reason: printableName(event.reason) },
+        'refused what a peer sent',
+      )
+      return
+    }
+    case 'upstream-refused': {
+      const module = formatModuleVersion(event.module)
+      log.error({ module, reason: printableName(event.reason) }, 'refused what upstream sent')
+      return
+    }
+    case 'committed':
+      log.debug({ module: formatModuleVersion(event.module), bytes: event.bytes }, 'kept')
+      return
+    case 'store-failed': {
+      const module = formatModuleVersion(event.module)
+      log.error({ module, reason: errorText(event.error) }, 'could not be kept')
+      return
+    }
+  }
+}
+
+function logFailure(log: Logger, event: Extract<FillEvent, { readonly kind: 'failed' }>): void {
+  const { what, path, version, error } = event
+  const fields = { what, path, version, code: errorCode(error), reason: error.message }
+  // "Not found" and a client that went away are daily life.
+  const isDaily = error instanceof ModuleNotFoundError || error.name === 'AbortError'
+  if (isDaily) log.debug(fields, 'not answered')
+  else log.warn(fields, 'not answered')
+}
+
+function sourceFields(source: Source): { readonly source: string; readonly from?: string } {
+  switch (source.kind) {
+    case 'peer':
+      return { source: 'peer', from: source.peer }
+    case 'upstream':
+      return { source: 'upstream', from: source.from }
+    default:
+      return { source: source.kind }
+  }
+}
+
+/** Writes what the store tells into the log. */
+export function logStoreEvent(log: Logger, event: StoreEvent): void {
+  switch (event.kind) {
+    case 'quarantined': {
+      const module = event.module && formatModuleVersion(event.module)
+      log.error({ path: event.path, module, reason: event.reason }, 'damaged, set aside')
+      return
+    }
+    case 'record-damaged':
+      log.error({ segment: event.segment, offset: event.offset }, 'damaged record, left out')
+      return
+    case 'index-rebuilt':
+      log.info({ reason: event.reason }, 'index made anew from the files')
+      return
+    case 'index-failed':
+      log.warn({ reason: errorText(event.error) }, 'index cannot be written')
+      return
+    case 'tidy-failed':
+      log.warn({ path: event.path, reason: errorText(event.error) }, 'could not be tidied up')
+      return
+    case 'rewritten': {
+      const module = formatModuleVersion(event.module)
+      log.debug({ module, reason: event.reason }, 'zip kept in its plain form')
+      return
+    }
+  }
+}

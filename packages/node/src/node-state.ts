@@ -1,0 +1,55 @@
+import type { Clock } from '@modmesh/fill'
+import type { ProxyServer } from '@modmesh/goproxy'
+import type { SumdbClient } from '@modmesh/sumdb'
+import { type GoEnv, goEnv, localUrl } from './client-env.ts'
+import type { MeshNode } from './lone-mesh.ts'
+import type { StartPlan } from './start-plan.ts'
+
+export type Phase = 'starting' | 'ready' | 'stopping'
+
+/** What a node is doing, and its parts as they come up: commands may ask while it starts. */
+export class NodeState {
+  phase: Phase = 'starting'
+  mesh: MeshNode | undefined
+  proxy: ProxyServer | undefined
+  client: SumdbClient | undefined
+  readonly startedAtMs: number
+  readonly #plan: StartPlan
+  readonly #clock: Clock
+  readonly #startedMs: number
+
+  constructor(plan: StartPlan, clock: Clock) {
+    this.#plan = plan
+    this.#clock = clock
+    this.startedAtMs = clock.wallMs()
+    this.#startedMs = clock.monotonicMs()
+  }
+
+  /** Milliseconds since the start. */
+  get uptimeMs(): number {
+    return this.#clock.monotonicMs() - this.#startedMs
+  }
+
+  /** The local URL without the path secret; undefined before it is bound. */
+  get url(): string | undefined {
+    const address = this.proxy?.address
+    return address && localUrl(address.host, address.port)
+  }
+
+  /** What `go` on this host is to be told. Holds the path secret. */
+  get goEnv(): GoEnv | undefined {
+    return this.url === undefined ? undefined : goEnv(this.#plan.settings, this.url)
+  }
+
+  /** Why `go` cannot be answered now, or undefined when it can. */
+  notReady(): string | undefined {
+    switch (this.phase) {
+      case 'starting':
+        return 'starting'
+      case 'ready':
+        return undefined
+      case 'stopping':
+        return 'stopping'
+    }
+  }
+}

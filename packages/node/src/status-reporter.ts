@@ -1,0 +1,138 @@
+import type { ProxyList } from '@modmesh/goproxy'
+import type { DiskStore } from '@modmesh/store'
+import type { NodeState } from './node-state.ts'
+import { peerLine } from './peer-line.ts'
+import type { StartPlan } from './start-plan.ts'
+import { type PeerLine, type RefusalLine, type RunningStatus, statusSchema } from './status.ts'
+import type { Traffic, TrafficReport } from './traffic.ts'
+import { programVersion } from './version.ts'
+
+interface ReporterComponents {
+  readonly state: NodeState
+  readonly traffic: Traffic
+  readonly store: Pick<DiskStore, 'stats'>
+}
+
+/** Puts together what a running node tells of itself: numbers it has counted, nothing guessed, no secrets. */
+export class StatusReporter {
+  readonly #components: ReporterComponents
+  readonly #plan: StartPlan
+
+  constructor(components: ReporterComponents, plan: StartPlan) {
+    this.#components = components
+    this.#plan = plan
+  }
+
+  async status(): Promise<RunningStatus> {
+    const { state, traffic } = this.#components
+    const { settings } = this.#plan
+    const report = traffic.report()
+    const peers = (state.mesh?.peers() ?? []).map(peerLine)
+    const store = await this.#components.store.stats()
+    const warnings = this.#warnings(report)
+    const isForked = state.client?.fork !== undefined
+    const isFailing = report.storeFailure !== undefined
+    return {
+      schema: statusSchema,
+      running: true,
+      version: programVersion(),
+      pid: process.pid,
+      startedAt: toIso(state.startedAtMs),
+      uptimeSeconds: Math.round(state.uptimeMs / 1_000),
+      state: state.phase === 'ready' && (isForked || isFailing) ? 'degraded' : state.phase,
+      warnings,
+      dir: settings.dir,
+      site: state.mesh?.site() ?? settings.site,
+      name: settings.name,
+      proxy: { url: state.url ?? null, lastAnswerAt: toIsoOrNull(report.lastAnswerMs) },
+      mesh: {
+        id: state.mesh?.meshId() ?? null,
+        peerId: state.mesh?.peerId ?? null,
+        addresses: state.mesh?.addresses() ?? [],
+        peers,
+      },
+      upstream: this.#upstream(report),
+      checksumDatabase: await this.#checksumDatabase(),
+      store,
+      answers: {
+        sinceStart: report.sinceStart,
+        lastHour: report.lastHour,
+        failed: report.failed,
+      },
+      refused: {
+        total: report.refusedTotal,
+        latest: report.refused.map((refusal) => refusalLine(refusal, peers)),
+      },
+    }
+  }
+
+  #warnings(report: TrafficReport): readonly string[] {
+    const { state } = this.#components
+    const warnings: string[] = []
+    const database = state.client?.name ?? ''
+    if (state.client?.fork !== undefined) {
+      warnings.push(
+        `${database} showed two trees that cannot be one: nothing new is trusted; both notes are kept under sumdb/`,
+      )
+    }
+    if (report.storeFailure !== undefined) {
+      warnings.push(`answers cannot be kept: ${report.storeFailure}`)
+    }
+    return warnings
+  }
+
+  #upstream(report: TrafficReport): RunningStatus['upstream'] {
+    const { upstream, settings } = this.#plan
+    const last = report.lastUpstream
+    const isOff = upstream.entries.length === 0
+    return {
+      state: settings.offline ? 'offline' : isOff ? 'off' : 'on',
+      list: displayList(upstream),
+      lastAskedAt: toIsoOrNull(last?.atMs),
+      lastOk: last?.ok ?? null,
+      lastError: last?.ok === false ? last.reason : null,
+    }
+  }
+
+  async #checksumDatabase(): Promise<RunningStatus['checksumDatabase']> {
+    const { client } = this.#components.state
+    if (this.#plan.sumdb.kind === 'off') return { name: null, treeSize: null }
+    const head = await client?.head()
+    return { name: this.#plan.sumdb.name, treeSize: head?.size ?? null }
+  }
+}
+
+/** Writes the upstreams for people: origins only, since base paths and user info may be secrets. */
+function displayList({ entries }: ProxyList): string {
+  if (entries.length === 0) return 'off'
+  let text = ''
+  for (const [i, entry] of entries.entries()) {
+    if (entry.kind === 'http') text += entry.origin
+    else text += entry.kind === 'file' ? `file://${entry.directory}` : 'direct'
+    if (i < entries.length - 1) text += entry.fallThrough === 'any' ? '|' : ','
+  }
+  return text
+}
+
+function refusalLine(
+  refusal: TrafficReport['refused'][number],
+  peers: readonly PeerLine[],
+): RefusalLine {
+  const { peer, module, reason } = refusal
+  const known = peers.find(({ id }) => id === peer)
+  return {
+    at: toIso(refusal.atMs),
+    peer: peer ?? null,
+    peerName: known?.name ?? null,
+    module,
+    reason,
+  }
+}
+
+function toIso(ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+function toIsoOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : toIso(ms)
+}

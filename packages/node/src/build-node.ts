@@ -1,15 +1,15 @@
 import { join } from 'node:path'
-import { defaultBudgets, ModuleFill } from '@modmesh/fill'
+import { defaultBudgets, type FillEvent, ModuleFill } from '@modmesh/fill'
 import { HttpUpstream, ProxyServer } from '@modmesh/goproxy'
 import { DiskStore, DurableFile } from '@modmesh/store'
-import { noChecksumDb, openChecksumDatabase } from './checksum-database.ts'
+import { type ChecksumDatabase, noChecksumDb, openChecksumDatabase } from './checksum-database.ts'
 import { machineClock } from './clock.ts'
 import { ControlServer } from './control-socket/server.ts'
 import { prepareDataDir } from './data-dir.ts'
 import { logFillEvent, logStoreEvent } from './event-log.ts'
 import { PeerHeads } from './heads.ts'
 import { openIdentity } from './identity.ts'
-import { Lifecycle } from './lifecycle.ts'
+import type { Lifecycle } from './lifecycle.ts'
 import type { Logger } from './log.ts'
 import { MeshNode } from './lone-mesh.ts'
 import { answerControl } from './node-control.ts'
@@ -24,62 +24,113 @@ import { SumdbUpkeep } from './upkeep.ts'
 
 /** A node that serves. */
 export interface RunningNode {
-  readonly proxy: ProxyServer
   readonly mesh: MeshNode
   readonly state: NodeState
 }
+
+/** What a node is started in. */
+export interface BuildContext {
+  readonly log: Logger
+  readonly lifecycle: Lifecycle
+  readonly around: Surroundings
+}
+
+/** How long running answers may take when the node stops (design, section 7). Milliseconds. */
+const drainMs = 9_000
 
 /**
  * Starts every part of a node, in this order, and hands each to the lifecycle, which stops them in
  * reverse: the local port drains first, the store closes last. Throws what a part could not do.
  */
-export async function buildNode(
-  plan: StartPlan,
-  { log, lifecycle, around }: { log: Logger; lifecycle: Lifecycle; around: Surroundings },
-): Promise<RunningNode> {
-  const { settings, isPrivate, noproxy } = plan
-  const { dir, offline, caFile } = settings
-  const fetchTimeoutMs = settings.fetchTimeout * 1_000
-  const clock = machineClock
-  const state = new NodeState(plan, clock)
-  const traffic = new Traffic(clock)
-
-  await prepareDataDir(dir)
-  const store = lifecycle.add(
-    'store',
-    await DiskStore.open({ dir, report: (event) => logStoreEvent(log, event) }),
-  )
-  const reporter = new StatusReporter({ state, traffic, store }, plan)
-  lifecycle.add(
-    'control socket',
-    await ControlServer.listen(dir, answerControl({ state, reporter })),
-  )
-  const privateKey = await openIdentity(dir)
-
-  const upstream = lifecycle.add(
-    'upstream',
-    new HttpUpstream({ list: settings.upstream, offline, caFile, fetchTimeoutMs }),
-  )
-  const database = openChecksumDatabase(plan, {
-    store,
-    fetchTile: async (...tile) => await state.mesh?.fetchTile(...tile),
-  })
-  const client = database?.client
-  if (database !== undefined) {
-    lifecycle.add('way to the checksum database', database.remote)
-    lifecycle.add('checksum database', database.client)
+export async function buildNode(plan: StartPlan, context: BuildContext): Promise<RunningNode> {
+  const { log, lifecycle, around } = context
+  const { settings } = plan
+  const { dir } = settings
+  const state = new NodeState(plan, machineClock)
+  const traffic = new Traffic(machineClock)
+  const onEvent = (event: FillEvent): void => {
+    traffic.record(event)
+    logFillEvent(log, event)
   }
 
-  const ended = new AbortController()
+  await prepareDataDir(dir)
+  const report = logStoreEvent.bind(undefined, log)
+  const store = lifecycle.add('store', await DiskStore.open({ dir, report }))
+
+  const reporter = new StatusReporter({ state, traffic, store }, plan)
+  const answer = answerControl({ state, reporter })
+  lifecycle.add('control socket', await ControlServer.listen(dir, answer))
+
+  const upstream = lifecycle.add('upstream', openUpstream(plan))
+  const database = openDatabase(plan, { store, state, lifecycle })
+  state.client = database?.client
+
+  const mesh = await startMesh(plan, { store, database, ...context })
+  state.mesh = mesh
+  if (plan.ticket !== undefined) await mesh.join(plan.ticket)
+
+  const checksumDb = database?.client ?? noChecksumDb
+  const ports = { store, peers: mesh, upstream, checksumDb, clock: machineClock }
+  const fill = lifecycle.add('fill', openFill(plan, ports, onEvent))
+  if (database !== undefined) lifecycle.add('upkeep', startUpkeep(database, { log, around }))
+
+  state.proxy = await ProxyServer.listen(
+    {
+      source: fill,
+      databases: database === undefined ? [] : [database.client],
+      pages: nodePages({ notReady: () => state.notReady(), status: () => reporter.status() }),
+    },
+    { listen: settings.listen, hosts: settings.host, pathSecret: settings.pathSecret },
+  )
+  lifecycle.defer('local port', async () => await state.proxy?.close({ drainMs }))
+  return { mesh, state }
+}
+
+function openUpstream({ settings }: StartPlan): HttpUpstream {
+  const { upstream: list, offline, caFile } = settings
+  return new HttpUpstream({ list, offline, caFile, fetchTimeoutMs: settings.fetchTimeout * 1_000 })
+}
+
+function openDatabase(
+  plan: StartPlan,
+  parts: {
+    readonly store: DiskStore
+    readonly state: NodeState
+    readonly lifecycle: Lifecycle
+  },
+): ChecksumDatabase | undefined {
+  const { store, state, lifecycle } = parts
+  const database = openChecksumDatabase(plan, {
+    store,
+    // The mesh needs the database for its shelf, and comes after it.
+    fetchTile: async (...tile) => await state.mesh?.fetchTile(...tile),
+  })
+  if (database === undefined) return undefined
+  lifecycle.add('way to the checksum database', database.remote)
+  lifecycle.add('checksum database', database.client)
+  return database
+}
+
+async function startMesh(
+  { settings, isPrivate }: StartPlan,
+  parts: BuildContext & {
+    readonly store: DiskStore
+    readonly database: ChecksumDatabase | undefined
+  },
+): Promise<MeshNode> {
+  const { store, log, lifecycle } = parts
+  const client = parts.database?.client
+  const meshDir = join(settings.dir, 'mesh')
+  const heads = lifecycle.add('heads of peers', new PeerHeads({ client, log }))
   const mesh = await MeshNode.start(
     {
       shelf: new SharedShelf({ store, client }, { isPrivate }),
-      membership: new DurableFile(join(dir, 'mesh', 'membership')),
-      heads: new PeerHeads({ client, log }, { ended: ended.signal }),
+      membership: new DurableFile(join(meshDir, 'membership')),
+      heads,
     },
     {
-      privateKey,
-      datastoreDir: join(dir, 'mesh', 'hints'),
+      privateKey: await openIdentity(settings.dir),
+      datastoreDir: join(meshDir, 'hints'),
       listen: settings.meshListen,
       peers: settings.peer,
       mdns: settings.mdns,
@@ -90,52 +141,26 @@ export async function buildNode(
       maxConnections: settings.maxConnections,
     },
   )
-  lifecycle.add('mesh', mesh)
-  state.mesh = mesh
-  state.client = client
-  if (plan.ticket !== undefined) await mesh.join(plan.ticket)
-
-  const fill = lifecycle.add(
-    'fill',
-    new ModuleFill(
-      {
-        store,
-        peers: mesh,
-        upstream,
-        checksumDb: client ?? noChecksumDb,
-        clock,
-        random: Math.random,
-      },
-      {
-        budgets: { ...defaultBudgets, fetchTimeoutMs },
-        isPrivate,
-        noproxy,
-        ttlMs: settings.ttl * 1_000,
-        negativeTtlMs: settings.negativeTtl * 1_000,
-        onEvent: (event) => {
-          traffic.record(event)
-          logFillEvent(log, event)
-        },
-      },
-    ),
-  )
-  if (client !== undefined && plan.sumdb.kind === 'on') {
-    const { key } = plan.sumdb
-    lifecycle.add('upkeep', new SumdbUpkeep({ client, clock, log }, { key, around }))
-  }
-  const proxy = await ProxyServer.listen(
-    {
-      source: fill,
-      databases: client === undefined ? [] : [client],
-      pages: nodePages({ notReady: () => state.notReady(), status: () => reporter.status() }),
-    },
-    { listen: settings.listen, hosts: settings.host, pathSecret: settings.pathSecret },
-  )
-  lifecycle.defer('local port', () => proxy.close({ drainMs }))
-  lifecycle.defer('news of peers', async () => ended.abort(new Error('the node stops')))
-  state.proxy = proxy
-  return { proxy, mesh, state }
+  return lifecycle.add('mesh', mesh)
 }
 
-/** How long running answers may take when the node stops (design, section 7). Milliseconds. */
-const drainMs = 9_000
+function openFill(
+  { settings, isPrivate, noproxy }: StartPlan,
+  ports: Omit<ConstructorParameters<typeof ModuleFill>[0], 'random'>,
+  onEvent: (event: FillEvent) => void,
+): ModuleFill {
+  const budgets = { ...defaultBudgets, fetchTimeoutMs: settings.fetchTimeout * 1_000 }
+  const ttlMs = settings.ttl * 1_000
+  const negativeTtlMs = settings.negativeTtl * 1_000
+  return new ModuleFill(
+    { ...ports, random: Math.random },
+    { budgets, isPrivate, noproxy, ttlMs, negativeTtlMs, onEvent },
+  )
+}
+
+function startUpkeep(
+  { client, key }: ChecksumDatabase,
+  { log, around }: Pick<BuildContext, 'log' | 'around'>,
+): SumdbUpkeep {
+  return new SumdbUpkeep({ client, clock: machineClock, log }, { key, around })
+}

@@ -6,6 +6,7 @@ import {
   SumdbNotFoundError,
   type SumdbOps,
   SumdbUnavailableError,
+  type VerifierKey,
 } from '@modmesh/sumdb'
 import type { StartPlan } from './start-plan.ts'
 
@@ -18,6 +19,7 @@ export type FetchTile = (
 
 /** A checksum database in use: the client, and the way to the database itself. */
 export interface ChecksumDatabase {
+  readonly key: VerifierKey
   readonly client: SumdbClient
   readonly remote: HttpSumdb
 }
@@ -49,7 +51,7 @@ export function openChecksumDatabase(
     keepForkEvidence: (notes) => cache.keepForkEvidence(notes),
   }
   const client = new SumdbClient({ ops }, { key: sumdb.key, isPrivate: plan.isPrivate })
-  return { client, remote }
+  return { key: sumdb.key, client, remote }
 }
 
 /**

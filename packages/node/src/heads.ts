@@ -8,21 +8,18 @@ import type { HeadExchange } from './lone-mesh.ts'
 const mergeMs = 20_000
 
 /** Shows our tree head to members, and reconciles theirs with it (design, section 5, Tree heads and tiles). */
-export class PeerHeads implements HeadExchange {
+export class PeerHeads implements HeadExchange, AsyncDisposable {
   readonly #client: SumdbClient | undefined
   readonly #log: Pick<Logger, 'debug' | 'warn' | 'error'>
-  readonly #ended: AbortSignal
+  readonly #ended = new AbortController()
+  readonly #merges = new Set<Promise<void>>()
 
-  constructor(
-    components: {
-      readonly client: SumdbClient | undefined
-      readonly log: Pick<Logger, 'debug' | 'warn' | 'error'>
-    },
-    init: { readonly ended: AbortSignal },
-  ) {
+  constructor(components: {
+    readonly client: SumdbClient | undefined
+    readonly log: Pick<Logger, 'debug' | 'warn' | 'error'>
+  }) {
     this.#client = components.client
     this.#log = components.log
-    this.#ended = init.ended
   }
 
   async heads(): Promise<readonly { readonly database: string; readonly note: string }[]> {
@@ -36,13 +33,21 @@ export class PeerHeads implements HeadExchange {
   }
 
   received(peer: PeerId, database: string, note: string): void {
-    if (this.#client?.name === database) void this.#merge(this.#client, peer, note)
+    if (this.#client?.name !== database || this.#ended.signal.aborted) return
+    const merge = this.#merge(this.#client, peer, note)
+    this.#merges.add(merge)
+    void merge.then(() => this.#merges.delete(merge))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended.abort(new Error('the node stops'))
+    await Promise.all(this.#merges)
   }
 
   /** Never rejects: a head is news, and nobody waits for it. */
   async #merge(client: SumdbClient, peer: PeerId, note: string): Promise<void> {
     try {
-      const signal = AbortSignal.any([this.#ended, AbortSignal.timeout(mergeMs)])
+      const signal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(mergeMs)])
       await client.mergeHead(note, { signal })
     } catch (error) {
       const reason = errorText(error)

@@ -102,6 +102,7 @@ export class FakeUpstream implements AsyncDisposable {
   readonly #faults: PlannedFault[] = []
   #server: Server | undefined
   #port: number
+  #connections = 0
 
   static async start(init: FakeUpstreamInit = {}): Promise<FakeUpstream> {
     const upstream = new FakeUpstream(init)
@@ -181,6 +182,11 @@ export class FakeUpstream implements AsyncDisposable {
     ).length
   }
 
+  /** Connections opened since the start. */
+  get connections(): number {
+    return this.#connections
+  }
+
   /** How often each path was asked for. */
   counts(): ReadonlyMap<string, number> {
     const counts = new Map<string, number>()
@@ -207,6 +213,7 @@ export class FakeUpstream implements AsyncDisposable {
   async up(): Promise<void> {
     if (this.#server !== undefined) return
     const server = createServer((request, response) => void this.#serve(request, response))
+    server.on('connection', () => this.#connections++)
     server.listen(this.#port, '127.0.0.1')
     await once(server, 'listening')
     this.#port = (server.address() as AddressInfo).port

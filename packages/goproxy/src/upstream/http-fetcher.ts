@@ -13,6 +13,8 @@ export interface HttpFetcherInit {
   readonly caFile?: string | undefined
   readonly userAgent?: string
   readonly limits?: Partial<AttemptLimits>
+  /** First pause before another attempt, ms. */
+  readonly backoffMs?: number
 }
 
 /** The rest of a body whose beginning was received. */
@@ -28,6 +30,7 @@ const redirects: readonly number[] = [301, 302, 303, 307, 308]
 export class HttpFetcher implements AsyncDisposable {
   readonly #dispatchers: Dispatchers
   readonly #userAgent: string
+  readonly #backoffMs: number
   readonly #health: OriginHealth
 
   /** Throws InvalidCaFileError. */
@@ -38,6 +41,7 @@ export class HttpFetcher implements AsyncDisposable {
       limits: { connectMs, firstByteMs, stallMs, ...init.limits },
     })
     this.#userAgent = init.userAgent ?? 'modmesh'
+    this.#backoffMs = init.backoffMs ?? limits.backoffMs
     this.#health = new OriginHealth((origin) => this.#answers(origin))
   }
 
@@ -52,8 +56,20 @@ export class HttpFetcher implements AsyncDisposable {
         return await this.#attempt(entry, path, options)
       } catch (error) {
         if (attempt >= limits.maxRetries || !isRetryable(error)) throw error
-        await pause(attempt, error, options.signal)
+        await this.pause(attempt, error, options.signal)
       }
+    }
+  }
+
+  /** Waits between attempts, longer each time and never in step with others; a long Retry-After is thrown. */
+  async pause(attempt: number, error: FetchError, signal: AbortSignal): Promise<void> {
+    const { retryAfterMs = 0 } = error
+    if (retryAfterMs > limits.maxRetryAfterMs) throw error
+    const jittered = this.#backoffMs * 2 ** attempt * (0.5 + Math.random() / 2)
+    try {
+      await sleep(Math.max(jittered, retryAfterMs), undefined, { signal })
+    } catch (aborted) {
+      throw signal.aborted ? signal.reason : aborted
     }
   }
 
@@ -100,6 +116,8 @@ export class HttpFetcher implements AsyncDisposable {
         signal: options.signal,
       })
       this.#health.sawAnswer(url.origin)
+      // A body that nobody reads any more may still fail, and must not take the process with it.
+      response.body.on('error', () => {})
       return response
     } catch (error) {
       if (options.signal.aborted) throw options.signal.reason
@@ -136,21 +154,5 @@ export class HttpFetcher implements AsyncDisposable {
     } catch (error) {
       return toFetchError(origin, error).failure === 'reset'
     }
-  }
-}
-
-/** Waits between attempts, longer each time and never in step with others. */
-export async function pause(
-  attempt: number,
-  error: FetchError,
-  signal: AbortSignal,
-): Promise<void> {
-  const { retryAfterMs = 0 } = error
-  if (retryAfterMs > limits.maxRetryAfterMs) throw error
-  const jittered = limits.backoffMs * 2 ** attempt * (0.5 + Math.random() / 2)
-  try {
-    await sleep(Math.max(jittered, retryAfterMs), undefined, { signal })
-  } catch (aborted) {
-    throw signal.aborted ? signal.reason : aborted
   }
 }

@@ -3,7 +3,7 @@ import { maxRestarts } from '../limits.ts'
 import { collect, tooLarge } from './body.ts'
 import { FetchError } from './fetch-error.ts'
 import type { HttpAnswer } from './http-answer.ts'
-import { type HttpFetcher, pause } from './http-fetcher.ts'
+import type { HttpFetcher } from './http-fetcher.ts'
 import type { HttpEntry } from './proxy-list.ts'
 import type { CopyOptions, ReadOptions, UpstreamReader } from './upstream-reader.ts'
 
@@ -98,7 +98,7 @@ export class HttpReader implements UpstreamReader {
   async #beforeRestart(error: unknown, restart: number, signal: AbortSignal): Promise<void> {
     const cut = error instanceof FetchError && error.failure === 'reset'
     if (!cut || restart >= maxRestarts) throw error
-    await pause(restart, error, signal)
+    await this.#http.pause(restart, error, signal)
   }
 }
 

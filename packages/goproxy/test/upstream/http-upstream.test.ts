@@ -1,0 +1,522 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { ModuleNotFoundError, OfflineError, UpstreamUnavailableError } from '@modmesh/fill'
+import { maxInfoBytes, parseModulePath, parseModuleVersion, ZipRulesError } from '@modmesh/module'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { FakeUpstream, type Fault } from '../../../../test/support/fake-upstream.ts'
+import { HttpUpstream, type HttpUpstreamInit } from '../../src/index.ts'
+
+const module = parseModuleVersion('example.com/Upper/mod', 'v1.0.0')
+const base = '/example.com/!upper/mod/@v/'
+const zipPath = `${base}v1.0.0.zip`
+const modPath = `${base}v1.0.0.mod`
+const { signal } = new AbortController()
+/** Large enough to be cut in the middle. */
+const large = Buffer.alloc(300_000, 'modmesh')
+
+async function startFake(): Promise<FakeUpstream> {
+  const files = { 'go.mod': 'module example.com/Upper/mod\n', large }
+  const zip = { all: { method: 'store' } } as const
+  const fake = await FakeUpstream.start({ modules: [{ ...module, files, zip }] })
+  onTestFinished(() => fake[Symbol.asyncDispose]())
+  return fake
+}
+
+function ask(list: string, init: Partial<HttpUpstreamInit> = {}): HttpUpstream {
+  const upstream = new HttpUpstream({ list, offline: false, backoffMs: 1, ...init })
+  onTestFinished(() => upstream[Symbol.asyncDispose]())
+  return upstream
+}
+
+interface Fetched {
+  readonly bytes: Buffer
+  readonly resets: number
+  readonly from: string
+}
+
+async function fetchZip(upstream: HttpUpstream, options = { signal }): Promise<Fetched> {
+  let chunks: Uint8Array[] = []
+  let resets = 0
+  const sink = {
+    write: async (chunk: Uint8Array) => {
+      chunks.push(Buffer.from(chunk))
+    },
+  }
+  const onReset = async (): Promise<void> => {
+    chunks = []
+    resets++
+  }
+  const { from } = await upstream.fetchZip(module, sink, { ...options, onReset })
+  return { bytes: Buffer.concat(chunks), resets, from }
+}
+
+const text = (answer: { bytes: Uint8Array }): string => Buffer.from(answer.bytes).toString()
+
+describe('every kind of file', () => {
+  test('is asked for as go does, bang percent-encoded', async () => {
+    const fake = await startFake()
+    fake.addQuery(module.path, 'main', 'v1.0.0')
+    const upstream = ask(`${fake.url}/`)
+    const zip = await fetchZip(upstream)
+    expect(zip.bytes.equals(Buffer.from(fake.bytesOf(zipPath) ?? []))).toBe(true)
+    expect(zip.from).toBe(fake.url)
+    expect(text(await upstream.fetchMod(module, { signal }))).toContain('module example.com/Upper')
+    expect(text(await upstream.fetchInfo(module, { signal }))).toContain('"v1.0.0"')
+    expect(text(await upstream.fetchList(module.path, { signal }))).toBe('v1.0.0\n')
+    expect(text(await upstream.fetchLatest(module.path, { signal }))).toContain('"v1.0.0"')
+    expect(text(await upstream.fetchQuery(module.path, 'main', { signal }))).toContain('"v1.0.0"')
+    expect(fake.requests.map(({ target }) => target)).toEqual([
+      '/example.com/%21upper/mod/@v/v1.0.0.zip',
+      '/example.com/%21upper/mod/@v/v1.0.0.mod',
+      '/example.com/%21upper/mod/@v/v1.0.0.info',
+      '/example.com/%21upper/mod/@v/list',
+      '/example.com/%21upper/mod/@latest',
+      '/example.com/%21upper/mod/@v/main.info',
+    ])
+  })
+
+  test('is asked for with an exact set of headers', async () => {
+    const fake = await startFake()
+    await ask(fake.url, { userAgent: 'modmesh/1.2.3' }).fetchMod(module, { signal })
+    expect(fake.requests[0]?.headers).toEqual({
+      host: new URL(fake.url).host,
+      connection: 'keep-alive',
+      'user-agent': 'modmesh/1.2.3',
+      'accept-encoding': 'identity',
+    })
+  })
+
+  test('+incompatible stays as it is', async () => {
+    const fake = await startFake()
+    const incompatible = fake.add({ path: 'example.com/old', version: 'v2.0.0+incompatible' })
+    await ask(fake.url).fetchMod(incompatible, { signal })
+    expect(fake.requests[0]?.target).toBe('/example.com/old/@v/v2.0.0+incompatible.mod')
+  })
+
+  test('comes over kept connections when asked one after the other', async () => {
+    const fake = await startFake()
+    const upstream = ask(fake.url)
+    for (let round = 0; round < 5; round++) {
+      await upstream.fetchMod(module, { signal })
+      await upstream.fetchInfo(module, { signal })
+    }
+    expect(fake.count()).toBe(10)
+    expect(fake.connections).toBeLessThanOrEqual(2)
+  })
+})
+
+/** What one upstream answers: a module, or a fault. */
+type First = Fault | 'refused'
+const status = (code: number): Fault => ({ kind: 'status', status: code })
+
+describe('the next of the list', () => {
+  test.for<[string, First, ',' | '|', 'next' | 'unavailable']>([
+    ['404', status(404), ',', 'next'],
+    ['410', status(410), ',', 'next'],
+    ['404', status(404), '|', 'next'],
+    ['403', status(403), ',', 'unavailable'],
+    ['401', status(401), ',', 'unavailable'],
+    ['429', status(429), ',', 'unavailable'],
+    ['500', status(500), ',', 'unavailable'],
+    ['503', status(503), ',', 'unavailable'],
+    ['204', status(204), ',', 'unavailable'],
+    ['206', status(206), ',', 'unavailable'],
+    ['304', status(304), ',', 'unavailable'],
+    ['500', status(500), '|', 'next'],
+    ['403', status(403), '|', 'next'],
+    ['refused', 'refused', ',', 'unavailable'],
+    ['refused', 'refused', '|', 'next'],
+    ['cut body', { kind: 'cut', afterBytes: 5 }, ',', 'unavailable'],
+    ['cut body', { kind: 'cut', afterBytes: 5 }, '|', 'next'],
+    ['too few bytes', { kind: 'wrong-length', by: 7 }, '|', 'next'],
+    ['a web page', { kind: 'html' }, ',', 'unavailable'],
+    ['a web page', { kind: 'html' }, '|', 'next'],
+    ['silence', { kind: 'stall' }, '|', 'next'],
+    ['a stalled body', { kind: 'stall', afterBytes: 5 }, '|', 'next'],
+  ])('after %s %o %s: %s', async ([, fault, separator, expected]) => {
+    const [first, second] = [await startFake(), await startFake()]
+    if (fault === 'refused') await first.down()
+    else first.break(() => true, fault)
+    const limits = { firstByteMs: 150, stallMs: 150 }
+    const upstream = ask(`${first.url}${separator}${second.url}`, { limits })
+    const [mod, zip] = await Promise.allSettled([
+      upstream.fetchMod(module, { signal }),
+      fetchZip(upstream),
+    ])
+    if (expected === 'next') {
+      expect(mod).toMatchObject({ value: { from: second.url } })
+      const bytes = Buffer.from(second.bytesOf(zipPath) ?? [])
+      expect(zip).toMatchObject({ value: { from: second.url, bytes } })
+    } else {
+      expect(mod).toMatchObject({ reason: expect.any(UpstreamUnavailableError) })
+      expect(zip).toMatchObject({ reason: expect.any(UpstreamUnavailableError) })
+      expect(second.count()).toBe(0)
+    }
+  })
+
+  test('404 of all is not found, and says who was asked', async () => {
+    const [first, second] = [await startFake(), await startFake()]
+    const missing = parseModuleVersion('example.com/none', 'v1.0.0')
+    const asked = ask(`${first.url},${second.url}`).fetchMod(missing, { signal })
+    const error = await asked.catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(ModuleNotFoundError)
+    expect(String(error)).toContain(`${first.url}: 404 Not Found: not found:`)
+    expect(String(error)).toContain(second.url)
+  })
+
+  test('an error outranks a 404 that comes after it', async () => {
+    const [first, second] = [await startFake(), await startFake()]
+    first.break(() => true, status(403))
+    second.break(() => true, status(404))
+    const asked = ask(`${first.url}|${second.url}`).fetchMod(module, { signal })
+    await expect(asked).rejects.toBeInstanceOf(UpstreamUnavailableError)
+  })
+
+  test('is decided for each request alone', async () => {
+    const [first, second] = [await startFake(), await startFake()]
+    first.break((path) => path.endsWith('.mod'), status(404))
+    const upstream = ask(`${first.url},${second.url}`)
+    expect((await upstream.fetchInfo(module, { signal })).from).toBe(first.url)
+    expect((await upstream.fetchMod(module, { signal })).from).toBe(second.url)
+  })
+
+  test('direct is named as what was not done', async () => {
+    const fake = await startFake()
+    fake.break(() => true, status(404))
+    const asked = ask(`${fake.url},direct`).fetchMod(module, { signal })
+    await expect(asked).rejects.toThrow(/404 Not Found[^]*direct: .* not available/)
+    await expect(asked).rejects.toBeInstanceOf(ModuleNotFoundError)
+  })
+})
+
+describe('nothing is asked', () => {
+  test.for<[string, boolean, RegExp]>([
+    ['off', false, /no upstream is configured/],
+    ['direct', false, /direct: .* not available/],
+    ['{url}', true, /offline/],
+  ])('%s, offline %s', async ([list, offline, message]) => {
+    const fake = await startFake()
+    const upstream = ask(list.replace('{url}', fake.url), { offline })
+    expect(upstream.isEnabled()).toBe(false)
+    const asked = upstream.fetchMod(module, { signal })
+    await expect(asked).rejects.toBeInstanceOf(OfflineError)
+    await expect(asked).rejects.toThrow(message)
+    expect(fake.count()).toBe(0)
+  })
+
+  test('of a signal that is aborted already', async () => {
+    const fake = await startFake()
+    const reason = new Error('gone')
+    const asked = ask(fake.url).fetchMod(module, { signal: AbortSignal.abort(reason) })
+    await expect(asked).rejects.toBe(reason)
+    expect(fake.count()).toBe(0)
+  })
+})
+
+describe('a cut zip', () => {
+  test('is continued where it was cut', async () => {
+    const fake = await startFake()
+    fake.break((path) => path === zipPath, { kind: 'cut', afterBytes: 100_000 }, 1)
+    const zip = await fetchZip(ask(fake.url))
+    expect(zip.resets).toBe(0)
+    expect(zip.bytes.equals(Buffer.from(fake.bytesOf(zipPath) ?? []))).toBe(true)
+    const { range, 'if-range': ifRange } = fake.requests[1]?.headers ?? {}
+    expect(range).toBe('bytes=100000-')
+    expect(ifRange).toMatch(/^"[0-9a-f]{64}"$/)
+  })
+
+  test('is continued twice and no more', async () => {
+    const fake = await startFake()
+    const stop = fake.break((path) => path === zipPath, { kind: 'cut', afterBytes: 1_000 }, 2)
+    expect((await fetchZip(ask(fake.url))).resets).toBe(0)
+    expect(fake.count(zipPath)).toBe(3)
+    stop()
+    fake.forget()
+    fake.break((path) => path === zipPath, { kind: 'cut', afterBytes: 1_000 })
+    await expect(fetchZip(ask(fake.url))).rejects.toBeInstanceOf(UpstreamUnavailableError)
+    expect(fake.count(zipPath)).toBe(3)
+  })
+
+  test('whose file changed meanwhile starts over', async () => {
+    const fake = await startFake()
+    fake.break((path) => path === zipPath, { kind: 'cut', afterBytes: 100_000 }, 1)
+    let fetched = 0
+    const chunks: Uint8Array[] = []
+    const sink = {
+      write: async (chunk: Uint8Array) => {
+        fetched += chunk.length
+        chunks.push(chunk)
+        if (fetched === 100_000) fake.add({ ...module, files: { 'go.mod': 'module x\n' } })
+      },
+    }
+    let resets = 0
+    const onReset = async (): Promise<void> => {
+      resets++
+      chunks.length = 0
+    }
+    await ask(fake.url).fetchZip(module, sink, { signal, onReset })
+    expect(resets).toBe(1)
+    expect(Buffer.concat(chunks).equals(Buffer.from(fake.bytesOf(zipPath) ?? []))).toBe(true)
+  })
+
+  test('is reset before the next of the list begins', async () => {
+    const [first, second] = [await startFake(), await startFake()]
+    first.break((path) => path === zipPath, { kind: 'cut', afterBytes: 100_000 })
+    const zip = await fetchZip(ask(`${first.url}|${second.url}`))
+    expect([zip.resets, zip.from]).toEqual([1, second.url])
+    expect(zip.bytes.equals(Buffer.from(second.bytesOf(zipPath) ?? []))).toBe(true)
+  })
+
+  test.for<[string, Record<string, string>]>([
+    ['another start', { 'content-range': 'bytes 0-9/10', etag: '"e"' }],
+    ['another length', { 'content-range': 'bytes 4-9/99', etag: '"e"' }],
+    ['another tag', { 'content-range': 'bytes 4-9/10', etag: '"f"' }],
+    ['no place', { etag: '"e"' }],
+  ])('is never joined with %s', async ([, headers]) => {
+    let requests = 0
+    const url = await startServer((request, response) => {
+      requests++
+      if (request.headers.range !== undefined) {
+        response.writeHead(206, headers).end('EVILLY')
+        return
+      }
+      response.writeHead(200, { etag: '"e"', 'content-length': '10' })
+      if (requests === 1) response.write('PK12', () => setTimeout(() => response.destroy(), 20))
+      else response.end('PK12345678')
+    })
+    const zip = await fetchZip(ask(url))
+    expect([zip.bytes.toString(), zip.resets]).toEqual(['PK12345678', 1])
+  })
+
+  test('without a strong tag starts over', async () => {
+    let requests = 0
+    const url = await startServer((request, response) => {
+      requests++
+      expect(request.headers.range).toBeUndefined()
+      response.writeHead(200, { etag: 'W/"e"', 'content-length': '10' })
+      if (requests === 1) response.write('PK12', () => setTimeout(() => response.destroy(), 20))
+      else response.end('PK12345678')
+    })
+    const zip = await fetchZip(ask(url))
+    expect([zip.bytes.toString(), zip.resets]).toEqual(['PK12345678', 1])
+  })
+})
+
+describe('a busy upstream', () => {
+  test.for([429, 500, 502, 503])('that says %i is asked again', async (code) => {
+    const fake = await startFake()
+    fake.break(() => true, status(code), 2)
+    expect((await ask(fake.url).fetchMod(module, { signal })).from).toBe(fake.url)
+    expect(fake.count(modPath)).toBe(3)
+  })
+
+  test.for([400, 401, 403, 404, 501, 504])('that says %i is not', async (code) => {
+    const fake = await startFake()
+    fake.break(() => true, status(code))
+    await expect(ask(fake.url).fetchMod(module, { signal })).rejects.toThrow(String(code))
+    expect(fake.count(modPath)).toBe(1)
+  })
+
+  test('that wants a long wait is not waited for', async () => {
+    let requests = 0
+    const url = await startServer((_, response) => {
+      requests++
+      response.writeHead(429, { 'retry-after': '30' }).end()
+    })
+    await expect(ask(url).fetchMod(module, { signal })).rejects.toThrow('429')
+    expect(requests).toBe(1)
+  })
+})
+
+describe('time', () => {
+  test('a silent upstream is an error that says it was time', async () => {
+    const fake = await startFake()
+    fake.break(() => true, { kind: 'stall' })
+    const upstream = ask(fake.url, { limits: { firstByteMs: 50 } })
+    await expect(upstream.fetchMod(module, { signal })).rejects.toMatchObject({ timedOut: true })
+  })
+
+  test('all attempts together have one limit', async () => {
+    const fake = await startFake()
+    fake.break(() => true, { kind: 'delay', ms: 400 })
+    const upstream = ask(`${fake.url}|${fake.url}|${fake.url}`, { fetchTimeoutMs: 100 })
+    const started = performance.now()
+    await expect(upstream.fetchMod(module, { signal })).rejects.toMatchObject({ timedOut: true })
+    expect(performance.now() - started).toBeLessThan(350)
+  })
+
+  test('a caller who goes away gets its own reason back', async () => {
+    const fake = await startFake()
+    fake.break(() => true, { kind: 'stall', afterBytes: 1_000 })
+    const caller = new AbortController()
+    const reason = new Error('gone')
+    const asked = fetchZip(ask(fake.url), { signal: caller.signal })
+    await expect.poll(() => fake.count()).toBe(1)
+    caller.abort(reason)
+    await expect(asked).rejects.toBe(reason)
+  })
+
+  test('a slow sink is no stall of upstream', async () => {
+    const fake = await startFake()
+    // The first chunk takes far longer than upstream may.
+    const waits = [1_300]
+    const sink = {
+      write: () => new Promise<void>((resolve) => setTimeout(resolve, waits.pop() ?? 0)),
+    }
+    const upstream = ask(fake.url, { limits: { stallMs: 60 } })
+    const onReset = (): Promise<void> => Promise.reject(new Error('not expected'))
+    const answer = await upstream.fetchZip(module, sink, { signal, onReset })
+    expect(answer.from).toBe(fake.url)
+  })
+})
+
+describe('an upstream that is gone', () => {
+  test('costs later requests next to nothing, and is back when it is back', async () => {
+    const fake = await startFake()
+    fake.break(() => true, { kind: 'stall' })
+    const upstream = ask(fake.url, { limits: { firstByteMs: 300 } })
+    await expect(upstream.fetchMod(module, { signal })).rejects.toMatchObject({ timedOut: true })
+    const started = performance.now()
+    for (let round = 0; round < 20; round++) {
+      await expect(upstream.fetchMod(module, { signal })).rejects.toThrow('a moment ago')
+    }
+    expect(performance.now() - started).toBeLessThan(250)
+    expect(fake.count()).toBe(1)
+
+    const back = await startFake()
+    await back.down()
+    const other = ask(back.url)
+    await expect(other.fetchMod(module, { signal })).rejects.toThrow('refused')
+    await back.up()
+    await expect
+      .poll(() => other.fetchMod(module, { signal }).then(text, () => ''), { timeout: 2_000 })
+      .toContain('module ')
+  })
+
+  test('is not declared dead by one slow file among good ones', async () => {
+    const fake = await startFake()
+    fake.break((path) => path === zipPath, { kind: 'stall' })
+    const upstream = ask(fake.url, { limits: { firstByteMs: 200 } })
+    const slow = fetchZip(upstream)
+    await upstream.fetchMod(module, { signal })
+    await expect(slow).rejects.toMatchObject({ timedOut: true })
+    expect((await upstream.fetchMod(module, { signal })).from).toBe(fake.url)
+  })
+
+  test('never blames upstream for what the sink refused', async () => {
+    const fake = await startFake()
+    const refusal = new ZipRulesError('full')
+    const sink = { write: () => Promise.reject(refusal) }
+    const onReset = async (): Promise<void> => {}
+    const asked = ask(`${fake.url}|${fake.url}`).fetchZip(module, sink, { signal, onReset })
+    await expect(asked).rejects.toBe(refusal)
+    expect(fake.count(zipPath)).toBe(1)
+  })
+})
+
+describe('limits', () => {
+  test('a declared length over the limit is refused before its body', async () => {
+    const url = await startServer((_, response) => {
+      response.writeHead(200, { 'content-length': String(maxInfoBytes + 1) })
+      response.write('{')
+    })
+    await expect(ask(url).fetchInfo(module, { signal })).rejects.toThrow(/more than 65536 bytes/)
+  })
+
+  test.for<[number, boolean]>([
+    [maxInfoBytes, true],
+    [maxInfoBytes + 1, false],
+    [4 * maxInfoBytes, false],
+  ])('an .info of %i bytes without a length is taken: %s', async ([size, taken]) => {
+    const url = await startServer((_, response) => {
+      response.write('{')
+      response.end(Buffer.alloc(size - 1, ' '))
+    })
+    const asked = ask(url).fetchInfo(module, { signal })
+    if (taken) expect((await asked).bytes).toHaveLength(size)
+    else await expect(asked).rejects.toThrow(/more than/)
+  })
+
+  test('an encoding that was not asked for is refused', async () => {
+    const url = await startServer((_, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end('x')
+    })
+    await expect(ask(url).fetchMod(module, { signal })).rejects.toThrow(/content-encoding gzip/)
+  })
+})
+
+describe('redirects', () => {
+  test('lead to another origin, without our password', async () => {
+    const target = await startFake()
+    const fake = await startFake()
+    fake.break(() => true, { kind: 'redirect', to: `${target.url}${encodeURI(modPath)}` })
+    const withPassword = fake.url.replace('http://', 'http://user:hunter2@')
+    const answer = await ask(withPassword).fetchMod(module, { signal })
+    expect(text(answer)).toContain('module ')
+    expect(answer.from).toBe(fake.url)
+    const sent = `Basic ${Buffer.from('user:hunter2').toString('base64')}`
+    expect(fake.requests[0]?.headers['authorization']).toBe(sent)
+    expect(target.requests[0]?.headers['authorization']).toBeUndefined()
+  })
+
+  test('are relative to where they come from', async () => {
+    const fake = await startFake()
+    const to = `${'../'.repeat(5)}${encodeURI(modPath).slice(1)}`
+    fake.break((path) => path.startsWith('/old/'), { kind: 'redirect', to })
+    const answer = await ask(`${fake.url}/old`).fetchMod(module, { signal })
+    expect(text(answer)).toContain('module ')
+  })
+
+  test.for<[string, RegExp]>([
+    ['{self}', /more than 10 redirects/],
+    ['file:///etc/passwd', /refused redirect to file:/],
+    ['http://169.254.169.254/latest/meta-data', /inwards/],
+    ['http://user:pw@127.0.0.1:{port}/x', /refused redirect/],
+    ['http://[bad', /redirect to nowhere/],
+    ['', /redirect to nowhere/],
+  ])('to %s are refused', async ([to, message]) => {
+    const fake = await startFake()
+    const location = to
+      .replace('{self}', `${fake.url}${encodeURI(modPath)}`)
+      .replace('{port}', new URL(fake.url).port)
+    fake.break(() => true, { kind: 'redirect', to: location })
+    const asked = ask(fake.url).fetchMod(module, { signal })
+    await expect(asked).rejects.toBeInstanceOf(UpstreamUnavailableError)
+    await expect(asked).rejects.toThrow(message)
+    expect(fake.count()).toBe(to === '{self}' ? 11 : 1)
+  })
+})
+
+test('a password is in no error', async () => {
+  const fake = await startFake()
+  await fake.down()
+  const list = fake.url.replace('http://', 'http://user:hunter2@')
+  const error = await ask(list)
+    .fetchList(parseModulePath('example.com/x'), { signal })
+    .catch((reason: unknown) => reason)
+  expect(error).toBeInstanceOf(UpstreamUnavailableError)
+  for (let at = error; at instanceof Error; at = at.cause) {
+    expect(String(at)).not.toMatch(/hunter2|user:/)
+  }
+})
+
+test('proxies of the environment are never asked for this machine', async () => {
+  const fake = await startFake()
+  const { env } = process
+  const before = { ...env }
+  Object.assign(env, { http_proxy: 'http://127.0.0.1:1', HTTP_PROXY: 'http://127.0.0.1:1' })
+  onTestFinished(() => {
+    process.env = before
+  })
+  expect((await ask(fake.url).fetchMod(module, { signal })).from).toBe(fake.url)
+})
+
+async function startServer(listener: Parameters<typeof createServer>[1]): Promise<string> {
+  const server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}

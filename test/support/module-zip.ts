@@ -30,7 +30,7 @@ export interface ModuleZipOptions extends RawZipOptions {
   readonly prefix?: string
   /** For every entry. */
   readonly all?: EntryTweak
-  /** For single entries, by their key in `files`. Names given here are complete: no prefix is added. */
+  /** For single entries, by their key in `files`. Names given here are stored as they are, without the prefix. */
   readonly entries?: Readonly<Record<string, EntryTweak>>
 }
 

@@ -1,7 +1,7 @@
 import { constants, crc32, deflateRawSync } from 'node:zlib'
 
 /** `size` zero bytes, deflated to about a thousandth and never held in memory at once. */
-export interface Bomb {
+interface Bomb {
   readonly bomb: number
 }
 
@@ -42,7 +42,7 @@ export interface EntryTweak {
   readonly localExtra?: Uint8Array
   /** Sizes and offset in a zip64 field, 0xffffffff in the plain ones. */
   readonly zip64?: boolean
-  /** Points the central directory at the local header of the entry with this index; writes no bytes. */
+  /** Points the central directory at the local header of the entry with this index, and writes no bytes; with equal content Go reads both. */
   readonly overlap?: number
   /** Shifts the offset that the central directory gives. */
   readonly offsetShift?: number

@@ -1,5 +1,5 @@
 /** One file of a txtar archive. */
-export interface TxtarFile {
+interface TxtarFile {
   readonly name: string
   readonly text: string
 }
@@ -20,12 +20,6 @@ export function parseTxtar(text: string): Txtar {
   }
   const [comment, ...files] = sections.map(({ name, lines }) => ({ name, text: lines.join('') }))
   return { comment: comment?.text ?? '', files }
-}
-
-/** Writes a txtar archive. Every text must be empty or end in a line feed, and hold no marker line. */
-export function formatTxtar(archive: Txtar): string {
-  const files = archive.files.map(({ name, text }) => `-- ${name} --\n${text}`)
-  return [archive.comment, ...files].join('')
 }
 
 /** Lines with their line feed; a last line without one is given it, as txtar does. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { defaultBudgets, type FillEvent, ModuleFill } from '@modmesh/fill'
 import { HttpUpstream, ProxyServer } from '@modmesh/goproxy'
+import { MeshNode } from '@modmesh/peers'
 import { DiskStore, DurableFile } from '@modmesh/store'
 import { type ChecksumDatabase, noChecksumDb, openChecksumDatabase } from './checksum-database.ts'
 import { machineClock } from './clock.ts'
@@ -11,7 +12,7 @@ import { PeerHeads } from './heads.ts'
 import { openIdentity } from './identity.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { Logger } from './log.ts'
-import { MeshNode } from './lone-mesh.ts'
+import { MeshLog } from './mesh-log.ts'
 import { answerControl } from './node-control.ts'
 import { NodeState } from './node-state.ts'
 import { nodePages } from './pages.ts'
@@ -65,8 +66,9 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const database = openDatabase(plan, { store, state, lifecycle })
   state.client = database?.client
 
-  const mesh = await startMesh(plan, { store, database, ...context })
+  const mesh = await startMesh(plan, { store, database, state, ...context })
   state.mesh = mesh
+  store.onRemoved(({ zipHash }) => mesh.withdraw(zipHash))
   if (plan.ticket !== undefined) await mesh.join(plan.ticket)
 
   const checksumDb = database?.client ?? noChecksumDb
@@ -116,9 +118,11 @@ async function startMesh(
   parts: BuildContext & {
     readonly store: DiskStore
     readonly database: ChecksumDatabase | undefined
+    readonly state: NodeState
   },
 ): Promise<MeshNode> {
-  const { store, log, lifecycle } = parts
+  const { store, state, log, lifecycle } = parts
+  const meshLog = new MeshLog({ log, clock: machineClock })
   const client = parts.database?.client
   const meshDir = join(settings.dir, 'mesh')
   const heads = lifecycle.add('heads of peers', new PeerHeads({ client, log }))
@@ -127,6 +131,10 @@ async function startMesh(
       shelf: new SharedShelf({ store, client }, { isPrivate }),
       membership: new DurableFile(join(meshDir, 'membership')),
       heads,
+      log: (event) => {
+        meshLog.record(event)
+        if (event.kind === 'peer-up') state.hasPeer()
+      },
     },
     {
       privateKey: await openIdentity(settings.dir),

@@ -1,8 +1,8 @@
 import type { PeerId } from '@modmesh/fill'
+import type { HeadExchange } from '@modmesh/peers'
 import { type SumdbClient, SumdbForkError, SumdbUntrustedError } from '@modmesh/sumdb'
 import { errorText } from './errors.ts'
 import type { Logger } from './log.ts'
-import type { HeadExchange } from './lone-mesh.ts'
 
 /** A head that a peer shows is reconciled in this time or left for the next. Milliseconds. */
 const mergeMs = 20_000

@@ -1,8 +1,8 @@
 import type { Clock } from '@modmesh/fill'
 import type { ProxyServer } from '@modmesh/goproxy'
+import type { MeshNode } from '@modmesh/peers'
 import type { SumdbClient } from '@modmesh/sumdb'
 import { type GoEnv, goEnv, localUrl } from './client-env.ts'
-import type { MeshNode } from './lone-mesh.ts'
 import type { StartPlan } from './start-plan.ts'
 
 export type Phase = 'starting' | 'ready' | 'stopping'
@@ -13,12 +13,19 @@ export class NodeState {
   mesh: MeshNode | undefined
   proxy: ProxyServer | undefined
   client: SumdbClient | undefined
+  /** Resolves when the first peer is connected. */
+  readonly firstPeer: Promise<void>
+  /** To be called when a peer is connected. */
+  readonly hasPeer: () => void
   readonly startedAtMs: number
   readonly #plan: StartPlan
   readonly #clock: Clock
   readonly #startedMs: number
 
   constructor(plan: StartPlan, clock: Clock) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.firstPeer = promise
+    this.hasPeer = resolve
     this.#plan = plan
     this.#clock = clock
     this.startedAtMs = clock.wallMs()

@@ -1,7 +1,7 @@
 import { type HeldZip, type ModuleRecord, mayShare, type Proof, type ZipStore } from '@modmesh/fill'
 import type { ModulePath, ModuleVersion, Version, ZipHash } from '@modmesh/module'
+import type { PeerShelf, ShelfItem } from '@modmesh/peers'
 import type { SumdbClient } from '@modmesh/sumdb'
-import type { PeerShelf, ShelfItem } from './lone-mesh.ts'
 
 /** What the shelf gives from. */
 export interface ShelfComponents {

@@ -42,7 +42,7 @@ export class StatusReporter {
       state: state.phase === 'ready' && (isForked || isFailing) ? 'degraded' : state.phase,
       warnings,
       dir: settings.dir,
-      site: state.mesh?.site() ?? settings.site,
+      site: state.mesh?.site ?? settings.site,
       name: settings.name,
       proxy: { url: state.url ?? null, lastAnswerAt: toIsoOrNull(report.lastAnswerMs) },
       mesh: {

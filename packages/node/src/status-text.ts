@@ -69,7 +69,7 @@ function meshText(status: RunningStatus): string {
   const { id, peers } = status.mesh
   if (id === null) return 'none; `modmesh invite` makes one'
   const connected = peers.filter((peer) => peer.connected).length
-  return `${id}   ${connected} of ${peers.length} ${plural(peers.length, 'peer')} connected`
+  return `${printableName(id)}   ${connected} ${plural(connected, 'peer')} connected`
 }
 
 function peerLines(status: RunningStatus, options: TextOptions): string[] {
@@ -79,19 +79,28 @@ function peerLines(status: RunningStatus, options: TextOptions): string[] {
   return hidden > 0 ? [...lines, field('', `and ${hidden} more (--json shows all)`)] : lines
 }
 
-function peerText(peer: PeerLine, { colour }: TextOptions): string {
+function peerText(peer: PeerLine, options: TextOptions): string {
   const parts = [
     peerName(peer.name, peer.id),
-    peer.site === null ? '' : `site ${printableName(peer.site)}`,
-    peer.connected ? 'connected' : 'not connected',
-    peer.rttMs === null
-      ? ''
-      : `${peer.rttMs < 10 ? peer.rttMs.toFixed(1) : Math.round(peer.rttMs)} ms`,
+    `site ${printableName(peer.site)}`,
+    peer.connected ? connectionText(peer) : 'not connected',
     peer.holds === null ? '' : `holds ${formatNumber(peer.holds)} ${plural(peer.holds, 'zip')}`,
-    peer.receivedBytes ? `gave ${formatBytes(peer.receivedBytes)}` : '',
-    peer.blamed === null ? '' : paint(colour, 'red', `avoided: ${printableName(peer.blamed)}`),
+    peer.receivedBytes > 0 ? `gave ${formatBytes(peer.receivedBytes)}` : '',
+    peer.sentBytes > 0 ? `took ${formatBytes(peer.sentBytes)}` : '',
+    peer.blamed === null ? '' : blameText(peer.blamed, options),
   ]
   return parts.filter((part) => part !== '').join('  ')
+}
+
+function connectionText({ rttMs }: PeerLine): string {
+  if (rttMs === null) return 'connected'
+  return `${rttMs < 10 ? rttMs.toFixed(1) : formatNumber(Math.round(rttMs))} ms`
+}
+
+function blameText(blamed: NonNullable<PeerLine['blamed']>, options: TextOptions): string {
+  const word = blamed.avoided ? 'avoided' : 'blamed'
+  const text = `${word} ${ago(blamed.at, options)}: ${printableName(blamed.reason)}`
+  return paint(options.colour, 'red', text)
 }
 
 function upstreamText(status: RunningStatus, options: TextOptions): string {

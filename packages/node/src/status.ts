@@ -10,20 +10,26 @@ export interface StoreStatus {
   readonly mods: number
 }
 
-/** One member of the mesh that we know of. */
+/** One member of the mesh: connected, or blamed since the start. */
 export interface PeerLine {
   readonly id: string
-  readonly name: string | null
-  readonly site: string | null
+  readonly name: string
+  readonly site: string
   readonly connected: boolean
-  readonly address: string | null
+  readonly connectedSince: string | null
   readonly rttMs: number | null
-  /** Zips it says it can serve. */
+  /** Zips it says it can serve; null when it sends no inventory. */
   readonly holds: number | null
-  /** Bytes of bodies it gave us. */
-  readonly receivedBytes: number | null
-  /** Why it is avoided, or null. */
-  readonly blamed: string | null
+  /** Bytes of zips that it gave to us, and that we gave to it. */
+  readonly receivedBytes: number
+  readonly sentBytes: number
+  /** What it did, and whether it is asked for nothing now. */
+  readonly blamed: {
+    readonly reason: string
+    readonly count: number
+    readonly at: string
+    readonly avoided: boolean
+  } | null
 }
 
 export interface RefusalLine {

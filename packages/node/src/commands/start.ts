@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { buildNode, type RunningNode } from '../build-node.ts'
 import { errorText } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
@@ -25,10 +26,8 @@ export async function start(flags: FlagTexts, around: Surroundings): Promise<Exi
   const lifecycle = new Lifecycle(log)
   try {
     const node = await buildNode(plan, { log, lifecycle, around })
-    await Promise.race([firstPeer(node), stopSignal])
-    node.state.phase = 'ready'
-    printReady(node)
-    log.info({ version: programVersion(), dir: read.settings.dir, proxy: node.state.url }, 'ready')
+    const early = await Promise.race([firstPeer(node), stopSignal])
+    if (early === undefined) announceReady(node, log)
     const signal = await stopSignal
     node.state.phase = 'stopping'
     log.info({ signal }, 'stopping')
@@ -60,13 +59,18 @@ function nextStopSignal(): Promise<NodeJS.Signals> {
 /** A lone node is ready when it serves; one with a mesh has its first peer, or has waited for it. */
 async function firstPeer({ mesh, state }: RunningNode): Promise<void> {
   if (mesh.meshId() === undefined) return
-  const leftMs = Math.max(0, firstPeerMs - state.uptimeMs)
-  await mesh.whenConnected({ signal: AbortSignal.timeout(leftMs) })
+  const waited = new AbortController()
+  const late = sleep(Math.max(0, firstPeerMs - state.uptimeMs), undefined, waited)
+  await Promise.race([state.firstPeer, late])
+  waited.abort()
+  await late.catch(() => undefined) // what aborting it throws
 }
 
-function printReady({ mesh, state }: RunningNode): void {
+function announceReady({ mesh, state }: RunningNode, log: Logger): void {
+  state.phase = 'ready'
   const fields = [`proxy=${state.url}`, `mesh=${mesh.meshId() ?? 'none'}`, `peer=${mesh.peerId}`]
   process.stdout.write(`ready ${fields.join(' ')}\n`)
+  log.info({ version: programVersion(), proxy: state.url }, 'ready')
 }
 
 /** Limping on after an unknown failure could serve what nobody checked: log, end, be restarted. */

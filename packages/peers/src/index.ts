@@ -1,1 +1,26 @@
-export {}
+/**
+ * The mesh: membership and its gate, control streams and inventories, bodies, the DHT. The only
+ * package that knows libp2p. Invariant: what comes from here is hints and bytes, never trust, and
+ * nothing that a peer sends can do more than end its own session.
+ * Wire formats: docs/protocols/control.md and body.md.
+ */
+export {
+  InvalidMembershipOptionError,
+  InvalidTicketError,
+  MembershipStateError,
+  NotAllowedError,
+  NotAMemberError,
+  OtherMeshError,
+} from './membership/errors.ts'
+export type { InviteOptions } from './membership/invite-options.ts'
+export type { MembershipStore } from './membership/membership-store.ts'
+export type { MeshComponents, MeshEvent, MeshInit, PeerStatus } from './mesh-init.ts'
+export { MeshNode } from './mesh-node.ts'
+export {
+  InvalidPeerAddressError,
+  PeerDatastoreLockedError,
+  PeerListenError,
+} from './network/errors.ts'
+export type { NetworkEvent } from './network/network-event.ts'
+export type { Blame } from './peer-score.ts'
+export type { HeadExchange, PeerShelf, ReadTile, ShelfItem } from './peer-shelf.ts'

@@ -226,6 +226,8 @@ export const askLimits = {
   peersAtOnce: 16,
   /** Providers of a DHT key that are connected and asked. */
   providers: 8,
+  /** Addresses taken of one provider. */
+  addresses: 16,
   /** Versions taken from one answer. */
   versions: 10_000,
 } as const

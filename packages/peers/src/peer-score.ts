@@ -54,13 +54,16 @@ export class PeerScores {
   }
 
   /** Begins a fetch; call the result once with what came of it. */
-  fetching(peer: PeerId): (outcome: { readonly isGood: boolean; readonly bytes: number }) => void {
+  fetching(
+    peer: PeerId,
+  ): (end: { readonly outcome: 'good' | 'bad' | 'none'; readonly bytes: number }) => void {
     const entry = this.#entry(peer)
     entry.fetching += 1
-    return ({ isGood, bytes }) => {
+    return ({ outcome, bytes }) => {
       entry.fetching -= 1
       entry.taken += bytes
-      entry.outcomes = [...entry.outcomes, isGood].slice(-blameLimits.outcomes)
+      if (outcome === 'none') return
+      entry.outcomes = [...entry.outcomes, outcome === 'good'].slice(-blameLimits.outcomes)
     }
   }
 

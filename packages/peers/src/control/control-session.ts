@@ -10,6 +10,7 @@ import { Lanes } from './lanes.ts'
 import {
   type Answer,
   type AnswerKinds,
+  type AnyReply,
   type Ask,
   controlVersions,
   type Hello,
@@ -29,10 +30,7 @@ export type NodeQuery = Exclude<Query, { kind: 'heartbeat' }>
 
 /** What the node makes of a peer's words. Exceptions end the answer, never the session. */
 export interface SessionHandlers {
-  answer(
-    query: NodeQuery,
-    options: { readonly signal: AbortSignal },
-  ): Promise<Reply<keyof AnswerKinds>>
+  answer(query: NodeQuery, options: { readonly signal: AbortSignal }): Promise<AnyReply>
   notice(notice: Notice): void
   /** Told of exceptions of the two above: bugs or failing disks of ours. */
   failed(error: unknown): void

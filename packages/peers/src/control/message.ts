@@ -153,6 +153,9 @@ export type Reply<K extends keyof AnswerKinds> = Omit<
   're'
 >
 
+/** Any answer as its giver writes it. */
+export type AnyReply = { [K in keyof AnswerKinds]: Reply<K> }[keyof AnswerKinds]
+
 /** Which answer fits a query. */
 export const answerKinds: Readonly<AnswerKinds> = {
   'have-query': 'have-answer',

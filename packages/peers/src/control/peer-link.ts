@@ -7,7 +7,7 @@ import {
   type SessionHandlers,
 } from './control-session.ts'
 import { InventoryFeed } from './inventory-feed.ts'
-import type { AnswerKinds, Hello, Notice, PeersNotice, Reply, TreeHead } from './message.ts'
+import type { AnyReply, Hello, Notice, PeersNotice, TreeHead } from './message.ts'
 import type { OwnInventory } from './own-inventory.ts'
 import { PeerInventory } from './peer-inventory.ts'
 import type { Wire } from './wire.ts'
@@ -22,7 +22,7 @@ export interface LinkOwner {
     peer: PeerId,
     query: NodeQuery,
     options: { readonly signal: AbortSignal },
-  ): Promise<Reply<keyof AnswerKinds>>
+  ): Promise<AnyReply>
   /** Takes a tree head or addresses that a member told us. */
   told(link: PeerLink, notice: TreeHead | PeersNotice): void
   /** Told of exceptions of ours. */

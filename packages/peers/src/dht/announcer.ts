@@ -101,6 +101,7 @@ export class Announcer {
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(limits.provideMs)])
     const taken = await this.#target.provide(job.key, { signal }).catch(() => 0)
     if (taken === 0 && ++job.tries < limits.tries) this.#fresh.push(job)
+    if (taken === 0) return limits.aloneMs
     return Math.max(limits.restMs, (this.#clock.monotonicMs() - began) * limits.restFactor)
   }
 

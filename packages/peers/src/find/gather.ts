@@ -1,7 +1,7 @@
 /** What the parts of a gathering may do. */
 export interface GatherTools<T> {
   /** Gives one finding to whoever iterates. */
-  push(finding: T): void
+  readonly push: (finding: T) => void
   /** Aborts when the iteration is left or the caller's signal aborts. */
   readonly signal: AbortSignal
 }

@@ -1,0 +1,269 @@
+import type { Libp2p, PeerInfo } from '@libp2p/interface'
+import type { Holder, ModuleRecord, PeerId } from '@modmesh/fill'
+import {
+  InvalidVersionError,
+  type ModulePath,
+  type ModuleVersion,
+  parseVersion,
+  type Version,
+  type ZipHash,
+} from '@modmesh/module'
+import { parseRecord } from '../control/answer-desk.ts'
+import { contentKey } from '../control/content-set.ts'
+import type { ControlHub } from '../control/control-hub.ts'
+import { readTileOf } from '../control/head-gossip.ts'
+import { Lanes } from '../control/lanes.ts'
+import type { PeerLink } from '../control/peer-link.ts'
+import type { DhtService } from '../dht/dht-service.ts'
+import { QueryFailedError, SessionClosedError } from '../errors.ts'
+import { askLimits, bodyTimes, haveQueryTimes, tileLimits } from '../limits.ts'
+import type { PeerScores } from '../peer-score.ts'
+import { gather } from './gather.ts'
+import type { Missing } from './missing.ts'
+
+interface Ask {
+  readonly signal: AbortSignal
+}
+
+/** A link with what ranks it. */
+interface RankedLink {
+  readonly peer: PeerId
+  readonly isSameSite: boolean
+  readonly rttMs: number | undefined
+  readonly link: PeerLink
+}
+
+/** What a finder works with. */
+export interface FinderComponents {
+  readonly libp2p: Libp2p
+  readonly hub: Pick<ControlHub, 'links' | 'link' | 'whenLinked'>
+  readonly dht: DhtService | undefined
+  readonly scores: PeerScores
+  readonly missing: Missing
+  readonly isSameSite: (peer: PeerId) => boolean
+  readonly failed: (error: unknown) => void
+}
+
+/** Who has it, who knows of it: inventories, queries to connected peers, then the DHT. */
+export class Finder {
+  readonly #parts: FinderComponents
+
+  constructor(components: FinderComponents) {
+    this.#parts = components
+  }
+
+  /** Holders by inventory, best first. */
+  holders(zipHash: ZipHash): readonly Holder[] {
+    const key = contentKey(zipHash)
+    return this.#ranked()
+      .filter(({ link, peer }) => link.inventory.has(key) && this.#mayHold(peer, zipHash))
+      .map(({ peer, rttMs }) => ({ peer, via: 'inventory', rttMs }))
+  }
+
+  /** Holders by have-query, where there is no inventory, and by the DHT. */
+  findHolders(zipHash: ZipHash, options: Ask): AsyncIterable<Holder> {
+    const { failed } = this.#parts
+    return gather<Holder>(
+      async ({ push, signal }) => {
+        const seen = new Set<PeerId>()
+        const offer = (holder: Holder) => {
+          if (seen.has(holder.peer) || !this.#mayHold(holder.peer, zipHash)) return
+          seen.add(holder.peer)
+          push(holder)
+        }
+        await Promise.all([
+          this.#askWhoHas(zipHash, offer, signal),
+          this.#lookUpHolders(zipHash, offer, signal),
+        ])
+      },
+      { ...options, failed },
+    )
+  }
+
+  /** What connected peers, then providers of the path's name key, know of a module version. */
+  findRecords(module: ModuleVersion, options: Ask): AsyncIterable<ModuleRecord> {
+    const query = { kind: 'record-query', path: module.path, version: module.version } as const
+    return this.#askAround(module.path, options, async (link, signal) => {
+      const answer = await link.session.ask<'record-query'>(query, { signal })
+      const record = parseRecord(answer)
+      return record && { ...record, peer: link.peer, module }
+    })
+  }
+
+  /** Versions of a path that peers say they hold. */
+  findVersions(
+    path: ModulePath,
+    options: Ask,
+  ): AsyncIterable<{ readonly peer: PeerId; readonly versions: readonly Version[] }> {
+    return this.#askAround(path, options, async (link, signal) => {
+      const query = { kind: 'versions-query', path } as const
+      const answer = await link.session.ask<'versions-query'>(query, { signal })
+      const versions = parseVersions(answer.versions)
+      return versions.length > 0 ? { peer: link.peer, versions } : undefined
+    })
+  }
+
+  /** A tile from the best peers that have it; undefined when none has. Unverified. */
+  async fetchTile(database: string, path: string, options: Ask): Promise<Uint8Array | undefined> {
+    for (const { link } of this.#ranked().slice(0, tileLimits.peers)) {
+      const tile = await this.#quietly(readTileOf(link, database)(path, options), options.signal)
+      if (tile !== undefined) return tile
+      options.signal.throwIfAborted()
+    }
+    return undefined
+  }
+
+  #askAround<T>(
+    path: ModulePath,
+    options: Ask,
+    ask: (link: PeerLink, signal: AbortSignal) => Promise<T | undefined>,
+  ): AsyncIterable<T> {
+    return gather<T>(
+      async ({ push, signal }) => {
+        const asked = new Set<PeerId>()
+        const lanes = new Lanes(askLimits.peersAtOnce)
+        const askOnce = async (link: PeerLink) => {
+          if (asked.has(link.peer)) return
+          asked.add(link.peer)
+          const finding = await this.#quietly(ask(link, signal), signal)
+          if (finding !== undefined) push(finding)
+        }
+        const connected = Promise.all(
+          this.#ranked().map(({ link }) => lanes.run(() => askOnce(link), { signal })),
+        )
+        // A hung peer must not keep the providers waiting.
+        await Promise.race([connected, wait(haveQueryTimes.maxMs)])
+        await Promise.all([connected, this.#askProviders(path, askOnce, signal)])
+      },
+      { ...options, failed: this.#parts.failed },
+    )
+  }
+
+  async #askProviders(
+    path: ModulePath,
+    ask: (link: PeerLink) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { dht, scores } = this.#parts
+    if (dht === undefined) return
+    const asking: Promise<void>[] = []
+    for await (const provider of dht.findName(path, { signal })) {
+      if (scores.isAvoided(provider.id.toString())) continue
+      asking.push(
+        this.#connect(provider, signal).then((link) =>
+          link === undefined ? undefined : ask(link),
+        ),
+      )
+    }
+    await Promise.all(asking)
+  }
+
+  async #askWhoHas(
+    zipHash: ZipHash,
+    offer: (holder: Holder) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const key = contentKey(zipHash)
+    const unsure = this.#ranked().filter(({ link }) => !link.knowsInventory)
+    const lanes = new Lanes(askLimits.peersAtOnce)
+    const askOne = async ({ link, peer, rttMs }: RankedLink) => {
+      const options = { signal, deadlineMs: haveQueryMs(rttMs) }
+      const query = { kind: 'have-query', keys: key } as const
+      const answer = await this.#quietly(link.session.ask<'have-query'>(query, options), signal)
+      if (answer !== undefined && Buffer.from(answer.keys).equals(key)) {
+        offer({ peer, via: 'have', rttMs })
+      }
+    }
+    await Promise.all(unsure.map((one) => lanes.run(() => askOne(one), { signal })))
+  }
+
+  async #lookUpHolders(
+    zipHash: ZipHash,
+    offer: (holder: Holder) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { dht, hub, libp2p } = this.#parts
+    if (dht === undefined) return
+    const key = contentKey(zipHash)
+    for await (const provider of dht.findContent(zipHash, { signal })) {
+      const peer = provider.id.toString()
+      const link = hub.link(peer)
+      // A live inventory knows better than a record that may be two days old.
+      if (link?.knowsInventory === true && !link.inventory.has(key)) continue
+      if (link === undefined) await rememberAddresses(libp2p, provider)
+      offer({ peer, via: 'dht', rttMs: link?.session.rttMs })
+    }
+  }
+
+  /** The link of a provider, connecting where needed; undefined when it cannot be reached. */
+  async #connect(provider: PeerInfo, signal: AbortSignal): Promise<PeerLink | undefined> {
+    const { libp2p, hub } = this.#parts
+    const peer = provider.id.toString()
+    const known = hub.link(peer)
+    if (known !== undefined) return known
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(bodyTimes.connectMs)])
+    try {
+      await rememberAddresses(libp2p, provider)
+      await libp2p.dial(provider.id, { signal: limited })
+      return await hub.whenLinked(peer, { signal: limited })
+    } catch {
+      return undefined // a record of a peer that is gone: hints are allowed to be wrong
+    }
+  }
+
+  #ranked(): RankedLink[] {
+    const { hub, scores, isSameSite } = this.#parts
+    const links = hub.links().filter(({ peer }) => !scores.isAvoided(peer))
+    return scores.rank(
+      links.map((link) => ({
+        peer: link.peer,
+        isSameSite: isSameSite(link.peer),
+        rttMs: link.session.rttMs,
+        link,
+      })),
+    )
+  }
+
+  #mayHold(peer: PeerId, zipHash: ZipHash): boolean {
+    return !this.#parts.scores.isAvoided(peer) && !this.#parts.missing.has(peer, zipHash)
+  }
+
+  /** What a peer answers; undefined when it does not. Only bugs of ours are told. */
+  async #quietly<T>(answer: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+    try {
+      return await answer
+    } catch (error) {
+      const isUsual = error instanceof QueryFailedError || error instanceof SessionClosedError
+      if (!isUsual && !signal.aborted) this.#parts.failed(error)
+      return undefined
+    }
+  }
+}
+
+function haveQueryMs(rttMs: number | undefined): number {
+  const { minMs, rtts, maxMs } = haveQueryTimes
+  return rttMs === undefined ? maxMs : Math.min(maxMs, Math.max(minMs, rtts * rttMs))
+}
+
+function parseVersions(text: string): Version[] {
+  const versions = new Set<Version>()
+  for (const line of text.split('\n')) {
+    if (line === '' || versions.size >= askLimits.versions) continue
+    try {
+      versions.add(parseVersion(line))
+    } catch (error) {
+      if (!(error instanceof InvalidVersionError)) throw error
+    }
+  }
+  return [...versions]
+}
+
+async function rememberAddresses(libp2p: Libp2p, peer: PeerInfo): Promise<void> {
+  if (peer.multiaddrs.length === 0) return
+  const multiaddrs = peer.multiaddrs.slice(0, askLimits.addresses)
+  await libp2p.peerStore.merge(peer.id, { multiaddrs })
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
+}

@@ -1,0 +1,264 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock, PeerId } from '@modmesh/fill'
+import { BodyClient } from './body/body-client.ts'
+import { BodyServer } from './body/body-server.ts'
+import { UploadSlots } from './body/upload-slots.ts'
+import { AnswerDesk } from './control/answer-desk.ts'
+import { ControlHub, type HubOwner } from './control/control-hub.ts'
+import { HeadGossip } from './control/head-gossip.ts'
+import { type GossipOwner, MemberGossip } from './control/member-gossip.ts'
+import { controlVersions, type Hello } from './control/message.ts'
+import { OwnInventory } from './control/own-inventory.ts'
+import { inventoryCapability, type LinkOwner, PeerLink } from './control/peer-link.ts'
+import { Announcer } from './dht/announcer.ts'
+import { DhtService } from './dht/dht-service.ts'
+import { Finder } from './find/finder.ts'
+import { Missing } from './find/missing.ts'
+import {
+  type BodyTimes,
+  bodyTimes,
+  type ControlTimes,
+  controlTimes,
+  floodLimits,
+} from './limits.ts'
+import { machineClock } from './machine-clock.ts'
+import { defaultSite } from './membership/chain.ts'
+import type { Membership } from './membership/membership.ts'
+import type { MeshComponents, MeshEvent, MeshInit } from './mesh-init.ts'
+import { DialLoop } from './network/dial-loop.ts'
+import { LanDiscovery } from './network/lan-discovery.ts'
+import type { Network } from './network/network.ts'
+import { PeerScores } from './peer-score.ts'
+import type { ShelfItem } from './peer-shelf.ts'
+
+/** What a core works with. */
+export interface CoreComponents extends Omit<MeshComponents, 'membership'> {
+  readonly network: Network
+  readonly membership: Membership
+}
+
+/** The parts of a mesh node and how they hear of each other. */
+export class MeshCore {
+  readonly network: Network
+  readonly membership: Membership
+  readonly own: OwnInventory = new OwnInventory()
+  readonly scores: PeerScores
+  readonly missing: Missing
+  readonly hub: ControlHub
+  readonly finder: Finder
+  readonly bodies: BodyClient
+  /** Wall clock of first contact of each connected peer. */
+  readonly since: Map<PeerId, number> = new Map()
+  readonly #components: CoreComponents
+  readonly #init: MeshInit
+  readonly #clock: Clock
+  readonly #times: ControlTimes & BodyTimes
+  readonly #log: (event: MeshEvent) => void
+  readonly #boot = randomBytes(8)
+  readonly #desk: AnswerDesk
+  readonly #heads: HeadGossip
+  readonly #members: MemberGossip
+  readonly #server: BodyServer
+  readonly #announcer: Announcer | undefined
+  readonly #dialLoop: DialLoop
+  #lan: LanDiscovery | undefined
+  #stopShelf: () => void = () => {}
+
+  /** Throws InvalidPeerAddressError for a configured address of no use. */
+  constructor(components: CoreComponents, init: MeshInit) {
+    const { network, membership, shelf, heads, clock = machineClock, log = () => {} } = components
+    const { libp2p } = network
+    const times = { ...controlTimes, ...bodyTimes, ...init.times }
+    this.network = network
+    this.membership = membership
+    this.#components = components
+    this.#init = init
+    this.#clock = clock
+    this.#times = times
+    this.#log = log
+    this.scores = new PeerScores({ clock })
+    this.missing = new Missing({ clock })
+    this.#desk = new AnswerDesk({ shelf, own: this.own })
+    this.hub = new ControlHub({ libp2p, clock, owner: this.#hubOwner() }, { times })
+    const links = () => this.hub.links()
+    this.#heads = new HeadGossip({ exchange: heads, links, failed: this.failed })
+    this.#members = new MemberGossip({ clock, owner: this.#gossipOwner() })
+    const owner = {
+      given: (peer: PeerId, bytes: number) => this.scores.gave(peer, bytes),
+      fault: (peer: PeerId, reason: string) => this.blame(peer, reason),
+    }
+    const slots = new UploadSlots()
+    this.#server = new BodyServer({ libp2p, shelf, clock, slots, owner }, { times })
+    this.bodies = new BodyClient({ libp2p, clock }, { times })
+    const dht = this.#dht()
+    this.#announcer = dht && this.#newAnnouncer(dht)
+    this.finder = this.#newFinder(dht)
+    const { peers: configured, connect } = init
+    this.#dialLoop = new DialLoop({ network, membership, log }, { configured, connect })
+  }
+
+  /** Begins to serve, to connect and to announce. */
+  async start(): Promise<void> {
+    this.#stopShelf = this.#components.shelf.onAdded((item) => this.added(item))
+    void this.#loadShelf()
+    this.#heads.start()
+    await this.#server.start()
+    await this.hub.start()
+    this.#announcer?.start()
+    await this.#dialLoop.start()
+    if (this.#init.mdns) this.#lan = this.#newLan()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopShelf()
+    this.#heads.stop()
+    this.#members.stop()
+    this.#announcer?.stop()
+    this.#dialLoop.stop()
+    await this.#lan?.[Symbol.asyncDispose]()
+    await this.hub.stop()
+    await this.#server.stop()
+    await this.network.stop()
+  }
+
+  /** Tells the mesh of a content that can be served now. */
+  added(item: ShelfItem): void {
+    this.own.add(item.zipHash)
+    this.#announcer?.add(item)
+  }
+
+  /** Avoids a peer and says why. */
+  blame(peer: PeerId, reason: string): void {
+    this.scores.blame(peer, reason)
+    this.#log({ kind: 'peer-blamed', peer, reason })
+  }
+
+  /** No connection: a network that is known to be gone is asked nothing. */
+  isAlone(): boolean {
+    return this.network.libp2p.getConnections().length === 0
+  }
+
+  /** The site that a peer proved at the gate. */
+  siteOf(peer: PeerId): string {
+    return this.network.member(peer)?.site ?? defaultSite
+  }
+
+  /** The name that a peer proved at the gate. */
+  nameOf(peer: PeerId): string {
+    return this.network.member(peer)?.name ?? ''
+  }
+
+  /** Tells the log of an exception of ours. */
+  readonly failed = (error: unknown): void => this.#log({ kind: 'failed', error })
+
+  #hubOwner(): HubOwner {
+    return {
+      newLink: (peer, wire) => this.#newLink(peer, wire),
+      isRefused: (peer) => this.scores.isCut(peer),
+      up: (link) => this.#up(link),
+      down: (link) => this.#down(link),
+      fault: (peer, reason) => {
+        this.scores.cut(peer)
+        this.blame(peer, reason)
+      },
+      failed: this.failed,
+    }
+  }
+
+  #newLink(peer: PeerId, wire: ConstructorParameters<typeof PeerLink>[0]['wire']): PeerLink {
+    const owner: LinkOwner = {
+      answer: (_peer, query) => this.#desk.answer(query),
+      told: (link, notice) =>
+        notice.kind === 'peers'
+          ? this.#members.told(link, notice)
+          : this.#heads.received(link, notice),
+      failed: this.failed,
+    }
+    const { own } = this
+    const components = { wire, clock: this.#clock, own, owner }
+    const hello = this.#hello()
+    return new PeerLink(components, { peer, hello, times: this.#times, flood: floodLimits })
+  }
+
+  #hello(): Hello {
+    return {
+      kind: 'hello',
+      versions: controlVersions,
+      capabilities: this.#init.inventory ? [inventoryCapability] : [],
+      site: this.membership.site(),
+      name: this.membership.name(),
+      clockMs: Math.trunc(this.#clock.wallMs()),
+      boot: this.#boot,
+    }
+  }
+
+  #up(link: PeerLink): void {
+    const { peer } = link
+    if (!this.since.has(peer)) {
+      this.since.set(peer, this.#clock.wallMs())
+      this.#log({ kind: 'peer-up', peer, name: this.nameOf(peer), site: this.siteOf(peer) })
+    }
+    this.#heads.greet(link)
+    this.#members.greet(link)
+  }
+
+  #down({ peer }: PeerLink): void {
+    this.since.delete(peer)
+    this.#members.left(peer)
+    this.#log({ kind: 'peer-down', peer })
+  }
+
+  #gossipOwner(): GossipOwner {
+    const { network, membership } = this
+    return {
+      self: () => ({
+        peer: network.peerId,
+        site: membership.site(),
+        addresses: network.addresses(),
+      }),
+      links: () => this.hub.links(),
+      siteOf: (peer) => this.siteOf(peer),
+      learn: (member) => {
+        if (this.hub.link(member.id.toString()) !== undefined) return
+        this.#dialLoop.learn(member, 'mesh').catch(this.failed)
+      },
+      failed: this.failed,
+    }
+  }
+
+  #dht(): DhtService | undefined {
+    const { dht, peerId: self } = this.network
+    return dht && new DhtService({ dht, isAlone: () => this.isAlone() }, { self })
+  }
+
+  #newAnnouncer(target: DhtService): Announcer {
+    const { shelf } = this.#components
+    const contents = () => shelf.contents()
+    return new Announcer({ clock: this.#clock, target, contents, failed: this.failed })
+  }
+
+  #newFinder(dht: DhtService | undefined): Finder {
+    return new Finder({
+      libp2p: this.network.libp2p,
+      hub: this.hub,
+      dht,
+      scores: this.scores,
+      missing: this.missing,
+      isSameSite: (peer) => this.siteOf(peer) === this.membership.site(),
+      failed: this.failed,
+    })
+  }
+
+  #newLan(): LanDiscovery {
+    const { network, membership } = this
+    return new LanDiscovery({ network, membership, dialLoop: this.#dialLoop, log: this.#log })
+  }
+
+  async #loadShelf(): Promise<void> {
+    try {
+      for await (const { zipHash } of this.#components.shelf.contents()) this.own.add(zipHash)
+    } catch (error) {
+      this.failed(error)
+    }
+  }
+}

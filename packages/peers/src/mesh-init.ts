@@ -1,0 +1,70 @@
+import type { Clock, PeerId } from '@modmesh/fill'
+import type { BodyTimes, ControlTimes } from './limits.ts'
+import type { MembershipStore } from './membership/membership-store.ts'
+import type { NetworkEvent } from './network/network-event.ts'
+import type { Blame } from './peer-score.ts'
+import type { HeadExchange, PeerShelf } from './peer-shelf.ts'
+
+/** What the mesh tells a log. Names in it come from members: already bounded, never from strangers. */
+export type MeshEvent =
+  | NetworkEvent
+  | {
+      readonly kind: 'peer-up'
+      readonly peer: PeerId
+      readonly name: string
+      readonly site: string
+    }
+  | { readonly kind: 'peer-down'; readonly peer: PeerId }
+  | { readonly kind: 'peer-blamed'; readonly peer: PeerId; readonly reason: string }
+  /** An exception of ours that ended one answer or one step, and nothing else. */
+  | { readonly kind: 'failed'; readonly error: unknown }
+
+/** What a mesh node works with. */
+export interface MeshComponents {
+  readonly shelf: PeerShelf
+  /** Where the membership is kept. */
+  readonly membership: MembershipStore
+  readonly heads: HeadExchange
+  readonly log?: ((event: MeshEvent) => void) | undefined
+  /** The machine's clock when absent. */
+  readonly clock?: Clock | undefined
+}
+
+/** What a mesh node is told. */
+export interface MeshInit {
+  /** Protobuf of an Ed25519 private key. */
+  readonly privateKey: Uint8Array
+  /** Folder of hints about peers and DHT records; may be lost. */
+  readonly datastoreDir: string
+  /** `host:port` or multiaddr; port 0 picks one. */
+  readonly listen: string
+  /** Addresses that are dialled for ever. */
+  readonly peers: readonly string[]
+  readonly mdns: boolean
+  readonly site?: string | undefined
+  readonly name?: string | undefined
+  /** False: inventories are neither sent nor used. */
+  readonly inventory: boolean
+  /** `configured`: dial `peers` only, and providers that a fetch needs. */
+  readonly connect: 'all' | 'configured'
+  readonly maxConnections?: number | undefined
+  /** For tests: shorter times. */
+  readonly times?: Partial<ControlTimes & BodyTimes> | undefined
+}
+
+/** What `status` and `peers` show of one peer. */
+export interface PeerStatus {
+  readonly peer: PeerId
+  readonly name: string
+  readonly site: string
+  readonly isConnected: boolean
+  /** Smoothed round trip. */
+  readonly rttMs: number | undefined
+  /** Wall clock, ms since 1970. */
+  readonly connectedSinceMs: number | undefined
+  /** Entries of its inventory, or undefined when it sends none. */
+  readonly inventorySize: number | undefined
+  readonly givenBytes: number
+  readonly takenBytes: number
+  readonly blamed: Blame | undefined
+}

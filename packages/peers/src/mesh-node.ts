@@ -1,0 +1,208 @@
+import { privateKeyFromProtobuf } from '@libp2p/crypto/keys'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import {
+  type ByteSink,
+  type Holder,
+  type ModuleRecord,
+  PeerError,
+  type PeerId,
+  type Peers,
+} from '@modmesh/fill'
+import {
+  formatModuleVersion,
+  type ModulePath,
+  type ModuleVersion,
+  type Version,
+  type ZipHash,
+} from '@modmesh/module'
+import { type FetchedBody, type FetchOptions, NotGivenError } from './body/body-client.ts'
+import { contentKey } from './control/content-set.ts'
+import type { InviteOptions } from './membership/invite-options.ts'
+import { Membership } from './membership/membership.ts'
+import { MeshCore } from './mesh-core.ts'
+import type { MeshComponents, MeshInit, PeerStatus } from './mesh-init.ts'
+import { createNetwork } from './network/create-network.ts'
+import type { ShelfItem } from './peer-shelf.ts'
+
+/**
+ * A node of the mesh: alone until it invites or joins, then connected to members, telling them what
+ * it holds and giving it to them. Hints and bytes, never trust.
+ */
+export class MeshNode implements Peers, AsyncDisposable {
+  readonly #core: MeshCore
+  #stopping: Promise<void> | undefined
+
+  private constructor(core: MeshCore) {
+    this.#core = core
+  }
+
+  /**
+   * Starts a node. Throws what Membership.open, createNetwork and DialLoop throw: a damaged
+   * membership, an unusable address, site or name, a port or folder that cannot be had.
+   */
+  static async start(components: MeshComponents, init: MeshInit): Promise<MeshNode> {
+    const peerId = peerIdFromPrivateKey(privateKeyFromProtobuf(init.privateKey)).toString()
+    const { name, site } = init
+    const store = components.membership
+    const membership = await Membership.open({ store }, { peerId, name, site })
+    const network = await createNetwork({ membership, log: components.log }, init)
+    try {
+      const core = new MeshCore({ ...components, membership, network }, init)
+      await core.start()
+      return new MeshNode(core)
+    } catch (error) {
+      await network.stop()
+      throw error
+    }
+  }
+
+  get peerId(): PeerId {
+    return this.#core.network.peerId
+  }
+
+  /** Names our site: the ticket's, else the configured one. */
+  get site(): string {
+    return this.#core.membership.site()
+  }
+
+  /** Multiaddrs with peer id that other hosts can use. */
+  addresses(): string[] {
+    return this.#core.network.addresses()
+  }
+
+  /** Names the mesh, or undefined on a lone node. */
+  meshId(): string | undefined {
+    return this.#core.membership.meshId()
+  }
+
+  /** Connected members, and others that were blamed since the start. */
+  peers(): readonly PeerStatus[] {
+    const { hub, scores } = this.#core
+    const connected = hub.links().map((link) => link.peer)
+    return [...new Set([...connected, ...scores.blamed()])].map((peer) => this.#status(peer))
+  }
+
+  /**
+   * Makes a ticket; on a lone node this makes the mesh first, without restart. Throws
+   * NotAllowedError on a node that joined, InvalidMembershipOptionError for unusable options.
+   */
+  invite(options: InviteOptions = {}): Promise<string> {
+    return this.#core.membership.invite(options, this.addresses())
+  }
+
+  /** Joins the mesh of a ticket and begins to connect. Throws InvalidTicketError, OtherMeshError. */
+  async join(ticket: string): Promise<void> {
+    await this.#core.membership.join(ticket)
+  }
+
+  /** Tells the mesh of a content that can be served now; the shelf's `onAdded` does so by itself. */
+  announce(item: ShelfItem): void {
+    this.#core.added(item)
+  }
+
+  /** Tells connected members that a content cannot be served any more; DHT records run out. */
+  withdraw(zipHash: ZipHash): void {
+    this.#core.own.remove(zipHash)
+  }
+
+  isAlone(): boolean {
+    return this.#core.isAlone()
+  }
+
+  holders(zipHash: ZipHash): readonly Holder[] {
+    return this.#core.finder.holders(zipHash)
+  }
+
+  findHolders(zipHash: ZipHash, options: { readonly signal: AbortSignal }): AsyncIterable<Holder> {
+    return this.#core.finder.findHolders(zipHash, options)
+  }
+
+  findRecords(
+    module: ModuleVersion,
+    options: { readonly signal: AbortSignal },
+  ): AsyncIterable<ModuleRecord> {
+    return this.#core.finder.findRecords(module, options)
+  }
+
+  findVersions(
+    path: ModulePath,
+    options: { readonly signal: AbortSignal },
+  ): AsyncIterable<{ readonly peer: PeerId; readonly versions: readonly Version[] }> {
+    return this.#core.finder.findVersions(path, options)
+  }
+
+  /** A tile that a connected peer has; undefined when none has. Unverified. */
+  fetchTile(
+    database: string,
+    path: string,
+    options: { readonly signal: AbortSignal },
+  ): Promise<Uint8Array | undefined> {
+    return this.#core.finder.fetchTile(database, path, options)
+  }
+
+  async fetchZip(
+    peer: PeerId,
+    zipHash: ZipHash,
+    sink: ByteSink,
+    options: FetchOptions,
+  ): Promise<FetchedBody> {
+    const { bodies, scores } = this.#core
+    const done = scores.fetching(peer)
+    let bytes = 0
+    const counting: ByteSink = {
+      write(chunk) {
+        bytes += chunk.byteLength
+        return sink.write(chunk)
+      },
+    }
+    try {
+      const body = await bodies.fetch(peer, zipHash, counting, options)
+      done({ outcome: 'good', bytes })
+      return body
+    } catch (error) {
+      // Who was cancelled, or had no room for the bytes, says nothing about the peer.
+      done({ outcome: error instanceof PeerError ? 'bad' : 'none', bytes })
+      if (error instanceof PeerError) this.#notGiven(peer, zipHash, error)
+      throw error
+    }
+  }
+
+  blame(peer: PeerId, what: { readonly module: ModuleVersion; readonly reason: string }): void {
+    this.#core.blame(peer, `${formatModuleVersion(what.module)}: ${what.reason}`)
+  }
+
+  /** Leaves the network; resolves when everything is closed. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#core.stop()
+    return this.#stopping
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  /** A hint that did not hold is dropped at once; a busy peer still has it. */
+  #notGiven(peer: PeerId, zipHash: ZipHash, error: PeerError): void {
+    const { hub, missing } = this.#core
+    if (error.fault === 'protocol') this.#core.blame(peer, error.message)
+    const status = error.cause instanceof NotGivenError ? error.cause.status : undefined
+    if (status === 'busy') return
+    if (status === 'absent') hub.link(peer)?.inventory.drop(contentKey(zipHash))
+    missing.note(peer, zipHash)
+  }
+
+  #status(peer: PeerId): PeerStatus {
+    const { hub, scores, since } = this.#core
+    const link = hub.link(peer)
+    return {
+      peer,
+      name: this.#core.nameOf(peer),
+      site: this.#core.siteOf(peer),
+      isConnected: link !== undefined,
+      rttMs: link?.session.rttMs,
+      connectedSinceMs: since.get(peer),
+      inventorySize: link?.knowsInventory === true ? link.inventory.size : undefined,
+      ...scores.conduct(peer),
+    }
+  }
+}

@@ -5,6 +5,8 @@
 export { MemoryMembershipStore } from './memory-membership-store.ts'
 export type { RogueMember } from './rogue-member.ts'
 export { rogueMember } from './rogue-member.ts'
+export type { Stranger, StrangerSpeech } from './stranger.ts'
+export { startStranger } from './stranger.ts'
 export type { TestIdentity } from './test-identity.ts'
 export { newTestIdentity } from './test-identity.ts'
 export type { TestNetworkInit } from './test-network.ts'

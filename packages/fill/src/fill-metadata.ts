@@ -7,8 +7,8 @@ import type { Answer } from './module-source.ts'
 import { findInfoFault, keepVerified, type VerifiedParts } from './peer-facts.ts'
 import { type Branch, DecidingError, firstSuccess } from './race.ts'
 import { RecordSearch } from './record-search.ts'
-import { giveTime, resolveSums, withNeed } from './resolve-sums.ts'
-import type { Scope } from './scope.ts'
+import { giveTime, type HeadStart, resolveSums, withNeed } from './resolve-sums.ts'
+import { abortable, type Scope } from './scope.ts'
 import type { UpstreamAnswer } from './upstream.ts'
 
 type Part = keyof VerifiedParts
@@ -76,15 +76,16 @@ async function race(
   scope: Scope,
 ): Promise<Answer<Uint8Array>> {
   const search = startSearch(ctx, module, scope)
-  const branches: Branch<Answer<Uint8Array>>[] = []
+  const startedMs = ctx.clock.monotonicMs()
   // An .info of upstream needs no hashes; a peer's needs a proof that the version exists at all.
   const needsSums = ctx.isProvable(module.path) && (part === 'mod' || search !== undefined)
   const sums = needsSums ? scope.start(() => findSums(ctx, module, search, scope)) : undefined
-  if (search !== undefined && sums !== undefined) {
-    branches.push(() => fromPeers(ctx, module, part, search, sums))
-  }
+  const asked = search !== undefined && sums !== undefined
+  const work = asked ? scope.start(() => fromPeers(ctx, module, part, search, sums)) : undefined
+  const branches: Branch<Answer<Uint8Array>>[] = work === undefined ? [] : [() => work]
   if (ctx.canAskUpstream(module.path)) {
-    branches.push((signal) => fromUpstream(ctx, module, part, { search, sums, signal }))
+    const peers = { work, startedMs }
+    branches.push((signal) => fromUpstream(ctx, module, part, { peers, sums, signal }))
   }
   return await firstSuccess(branches, { signal: scope.signal, background: ctx.background })
 }
@@ -128,13 +129,13 @@ async function fromUpstream(
   module: ModuleVersion,
   part: Part,
   way: {
-    readonly search: RecordSearch | undefined
+    readonly peers: HeadStart
     readonly sums: Promise<ProvenSums> | undefined
     readonly signal: AbortSignal
   },
 ): Promise<Answer<Uint8Array>> {
-  const { search, sums, signal } = way
-  await giveTime(ctx, search, ctx.budgets.headStartMs, signal)
+  const { peers, sums, signal } = way
+  await giveTime(ctx, peers, ctx.budgets.headStartMs, signal)
   try {
     const value =
       part === 'mod'
@@ -145,7 +146,7 @@ async function fromUpstream(
     if (!(error instanceof ModuleNotFoundError || error instanceof UpstreamRefusedError))
       throw error
     // Upstream has spoken: a peer that is slow to answer is treated as a no.
-    await giveTime(ctx, search, ctx.budgets.haveQueryMs, signal)
+    await giveTime(ctx, peers, ctx.budgets.haveQueryMs, signal)
     throw new DecidingError(error)
   }
 }
@@ -156,7 +157,7 @@ async function modFromUpstream(
   sums: Promise<ProvenSums> | undefined,
   signal: AbortSignal,
 ): Promise<UpstreamAnswer> {
-  const answer = await ctx.upstream.fetchMod(module, { signal })
+  const answer = await abortable(ctx.upstream.fetchMod(module, { signal }), signal)
   const proven = sums === undefined ? await ctx.checksumDb.known(module) : await sums
   const hash = hashMod(answer.bytes)
   const expected = sums === undefined ? proven?.mod : withNeed(await sums, 'mod').mod
@@ -176,7 +177,7 @@ async function infoFromUpstream(
   module: ModuleVersion,
   signal: AbortSignal,
 ): Promise<UpstreamAnswer> {
-  const answer = await ctx.upstream.fetchInfo(module, { signal })
+  const answer = await abortable(ctx.upstream.fetchInfo(module, { signal }), signal)
   const fault = findInfoFault(answer.bytes, module)
   if (fault !== undefined) {
     throw refuse(ctx, module, answer, { expected: `version ${module.version}`, actual: fault })

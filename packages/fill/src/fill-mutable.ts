@@ -12,7 +12,7 @@ import { type FillContext, notHere } from './fill-context.ts'
 import { heldVersions } from './held-versions.ts'
 import { maxListBytes } from './limits.ts'
 import type { Answer, AskOptions } from './module-source.ts'
-import type { Scope } from './scope.ts'
+import { abortable, type Scope } from './scope.ts'
 import type { UpstreamAnswer } from './upstream.ts'
 
 /** One of the answers that change: how upstream is asked, and what stands in when it cannot be. */
@@ -130,7 +130,9 @@ async function patiently(
 ): Promise<UpstreamAnswer> {
   const { fetchTimeoutMs, meshOnlyMs } = ctx.budgets
   const ms = Math.max(fetchTimeoutMs - 2 * meshOnlyMs, fetchTimeoutMs / 2)
-  return await ctx.within(question.name, ms, scope.signal, ({ signal }) => question.ask({ signal }))
+  return await ctx.within(question.name, ms, scope.signal, ({ signal }) =>
+    abortable(question.ask({ signal }), signal),
+  )
 }
 
 function notAnInfo(bytes: Uint8Array): string | undefined {

@@ -78,6 +78,7 @@ class ZipFill {
   readonly #zipHash = Promise.withResolvers<ZipHash>()
   #expected: RaceView['expected'] = 'searching'
   #records: RecordSearch | undefined
+  #hasPeersFailed: boolean
   #upstream: RaceView['upstream']
   #firstPeer: RaceView['firstPeer']
   #verified: VerifiedZip | undefined
@@ -89,6 +90,7 @@ class ZipFill {
     this.#module = module
     this.#work = new Scope(scope.signal)
     this.#startedMs = ctx.clock.monotonicMs()
+    this.#hasPeersFailed = !ctx.canAskPeers(module.path)
     this.#upstream = ctx.canAskUpstream(module.path) ? 'ready' : 'none'
     this.#holders = new HolderList(ctx, module, this.#work, () => this.#wake())
     void handled(this.#zipHash.promise)
@@ -134,7 +136,12 @@ class ZipFill {
     const { signal } = this.#work
     try {
       const search = () => this.#startRecords()
-      const { sums } = await resolveSums(this.#ctx, this.#module, 'zip', { signal, search })
+      const onPeersFailed = () => {
+        this.#hasPeersFailed = true
+        this.#wake()
+      }
+      const options = { signal, search, onPeersFailed }
+      const { sums } = await resolveSums(this.#ctx, this.#module, 'zip', options)
       this.#gotSums(sums)
       return sums
     } catch (error) {
@@ -150,7 +157,6 @@ class ZipFill {
   #startRecords(): RecordSearch | undefined {
     if (!this.#ctx.canAskPeers(this.#module.path)) return undefined
     this.#records = new RecordSearch(this.#ctx, this.#module, this.#work)
-    this.#ctx.background(this.#records.done.then(() => this.#wake()))
     return this.#records
   }
 
@@ -169,7 +175,7 @@ class ZipFill {
       nowMs: this.#ctx.clock.monotonicMs(),
       startedMs: this.#startedMs,
       expected: this.#expected,
-      recordsDone: this.#records?.isDone ?? !this.#ctx.canAskPeers(this.#module.path),
+      recordsDone: this.#hasPeersFailed,
       upstream: this.#upstream,
       candidates: this.#holders.waiting,
       holderSearch: this.#holders.state,

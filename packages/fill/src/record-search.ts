@@ -6,24 +6,14 @@ import { type Scope, until } from './scope.ts'
 
 /** One question to the mesh about a module version, and the answers so far; any number may read them. */
 export class RecordSearch {
-  /** Resolves when no more answers come. Never rejects. */
-  readonly done: Promise<void>
-  readonly startedMs: number
   readonly #seen: ModuleRecord[] = []
   #isDone = false
   #changed = Promise.withResolvers<void>()
 
   constructor(ctx: FillContext, module: ModuleVersion, scope: Scope) {
-    this.startedMs = ctx.clock.monotonicMs()
-    this.done = this.#run(ctx, module, scope).then(
-      () => this.#end(),
-      // A mesh that cannot answer knows nothing: the other ways decide.
-      () => this.#end(),
-    )
-  }
-
-  get isDone(): boolean {
-    return this.#isDone
+    const end = () => this.#end()
+    // A mesh that cannot answer knows nothing: the other ways decide.
+    ctx.background(this.#run(ctx, module, scope).then(end, end))
   }
 
   /** The answers so far, in their order. */

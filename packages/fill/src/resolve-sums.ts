@@ -4,6 +4,7 @@ import type { FillContext } from './fill-context.ts'
 import type { PeerId } from './peers.ts'
 import { type Branch, DecidingError, firstSuccess } from './race.ts'
 import type { RecordSearch } from './record-search.ts'
+import { abortable, Scope } from './scope.ts'
 
 /** Which line of the record is asked for. */
 export type NeededSum = 'zip' | 'mod'
@@ -23,14 +24,28 @@ export async function resolveSums(
   ctx: FillContext,
   module: ModuleVersion,
   need: NeededSum,
-  options: { readonly signal: AbortSignal; readonly search: () => RecordSearch | undefined },
+  options: {
+    readonly signal: AbortSignal
+    readonly search: () => RecordSearch | undefined
+    /** Called when no peer is left whose record may verify. */
+    readonly onPeersFailed?: () => void
+  },
 ): Promise<ResolvedSums> {
   const known = await ctx.checksumDb.known(module)
   if (known?.[need] !== undefined) return { sums: known, from: undefined }
+  const scope = new Scope(options.signal)
+  const startedMs = ctx.clock.monotonicMs()
   const search = options.search()
-  const ways: Branch<ResolvedSums>[] = [(signal) => askDatabase(ctx, module, need, search, signal)]
-  if (search !== undefined) ways.push((signal) => askPeers(ctx, module, need, search, signal))
-  return await firstSuccess(ways, { signal: options.signal, background: ctx.background })
+  try {
+    const peers = search && scope.start((signal) => askPeers(ctx, module, need, search, signal))
+    peers?.catch(() => options.onPeersFailed?.())
+    const first = { work: peers, startedMs }
+    const ways: Branch<ResolvedSums>[] = [(signal) => askDatabase(ctx, module, need, first, signal)]
+    if (peers !== undefined) ways.push(() => peers)
+    return await firstSuccess(ways, { signal: scope.signal, background: ctx.background })
+  } finally {
+    ctx.background(scope.close())
+  }
 }
 
 /** Whether an error of a ChecksumDb has this code. */
@@ -38,24 +53,29 @@ export function hasDbCode(error: unknown, code: ChecksumDbErrorCode): boolean {
   return error instanceof Error && 'code' in error && error.code === code
 }
 
-/** Resolves when the search has ended or `ms` after its start, whichever is first. */
+/** Peers' way to an answer, which others wait for a while before they start. */
+export interface HeadStart {
+  readonly work: Promise<unknown> | undefined
+  readonly startedMs: number
+}
+
+/** Resolves when peers have failed, or `ms` after their start. */
 export async function giveTime(
   ctx: FillContext,
-  search: RecordSearch | undefined,
+  peers: HeadStart,
   ms: number,
   signal: AbortSignal,
 ): Promise<void> {
-  if (search === undefined || search.isDone) return
-  const left = search.startedMs + ms - ctx.clock.monotonicMs()
-  if (left <= 0) return
-  const timer = new AbortController()
-  const stop = () => timer.abort()
-  signal.addEventListener('abort', stop, { once: true })
+  const leftMs = peers.startedMs + ms - ctx.clock.monotonicMs()
+  if (peers.work === undefined || leftMs <= 0) return
+  const timer = new Scope(signal)
+  const over = timer.start((ended) => ctx.clock.sleep(leftMs, { signal: ended }))
+  const failed = Promise.withResolvers<void>()
+  peers.work.catch(() => failed.resolve())
   try {
-    await Promise.race([search.done, ctx.clock.sleep(left, { signal: timer.signal })])
+    await Promise.race([failed.promise, over])
   } finally {
-    stop()
-    signal.removeEventListener('abort', stop)
+    ctx.background(timer.close())
   }
 }
 
@@ -63,17 +83,17 @@ async function askDatabase(
   ctx: FillContext,
   module: ModuleVersion,
   need: NeededSum,
-  search: RecordSearch | undefined,
+  peers: HeadStart,
   signal: AbortSignal,
 ): Promise<ResolvedSums> {
-  await giveTime(ctx, search, ctx.budgets.headStartMs, signal)
+  await giveTime(ctx, peers, ctx.budgets.headStartMs, signal)
   try {
-    const sums = await ctx.checksumDb.lookup(module, { signal })
+    const sums = await abortable(ctx.checksumDb.lookup(module, { signal }), signal)
     return { sums: withNeed(sums, need), from: undefined }
   } catch (error) {
     if (!hasDbCode(error, 'SUMDB_NOT_FOUND')) throw error
     // The log has no such record: a peer that is slow to answer is treated as a no.
-    await giveTime(ctx, search, ctx.budgets.haveQueryMs, signal)
+    await giveTime(ctx, peers, ctx.budgets.haveQueryMs, signal)
     throw new DecidingError(error)
   }
 }
@@ -114,7 +134,7 @@ async function verifyFrom(
   signal: AbortSignal,
 ): Promise<ProvenSums> {
   try {
-    return await ctx.checksumDb.verifyRecord(module, record, { signal })
+    return await abortable(ctx.checksumDb.verifyRecord(module, record, { signal }), signal)
   } catch (error) {
     // After the race was won elsewhere an error may be of the abort's making.
     if (!signal.aborted && hasDbCode(error, 'SUMDB_UNTRUSTED')) {

@@ -18,6 +18,9 @@ export class StoreFailure extends Error {
 
 /** How a body comes along; read by the race while it runs. */
 export class Progress {
+  /** Resolves when the body begins. */
+  readonly began: Promise<void>
+  readonly #begin = Promise.withResolvers<void>()
   hasFirstByte = false
   bytes = 0
   #marked = 0
@@ -26,6 +29,13 @@ export class Progress {
 
   constructor(nowMs: number) {
     this.#markedMs = nowMs
+    this.began = this.#begin.promise
+  }
+
+  begin(nowMs: number): void {
+    this.hasFirstByte = true
+    this.mark(nowMs)
+    this.#begin.resolve()
   }
 
   /** Counts bytes; only a step of minProgressBytes restarts the patience. */
@@ -79,9 +89,10 @@ export async function fetchFromPeer(
   return await withStaged(ctx, module, job, options.signal, async (staged, sink) => {
     const scope = new Scope(options.signal)
     try {
-      const body = scope.start((signal) =>
-        ctx.peers.fetchZip(peer, zipHash, sink, { signal, onFirstByte: () => firstByte(ctx, job) }),
-      )
+      const body = scope.start((signal) => {
+        const onFirstByte = () => firstByte(ctx, job)
+        return abortable(ctx.peers.fetchZip(peer, zipHash, sink, { signal, onFirstByte }), signal)
+      })
       const stalled = scope.start((signal) =>
         watch(ctx, progress, job.patienceMs, signal, () => new PeerError(peer, 'stalled', unable)),
       )
@@ -173,8 +184,7 @@ async function stage(ctx: FillContext, module: ModuleVersion): Promise<StagedZip
 
 function firstByte(ctx: FillContext, job: Transfer): void {
   if (job.progress.hasFirstByte) return
-  job.progress.hasFirstByte = true
-  job.progress.mark(ctx.clock.monotonicMs())
+  job.progress.begin(ctx.clock.monotonicMs())
   job.onProgress()
 }
 
@@ -228,13 +238,20 @@ async function watch(
   signal: AbortSignal,
   stalled: () => Error,
 ): Promise<never> {
-  for (;;) {
-    const limitMs = progress.hasFirstByte ? ctx.budgets.stallMs : firstByteMs
+  const first = new Scope(signal)
+  const late = first.start((ended) => ctx.clock.sleep(firstByteMs, { signal: ended }))
+  try {
+    await Promise.race([progress.began, late])
+  } finally {
+    ctx.background(first.close())
+  }
+  while (progress.hasFirstByte) {
     if (progress.isWriting) progress.mark(ctx.clock.monotonicMs())
-    const leftMs = limitMs - progress.idleMs(ctx.clock.monotonicMs())
-    if (leftMs <= 0) throw stalled()
+    const leftMs = ctx.budgets.stallMs - progress.idleMs(ctx.clock.monotonicMs())
+    if (leftMs <= 0) break
     await ctx.clock.sleep(leftMs, { signal })
   }
+  throw stalled()
 }
 
 function refusal(

@@ -17,7 +17,7 @@ export interface RaceView {
   readonly startedMs: number
   /** The hash to verify against. */
   readonly expected: 'searching' | 'known' | 'failed'
-  /** Whether the question to the mesh for a record has ended (or there is no mesh). */
+  /** Whether no peer is left whose record may verify (or there is no mesh). */
   readonly recordsDone: boolean
   /** `no`: it answered that there is no such module. */
   readonly upstream: 'none' | 'ready' | 'running' | 'failed' | 'no'
@@ -55,7 +55,8 @@ export function nextMove(view: RaceView, budgets: Budgets): Move {
 function mayAskHolder(view: RaceView): boolean {
   if (view.expected !== 'known' || view.candidates === 0 || isFlowing(view)) return false
   const peers = peerAttempts(view)
-  const limit = view.upstream === 'ready' ? maxHedgedPeers : maxHedgedPeersAlone
+  const hasUpstream = view.upstream === 'ready' || view.upstream === 'running'
+  const limit = hasUpstream ? maxHedgedPeers : maxHedgedPeersAlone
   return peers.length < limit && peers.every((attempt) => isLate(attempt, view.nowMs))
 }
 

@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib'
 import type { ZipDigest } from '@modmesh/module'
 import { Level } from 'level'
 import type { Disk } from './disk.ts'
+import { asError } from './errors.ts'
 import type { Layout } from './layout.ts'
 import { indexProbationMs, maxIndexDeaths } from './limits.ts'
 import type { JournalChange, JournalStamp } from './meta-journal.ts'
@@ -42,45 +43,41 @@ export class IndexDb implements AsyncDisposable {
   readonly #disk: Disk
   readonly #layout: Layout
   readonly #report: ReportEvent
-  readonly #db: Level
+  readonly #db: Level | undefined
   #tail: Promise<void> = Promise.resolve()
   #isBroken = false
-  #probation: NodeJS.Timeout | undefined
+  readonly #probation: NodeJS.Timeout
 
-  private constructor(
+  /** Takes over an open database; undefined forgets everything it is told. */
+  constructor(
     components: { readonly disk: Disk; readonly report: ReportEvent },
     layout: Layout,
-    db: Level,
+    db: Level | undefined,
   ) {
     this.#disk = components.disk
     this.#report = components.report
     this.#layout = layout
     this.#db = db
+    this.#probation = setTimeout(() => {
+      this.#enqueue(() => writeDeaths(this.#disk, this.#layout, 0))
+    }, indexProbationMs)
+    this.#probation.unref()
   }
 
-  /** Opens the index or begins a new one; `contents` is what can be believed of it. */
+  /**
+   * Opens the index or begins a new one; `contents` is what can be believed of it. Where no index
+   * can be had (a full disk), the store runs without: `index-failed` is reported.
+   */
   static async open(
     components: { readonly disk: Disk; readonly report: ReportEvent },
     layout: Layout,
   ): Promise<{ readonly index: IndexDb; readonly contents: IndexContents }> {
-    const deaths = await readDeaths(components.disk, layout)
-    const isWorthTrying = deaths !== undefined && deaths < maxIndexDeaths
-    // Counted before level is touched: it may abort the process.
-    await writeDeaths(components.disk, layout, isWorthTrying ? deaths + 1 : 1)
-    const old = isWorthTrying ? await tryOpen(layout) : undefined
-    const contents = old === undefined ? undefined : await readAll(old)
-    if (old !== undefined && contents !== undefined) {
-      return { index: new IndexDb(components, layout, old).#begin(), contents }
+    try {
+      return await openOrRenew(components, layout)
+    } catch (error) {
+      components.report({ kind: 'index-failed', error: asError(error) })
+      return { index: new IndexDb(components, layout, undefined), contents: empty }
     }
-    await old?.close()
-    if (deaths !== undefined) {
-      const reason = isWorthTrying ? 'the index is damaged' : `${deaths} starts ended early`
-      components.report({ kind: 'index-rebuilt', reason })
-    }
-    await moveAside(components.disk, layout)
-    const db = new Level(layout.index, { createIfMissing: true })
-    await db.open()
-    return { index: new IndexDb(components, layout, db).#begin(), contents: empty }
   }
 
   putZip(zip: IndexedZip): void {
@@ -102,7 +99,7 @@ export class IndexDb implements AsyncDisposable {
 
   /** Replaces what is known of the journal. */
   resetPlaces(places: ReadonlyMap<string, number>, stamp: JournalStamp): void {
-    this.#enqueue(() => this.#db.clear({ gte: placePrefix, lt: 'm"' }))
+    this.#enqueue((db) => db.clear({ gte: placePrefix, lt: 'm"' }))
     this.putPlaces(
       [...places].map(([key, place]) => ({ key, place })),
       stamp,
@@ -117,37 +114,51 @@ export class IndexDb implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#probation)
     await this.#tail
+    if (this.#db === undefined) return
     await this.#db.close()
     await writeDeaths(this.#disk, this.#layout, this.#isBroken ? maxIndexDeaths : 0)
   }
 
-  #begin(): this {
-    this.#probation = setTimeout(() => {
-      this.#enqueue(() => writeDeaths(this.#disk, this.#layout, 0))
-    }, indexProbationMs)
-    this.#probation.unref()
-    return this
-  }
-
   #write(operations: Operation[]): void {
-    this.#enqueue(() => this.#db.batch(operations))
+    this.#enqueue((db) => db.batch(operations))
   }
 
   /** In order and behind everybody's back: nobody waits for the index, the files are the truth. */
-  #enqueue(work: () => Promise<void>): void {
+  #enqueue(work: (db: Level) => Promise<void>): void {
     this.#tail = this.#tail.then(async () => {
-      if (this.#isBroken) return
+      if (this.#isBroken || this.#db === undefined) return
       try {
-        await work()
+        await work(this.#db)
       } catch (error) {
         this.#isBroken = true
-        this.#report({
-          kind: 'index-failed',
-          error: error instanceof Error ? error : new Error(String(error)),
-        })
+        this.#report({ kind: 'index-failed', error: asError(error) })
       }
     })
   }
+}
+
+async function openOrRenew(
+  components: { readonly disk: Disk; readonly report: ReportEvent },
+  layout: Layout,
+): Promise<{ readonly index: IndexDb; readonly contents: IndexContents }> {
+  const deaths = await readDeaths(components.disk, layout)
+  const isWorthTrying = deaths !== undefined && deaths < maxIndexDeaths
+  // Counted before level is touched: it may abort the process.
+  await writeDeaths(components.disk, layout, isWorthTrying ? deaths + 1 : 1)
+  const old = isWorthTrying ? await tryOpen(layout) : undefined
+  const contents = old === undefined ? undefined : await readAll(old)
+  if (old !== undefined && contents !== undefined) {
+    return { index: new IndexDb(components, layout, old), contents }
+  }
+  await old?.close()
+  if (deaths !== undefined) {
+    const reason = isWorthTrying ? 'the index is damaged' : `${deaths} starts ended early`
+    components.report({ kind: 'index-rebuilt', reason })
+  }
+  await moveAside(components.disk, layout)
+  const db = new Level(layout.index, { createIfMissing: true })
+  await db.open()
+  return { index: new IndexDb(components, layout, db), contents: empty }
 }
 
 async function tryOpen(layout: Layout): Promise<Level | undefined> {

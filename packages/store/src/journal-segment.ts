@@ -64,6 +64,9 @@ export async function createSegment(disk: Disk, folder: string, number: number):
     return { number, path, file, salt, end: segmentHeaderBytes }
   } catch (error) {
     await file.close()
+    await disk.remove(path).catch(() => {
+      // A segment without a sound header is removed at the next start.
+    })
     throw error
   }
 }
@@ -76,16 +79,24 @@ export async function openSegment(
 ): Promise<Segment | undefined> {
   const path = segmentPath(folder, number)
   const file = await disk.open(path, 'write')
-  const { size } = await file.identity()
-  const head = Buffer.alloc(segmentHeaderBytes + saltBytes)
-  const bytesRead = await file.read(head, 0)
-  // The first frame repeats the salt, should the header have rotted.
-  const isWhole = bytesRead === head.length
-  const salt = parseSegmentHeader(head) ?? (isWhole ? head.subarray(segmentHeaderBytes) : undefined)
-  if (salt !== undefined)
-    return { number, path, file, salt: Buffer.from(salt.subarray(0, 8)), end: size }
+  try {
+    const salt = await readSalt(file)
+    const { size } = await file.identity()
+    if (salt !== undefined) return { number, path, file, salt, end: size }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
   await file.close()
   return undefined
+}
+
+/** The first frame repeats the salt, should the header have rotted. */
+async function readSalt(file: DiskFile): Promise<Buffer | undefined> {
+  const head = Buffer.alloc(segmentHeaderBytes + saltBytes)
+  const read = head.subarray(0, await file.read(head, 0))
+  const repeated = read.length === head.length ? read.subarray(segmentHeaderBytes) : undefined
+  return parseSegmentHeader(read) ?? repeated
 }
 
 /** Reads the frame at a place; undefined when it is damaged. */

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { ByteLru } from './byte-lru.ts'
 import type { Disk } from './disk.ts'
-import { StoreWriteError } from './errors.ts'
+import { asError, StoreWriteError } from './errors.ts'
 import { formatFrame, type JournalRecord, segmentHeaderBytes } from './journal-frame.ts'
 import {
   createSegment,
@@ -67,6 +67,7 @@ export class MetaJournal {
   #frames = 0
   #sum = 0
   #active: Segment | undefined
+  #lastNumber = 0
   #queue: Pending[] = []
   #flushing: Promise<void> | undefined
 
@@ -85,9 +86,14 @@ export class MetaJournal {
     init: JournalInit,
   ): Promise<MetaJournal> {
     const journal = new MetaJournal(components, init)
-    await journal.#load()
-    await journal.#compact()
-    return journal
+    try {
+      await journal.#load()
+      await journal.#compact()
+      return journal
+    } catch (error) {
+      await journal.close()
+      throw error
+    }
   }
 
   keys(): IterableIterator<string> {
@@ -207,7 +213,8 @@ export class MetaJournal {
 
   async #writableSegment(): Promise<Segment> {
     if (this.#active !== undefined && this.#active.end < maxSegmentBytes) return this.#active
-    const number = Math.max(0, ...this.#segments.keys(), this.#active?.number ?? 0) + 1
+    // A number is never used twice: after a failure nobody knows what that file holds.
+    const number = ++this.#lastNumber
     this.#active = await createSegment(this.#disk, this.#init.folder, number)
     this.#segments.set(number, this.#active)
     return this.#active
@@ -228,6 +235,7 @@ export class MetaJournal {
 
   async #load(): Promise<void> {
     const numbers = await listSegments(this.#disk, this.#init.folder)
+    this.#lastNumber = numbers.at(-1) ?? 0
     for (const number of numbers) {
       const segment = await openSegment(this.#disk, this.#init.folder, number)
       if (segment === undefined) await this.#disk.remove(segmentPath(this.#init.folder, number))
@@ -349,8 +357,4 @@ function segmentOf(place: number): number {
 
 function placeSum(key: string, place: number): number {
   return crc32(`${key}\n${place}`) | 0
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
 }

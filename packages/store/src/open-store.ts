@@ -1,5 +1,6 @@
 import { maxZipBytes } from '@modmesh/module'
 import { type Disk, nodeDisk } from './disk.ts'
+import { asError, StoreWriteError } from './errors.ts'
 import { prepareFolders } from './folders.ts'
 import { IndexDb } from './index-db.ts'
 import type { Layout } from './layout.ts'
@@ -55,15 +56,22 @@ export async function openStore(
   await prepareFolders(disk, init.layout)
   const closers: (() => Promise<void>)[] = []
   const close = async (): Promise<void> => {
-    for (const closer of closers.splice(0).toReversed()) await closer()
+    const failures: unknown[] = []
+    // Each on its own: the lock is freed whatever the disk says.
+    for (const closer of closers.splice(0).toReversed()) {
+      await closer().catch((error: unknown) => failures.push(error))
+    }
+    if (failures.length > 0) throw new StoreWriteError('the last state', failures[0])
   }
   try {
-    const lock = await StoreLock.take(disk, init.layout)
+    const lock = await StoreLock.take({ disk, report }, init.layout)
     closers.push(() => lock[Symbol.asyncDispose]())
-    await emptyFolder(disk, init.layout.staging)
+    await emptyFolder({ disk, report }, init.layout.staging)
     return await openParts({ disk, report, init, closers, close })
   } catch (error) {
-    await close()
+    await close().catch((failure: unknown) => {
+      report({ kind: 'tidy-failed', path: init.layout.dir, error: asError(failure) })
+    })
     throw error
   }
 }
@@ -155,6 +163,14 @@ async function openJournal(
   return journal
 }
 
-async function emptyFolder(disk: Disk, folder: string): Promise<void> {
-  for (const name of await disk.list(folder)) await disk.remove(`${folder}/${name}`)
+/** What a killed process left. */
+async function emptyFolder(
+  { disk, report }: { readonly disk: Disk; readonly report: ReportEvent },
+  folder: string,
+): Promise<void> {
+  try {
+    for (const name of await disk.list(folder)) await disk.remove(`${folder}/${name}`)
+  } catch (error) {
+    report({ kind: 'tidy-failed', path: folder, error: asError(error) })
+  }
 }

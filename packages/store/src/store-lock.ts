@@ -1,7 +1,8 @@
 import { Level } from 'level'
 import type { Disk } from './disk.ts'
-import { errnoOf, StoreAccessError, StoreLockedError } from './errors.ts'
+import { asError, errnoOf, StoreAccessError, StoreLockedError } from './errors.ts'
 import type { Layout } from './layout.ts'
+import type { ReportEvent } from './store-event.ts'
 
 /**
  * One process per directory. Node has no file locks, level has: a database that never holds
@@ -19,21 +20,26 @@ export class StoreLock implements AsyncDisposable {
   }
 
   /** Takes the lock. Throws StoreLockedError with the holder's process id where it is known. */
-  static async take(disk: Disk, layout: Layout): Promise<StoreLock> {
-    const db = await openLock(disk, layout)
-    const file = await disk.open(layout.pid, 'write')
+  static async take(
+    { disk, report }: { readonly disk: Disk; readonly report: ReportEvent },
+    layout: Layout,
+  ): Promise<StoreLock> {
+    const lock = new StoreLock(disk, layout, await openLock(disk, layout))
     try {
-      await file.truncate(0)
-      await file.write(Buffer.from(`${process.pid}\n`), 0)
-    } finally {
-      await file.close()
+      await writePid(disk, layout)
+    } catch (error) {
+      // The id only makes another process's message better; a full disk is still worth reading.
+      report({ kind: 'tidy-failed', path: layout.pid, error: asError(error) })
     }
-    return new StoreLock(disk, layout, db)
+    return lock
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#disk.remove(this.#layout.pid)
-    await this.#db.close()
+    try {
+      await this.#disk.remove(this.#layout.pid)
+    } finally {
+      await this.#db.close()
+    }
   }
 }
 
@@ -54,6 +60,16 @@ async function openLock(disk: Disk, layout: Layout): Promise<Level> {
     }
   }
   throw new StoreAccessError(layout.lock, 'cannot be locked')
+}
+
+async function writePid(disk: Disk, layout: Layout): Promise<void> {
+  const file = await disk.open(layout.pid, 'write')
+  try {
+    await file.truncate(0)
+    await file.write(Buffer.from(`${process.pid}\n`), 0)
+  } finally {
+    await file.close()
+  }
 }
 
 async function readPid(disk: Disk, layout: Layout): Promise<number | undefined> {

@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads'
 import { type ModuleVersion, ZipRulesError } from '@modmesh/module'
+import { asError } from './errors.ts'
 import { type VerifiedZip, verifyZipFile } from './zip-verify.ts'
 
 /** What the pool asks a worker. */
@@ -26,7 +27,7 @@ async function answer(job: VerifyJob): Promise<VerifyReply> {
     if (error instanceof ZipRulesError) {
       return { kind: 'refused', reason: error.message.slice(refusedPrefix.length) }
     }
-    return { kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) }
+    return { kind: 'failed', error: asError(error) }
   }
 }
 

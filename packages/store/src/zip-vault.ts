@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Proof } from '@modmesh/fill'
 import type { ModuleVersion, ZipDigest } from '@modmesh/module'
 import type { Disk, DiskFile } from './disk.ts'
-import { errnoOf, StoreDamagedError, StoreWriteError } from './errors.ts'
+import { asError, errnoOf, StoreDamagedError, StoreWriteError } from './errors.ts'
 import type { IndexDb } from './index-db.ts'
 import { type Layout, recordPath, zipFolder, zipPath } from './layout.ts'
 import { maxQuarantined, pieceBytes, rehashAfterMs } from './limits.ts'
@@ -219,8 +219,4 @@ export async function writeRecordFile(
 /** Our own lack of something says nothing about the file. */
 function isShortage(error: unknown): boolean {
   return ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'].includes(errnoOf(error) ?? '')
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
 }

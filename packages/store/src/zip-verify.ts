@@ -11,7 +11,7 @@ import {
   type ZipHash,
   ZipRulesError,
 } from '@modmesh/module'
-import { errnoOf } from './errors.ts'
+import { asError, errnoOf } from './errors.ts'
 import { oneShotEntryBytes, pieceBytes } from './limits.ts'
 import { type DirectoryEntry, parseZipDirectory } from './zip-directory.ts'
 import { type EntrySpan, locateEntry, orderEntries } from './zip-entries.ts'
@@ -209,7 +209,7 @@ function asZipError(entry: DirectoryEntry, error: unknown): Error {
     return new ZipRulesError(`${entry.name}: larger than declared`)
   }
   if (code?.startsWith('Z_')) return new ZipRulesError(`${entry.name}: damaged data`)
-  return error instanceof Error ? error : new Error(String(error))
+  return asError(error)
 }
 
 function aborted(): DOMException {

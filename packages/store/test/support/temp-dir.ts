@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-/** A folder of the running test's own, removed when it ends. */
-export async function tempDir(): Promise<string> {
+/** A folder of the running test's own, removed when it ends. Concurrent tests pass their context's `finished`. */
+export async function tempDir(
+  finished: (work: () => Promise<void>) => void = onTestFinished,
+): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'modmesh-store-'))
-  onTestFinished(() => rm(dir, { recursive: true, force: true }))
+  finished(() => rm(dir, { recursive: true, force: true }))
   return dir
 }

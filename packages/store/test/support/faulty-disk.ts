@@ -1,0 +1,51 @@
+import { type Disk, type DiskFile, nodeDisk } from '../../src/disk.ts'
+
+/** An error as the system gives it. */
+export function systemError(code: string): Error {
+  return Object.assign(new Error(`${code}: injected`), { code })
+}
+
+/** Asked before every call; may throw, or wait. */
+export type OnCall = (call: string, path: string) => void | Promise<void>
+
+/** The machine's disk with somebody at the door of every call. */
+export function guardedDisk(onCall: OnCall): Disk {
+  const guard =
+    <A extends [string, ...unknown[]], R>(call: string, work: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      await onCall(call, args[0])
+      return work(...args)
+    }
+  return {
+    open: async (path, mode) => {
+      await onCall('open', path)
+      return guardedFile(await nodeDisk.open(path, mode), path, onCall)
+    },
+    rename: guard('rename', nodeDisk.rename),
+    unlink: guard('unlink', nodeDisk.unlink),
+    mkdir: guard('mkdir', nodeDisk.mkdir),
+    fsyncFolder: guard('fsyncFolder', nodeDisk.fsyncFolder),
+    list: guard('list', nodeDisk.list),
+    identity: guard('identity', nodeDisk.identity),
+    readFile: guard('readFile', nodeDisk.readFile),
+    remove: guard('remove', nodeDisk.remove),
+  }
+}
+
+function guardedFile(file: DiskFile, path: string, onCall: OnCall): DiskFile {
+  const guard =
+    <A extends unknown[], R>(call: string, work: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      await onCall(call, path)
+      return work(...args)
+    }
+  return {
+    write: guard('write', (bytes: Uint8Array, position: number) => file.write(bytes, position)),
+    read: guard('read', (into: Uint8Array, position: number) => file.read(into, position)),
+    truncate: guard('truncate', (size: number) => file.truncate(size)),
+    fsync: guard('fsync', () => file.fsync()),
+    identity: guard('identity', () => file.identity()),
+    // Closing always closes: a leaked handle would break the test itself.
+    close: () => file.close(),
+  }
+}

@@ -15,8 +15,8 @@ export const defaultMaxConnections = 500
 export const addressDialTimeoutMs = 5000
 /** Bound of a dial over all addresses of a peer, milliseconds. */
 export const dialTimeoutMs = 10_000
-/** Bound of an inbound upgrade, handshake and gate included, milliseconds. */
-export const inboundUpgradeTimeoutMs = 10_000
+/** Bound of an inbound upgrade, handshake and gate included, milliseconds: a stranger holds one of maxPendingInbound places as long. */
+export const inboundUpgradeTimeoutMs = 5000
 /** Parallel streams of one small protocol (identify, ping, DHT) per connection. */
 export const maxProtocolStreams = 256
 /** Nodes that keep a DHT record, and the width of lookups: 20 costs eight times the CPU at 30 nodes. */

@@ -88,7 +88,7 @@ export class Receiver {
       this.#waiting.push(chunk)
     }
     if (this.#received > this.#init.length) {
-      throw new StreamOverrunError(`the peer sent more than ${this.#init.length} bytes`)
+      throw this.#overrun()
     }
     this.#pauseIfFull()
     if (!this.#writing) void this.#write()
@@ -131,6 +131,14 @@ export class Receiver {
   #settle(): void {
     this.#settled = true
     this.#done.resolve()
+    // A peer that goes on after the end would fill the read buffer of a stream that nobody reads.
+    if (this.#stream.remoteWriteStatus === 'closed') return
+    const onMore = (): void => this.#stream.abort(this.#overrun())
+    this.#stream.addEventListener('message', onMore, { once: true })
+  }
+
+  #overrun(): StreamOverrunError {
+    return new StreamOverrunError(`the peer sent more than ${this.#init.length} bytes`)
   }
 
   #fail(reason: unknown): void {

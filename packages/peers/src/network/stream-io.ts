@@ -44,9 +44,9 @@ export async function sendChunks(
 /**
  * Receives exactly `length` bytes into a sink with back-pressure: at most maxUnwrittenBytes and
  * one stream window wait in memory. Call it before anything else reads, or after `unwrap()` of
- * what did. Throws StreamCutError when fewer bytes come (also after a peer that was killed),
- * StreamOverrunError for more, the signal's reason when aborted, the sink's own errors; the stream
- * is aborted then.
+ * what did; the caller closes the stream. Throws StreamCutError when fewer bytes come (also after a
+ * peer that was killed), StreamOverrunError for more, the signal's reason when aborted, the sink's
+ * own errors; the stream is aborted then, and also when more bytes come after the last one.
  */
 export function receiveInto(
   stream: Stream,

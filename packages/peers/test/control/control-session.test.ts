@@ -8,7 +8,7 @@ import { type ControlTimes, controlLimits, controlTimes, floodLimits } from '../
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { type TestWire, wirePair } from '../support/wire-pair.ts'
 
-const never = AbortSignal.abort
+const never = () => AbortSignal.abort()
 const calm = new AbortController().signal
 
 function hello(name: string): Hello {

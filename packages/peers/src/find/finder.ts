@@ -76,7 +76,7 @@ export class Finder {
           this.#lookUpHolders(zipHash, offer, signal),
         ])
       },
-      { ...options, failed },
+      { signal: options.signal, failed },
     )
   }
 
@@ -135,7 +135,7 @@ export class Finder {
         await Promise.race([connected, wait(haveQueryTimes.maxMs)])
         await Promise.all([connected, this.#askProviders(path, askOnce, signal)])
       },
-      { ...options, failed: this.#parts.failed },
+      { signal: options.signal, failed: this.#parts.failed },
     )
   }
 

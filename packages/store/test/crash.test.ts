@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { cpSync } from 'node:fs'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,7 +53,7 @@ function runChild(dir: string, step: string, when: string): Promise<string | und
 /** A store that holds one zip and one go.mod. */
 async function storeWithOld(finished?: (work: () => Promise<void>) => void): Promise<string> {
   const dir = await tempDir(finished)
-  await cp(template, dir, { recursive: true })
+  cpSync(template, dir, { recursive: true })
   return dir
 }
 
@@ -93,7 +94,9 @@ describe('a power cut during a commit', () => {
     { name: 'nothing unsynced survives', data: () => 0, names: () => 0 },
     { name: 'names survive, data does not', data: () => 0, names: () => 1 },
   ]
-  const cases = points.flatMap((point, i) => {
+  // The disk is the same after one step and before the next.
+  const cuts = points.filter((point, i) => i === 0 || point.when === 'after')
+  const cases = cuts.flatMap((point, i) => {
     const random = { name: `seed ${i + 1}`, ...randomSurvival(i + 1) }
     return [...survivals, random].map((survival) => ({ ...point, survival }))
   })
@@ -178,9 +181,7 @@ async function work(store: DiskStore): Promise<readonly string[]> {
   }
   await putZip(store, fresh, smallZip(fresh).bytes).then(note('zip v1.1.0'), ignore)
   await putMod(store).then(note('mod v1.1.0'), ignore)
-  const third = moduleAt('v1.2.0')
-  await putZip(store, third, smallZip(third).bytes).then(note('zip v1.2.0'), ignore)
-  await putMod(store, third).then(note('mod v1.2.0'), ignore)
+  await putMod(store, moduleAt('v1.2.0')).then(note('mod v1.2.0'), ignore)
   return acknowledged
 }
 

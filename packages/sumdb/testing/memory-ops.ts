@@ -2,8 +2,13 @@ import { HeadConflictError } from '../src/errors.ts'
 import type { SumdbOps } from '../src/sumdb-ops.ts'
 import type { FakeSumdb } from './fake-sumdb.ts'
 
+/** The same operations as functions that need no `this`, so that a test can wrap one in another. */
+type Unbound<T> = {
+  [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (this: void, ...args: A) => R : T[K]
+}
+
 /** The effects of a client in memory, open to inspection and change by a test. Reusing it is a restart. */
-export interface MemoryOps extends SumdbOps {
+export interface MemoryOps extends Unbound<SumdbOps> {
   /** The stored head. */
   head: string | undefined
   readonly cache: Map<string, Uint8Array>

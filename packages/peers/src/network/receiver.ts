@@ -51,8 +51,10 @@ export class Receiver {
     this.#stream.addEventListener('close', this.#onClose)
     this.#init.signal.addEventListener('abort', this.#onAbort)
     this.#stream.addEventListener('message', this.#onMessage)
-    // Ended before we listened: no event will come.
-    if (this.#stream.readableEnded) this.#onEnd()
+    // Ended before we listened: no event will come. What an unwrapped reader gave back is still unread,
+    // though: a short body and its end may arrive together with the header.
+    const { readableEnded, readBufferLength } = this.#stream
+    if (readableEnded && readBufferLength < this.#init.length) this.#onEnd()
   }
 
   // A throw in a libp2p listener ends the process, so everything is caught here.

@@ -28,6 +28,11 @@ export class CacheWriter {
     this.write(path, bytes)
   }
 
+  /** Notes what the cache has already, so that writeWider does not write it again. */
+  noteCached(path: string, length: number): void {
+    this.#lengths.set(path, Math.max(length, this.#lengths.get(path) ?? 0))
+  }
+
   /** Lets writeWider start anew after the cached value was dropped. */
   forget(path: string): void {
     this.#lengths.delete(path)

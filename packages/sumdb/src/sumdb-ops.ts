@@ -2,7 +2,8 @@
 export interface SumdbOps {
   /**
    * Reads from the database, through a proxy, a peer or directly; the answer is not trusted.
-   * Throws SumdbNotFoundError or SumdbUnavailableError. `databaseOnly` asks the database only, never a peer.
+   * Throws SumdbNotFoundError or SumdbUnavailableError, and ends in bounded time by itself: what is read
+   * behind an answer has nobody who gives up. `databaseOnly` asks the database only, never a peer.
    */
   readRemote(
     path: string,

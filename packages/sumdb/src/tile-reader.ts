@@ -86,6 +86,7 @@ export class TileReader {
   async #readNearest(tile: Tile, options: TileReadOptions): Promise<ReadTile> {
     const cached = await this.#ops.readCache(cachePath(tile))
     if (cached !== undefined && cached.length >= tile.width * hashBytes) {
+      this.#writer.noteCached(cachePath(tile), cached.length)
       return { bytes: narrowTile(cached, tile.width), from: 'cache' }
     }
     const bytes = await this.#readRemote(tile, { ...options, databaseOnly: false })

@@ -127,6 +127,72 @@ describe('a lookup', () => {
   })
 })
 
+describe('what is written', () => {
+  test('is written once: tiles found in the cache are not written again', async () => {
+    const fake = logOf(70_000)
+    const { client, ops } = clientOf(fake)
+    await client.lookup(wanted, { signal })
+    await client.settled()
+    const written: string[] = []
+    const write = ops.writeCache
+    ops.writeCache = (path, bytes) => {
+      written.push(path)
+      return write(path, bytes)
+    }
+    const { client: restarted } = clientOf(fake, ops)
+    await restarted.lookup(filler(35_001), { signal })
+    await restarted.settled()
+    expect(written).toEqual(['/lookup/filler.test/m35001@v1.0.0'])
+  })
+
+  test('is complete when the client was disposed of, and what hangs is ended', async () => {
+    const fake = logOf(3000)
+    const { client, ops } = clientOf(fake)
+    await client.mergeHead(fake.noteAt(), { signal })
+    const { client: peer } = clientOf(fake.fork(2000))
+    await peer.lookup(wanted, { signal })
+    ops.readRemote = (_, options) =>
+      new Promise((_resolve, reject) => {
+        options.signal.addEventListener('abort', () => reject(options.signal.reason))
+      })
+    await client.verifyRecord(wanted, (await peer.proveRecord(wanted))!, { signal })
+    await client[Symbol.asyncDispose]()
+    expect([...ops.cache.keys()]).toEqual(['/lookup/example.com/!wanted@v1.2.3'])
+    await expect(client.canServe()).resolves.toBe(true)
+  })
+})
+
+describe('a record that our head covers', () => {
+  test('is proven although the tiles of the newer head with it cannot be had yet', async () => {
+    const fake = logOf(3000)
+    const { client, ops } = clientOf(fake)
+    fake.faults.shownSize = 2000
+    await client.lookup(wanted, { signal })
+    fake.faults.shownSize = undefined
+    const missing = ['tile/8/0/011.p/184', 'tile/8/0/011', 'tile/8/1/000.p/11', 'tile/8/1/000']
+    for (const path of missing) fake.faults.missingTiles.add(path)
+    expect((await client.lookup(filler(3), { signal })).record.head).toBe(fake.noteAt(2000))
+    expect(ops.head).toBe(fake.noteAt(2000))
+    await expect(client.lookup(filler(2500), { signal })).rejects.toMatchObject({
+      code: 'SUMDB_UNAVAILABLE',
+    })
+    fake.faults.missingTiles.clear()
+    await client.lookup(filler(2500), { signal })
+    expect(ops.head).toBe(fake.noteAt())
+  })
+
+  test('is refused when those tiles do not verify', async () => {
+    const fake = logOf(3000)
+    const { client } = clientOf(fake)
+    fake.faults.shownSize = 2000
+    await client.lookup(wanted, { signal })
+    fake.faults.shownSize = undefined
+    fake.faults.flippedTiles.set('tile/8/0/011.p/184', 9)
+    await expect(client.lookup(filler(3), { signal })).rejects.toMatchObject(untrusted)
+    expect(await client.known(filler(3))).toBeUndefined()
+  })
+})
+
 describe('a caller that gives up', () => {
   test('leaves the lookup to the others', async () => {
     const fake = logOf(1000)

@@ -172,7 +172,7 @@ function findEnd64(
     throw new ZipRulesError('the directory is not where it is said to be')
   }
   const agrees =
-    end.records === Math.min(records, 0xffff) &&
+    (end.records === records || end.records === 0xffff) &&
     (end.size === size || end.size === 0xffffffff) &&
     (end.offset === at - size || end.offset === 0xffffffff)
   if (!agrees) throw new ZipRulesError('two directory ends that disagree')

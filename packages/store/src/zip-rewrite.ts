@@ -13,8 +13,6 @@ export interface PlacedEntry {
 }
 
 const version = 20
-/** 1980-01-01, the first day that a zip can name. */
-const date = 0x21
 
 /**
  * Plans the one form in which every zip parser reads the same: plain headers with all sizes, the
@@ -37,13 +35,12 @@ export function planRewrite(entries: readonly PlacedEntry[]): RewritePart[] {
   return parts
 }
 
-/** The fields that local header and directory share, from `version needed` to `extra length`. */
+/** The fields that local header and directory share, from `version needed` to `extra length`; no time, as Go. */
 function commonFields(entry: DirectoryEntry): Buffer {
   const bytes = Buffer.alloc(26)
   bytes.writeUInt16LE(version, 0)
   bytes.writeUInt16LE(isAscii(entry.rawName) ? 0 : utf8Flag, 2)
   bytes.writeUInt16LE(entry.method, 4)
-  bytes.writeUInt16LE(date, 8)
   bytes.writeUInt32LE(entry.crc, 10)
   bytes.writeUInt32LE(entry.compressedSize, 14)
   bytes.writeUInt32LE(entry.size, 18)

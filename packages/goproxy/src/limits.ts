@@ -17,6 +17,8 @@ export const requestTimeoutMs = 30_000
 export const checkingIntervalMs = 1_000
 /** Idle keep-alive, ms: longer than the pauses between go's waves of requests. */
 export const keepAliveMs = 30_000
+/** How long `supported` may take when no head was ever verified, ms: go waits for it before all else. */
+export const supportedMs = 10_000
 /** A client that reads nothing of an answer for this long is cut, ms. */
 export const writeStallMs = 30_000
 /** Default of how long a stopping server lets running answers finish, ms. */

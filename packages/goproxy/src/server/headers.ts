@@ -1,7 +1,7 @@
 import type { Source } from '@modmesh/fill'
 
 /** Lifetimes of answers, as goproxy's: what a version means never changes, what is newest does. */
-export const immutableCache = 'public, max-age=604800'
+const immutableCache = 'public, max-age=604800'
 export const mutableCache = 'public, max-age=60'
 export const sumdbCache = 'public, max-age=86400'
 export const growingTileCache = 'public, max-age=3600'
@@ -11,7 +11,7 @@ const heldCache = 'no-cache'
 type Headers = Readonly<Record<string, string>>
 
 /** Cache-Status (RFC 9211): where a module answer came from. */
-export function formatCacheStatus(source: Source): string {
+function formatCacheStatus(source: Source): string {
   switch (source.kind) {
     case 'store':
       return 'modmesh; hit'

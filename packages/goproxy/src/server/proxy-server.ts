@@ -10,6 +10,7 @@ import { narrowReply } from './range.ts'
 import { type Reply, textReply } from './reply.ts'
 import { sendReply } from './send.ts'
 import { errorReply } from './status.ts'
+import { WaitingConnections } from './waiting-connections.ts'
 import { WriteStalls } from './write-stalls.ts'
 
 /** Where and how to serve. */
@@ -33,6 +34,7 @@ export class ProxyServer implements AsyncDisposable {
   readonly #server: Server
   readonly #stalls: WriteStalls
   readonly #hosts: ReadonlySet<string>
+  readonly #connections = new WaitingConnections(limits.crowdedConnections)
   #draining = false
 
   /** Starts to serve. Throws ListenError for an address that is malformed, taken or not ours. */
@@ -62,7 +64,7 @@ export class ProxyServer implements AsyncDisposable {
     )
     this.#server.maxHeadersCount = limits.maxHeaderCount
     this.#server.maxConnections = limits.maxConnections
-    this.#server.on('connection', () => this.#makeRoom())
+    this.#server.on('connection', (socket) => this.#connections.add(socket))
     this.#server.on('clientError', refuseBadRequest)
   }
 
@@ -117,7 +119,11 @@ export class ProxyServer implements AsyncDisposable {
     const gone = new AbortController()
     // A client that goes away: no answer is owed, and nothing here is to blame.
     response.on('error', () => gone.abort())
-    response.once('close', () => gone.abort())
+    this.#connections.busy(request.socket)
+    response.once('close', () => {
+      gone.abort()
+      this.#connections.idle(request.socket)
+    })
     this.#stalls.watch(response)
     const head = request.method === 'HEAD'
     try {
@@ -174,24 +180,18 @@ export class ProxyServer implements AsyncDisposable {
 
   /** An answer that failed before its first byte becomes an error; after that the connection is cut. */
   async #sendError(response: ServerResponse, error: unknown, head: boolean): Promise<void> {
-    if (response.headersSent) {
-      response.destroy()
-      return
+    try {
+      if (!response.headersSent) return await sendReply(response, errorReply(error), { head })
+    } catch (unsendable) {
+      this.#init.onError?.(unsendable, '')
     }
-    await sendReply(response, errorReply(error), { head })
+    response.destroy()
   }
 
   #finishWhenDraining(request: IncomingMessage, response: ServerResponse): void {
     if (this.#draining || !request.complete) response.shouldKeepAlive = false
     response.once('close', () => {
       if (this.#draining) setImmediate(() => this.#server.closeIdleConnections())
-    })
-  }
-
-  /** Idle connections must not keep others out: who comes back opens a new one. */
-  #makeRoom(): void {
-    this.#server.getConnections((_error, count) => {
-      if (count > limits.crowdedConnections) this.#server.closeIdleConnections()
     })
   }
 }

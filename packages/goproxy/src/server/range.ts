@@ -32,7 +32,7 @@ export function narrowReply(reply: Reply, conditions: Conditions): Reply {
  * Reads a Range header with one range. `ignore` for what RFC 9110 14.2 lets a server ignore: other units,
  * several ranges, bad syntax; `unsatisfiable` when it begins behind the end.
  */
-export function parseRange(header: string, size: number): ByteRange | 'ignore' | 'unsatisfiable' {
+function parseRange(header: string, size: number): ByteRange | 'ignore' | 'unsatisfiable' {
   const equals = header.indexOf('=')
   if (equals < 0 || header.slice(0, equals).trim().toLowerCase() !== 'bytes') return 'ignore'
   const spec = header.slice(equals + 1).trim()

@@ -36,15 +36,31 @@ const answers: ReadonlyMap<string, ErrorAnswer> = new Map([
   ['ENFILE', { status: 503 }],
 ])
 
+/** Codes of a fill that ended without an answer: they are told in Cache-Status too (RFC 9211). */
+const fillCodes: ReadonlySet<string> = new Set([
+  'MODULE_NOT_FOUND',
+  'OFFLINE',
+  'UPSTREAM_UNAVAILABLE',
+  'UPSTREAM_REFUSED',
+  'HASH_MISMATCH',
+  'ZIP_RULES',
+  'PEER',
+  'NO_PROOF',
+  'FILL_CLOSED',
+])
+
 /** Codes of which more than the message's first line would not help: a fork prints two whole notes. */
 const oneLineCodes: ReadonlySet<string> = new Set(['SUMDB_FORK'])
 
 /** Turns any error into an answer: the one place that knows which error has which status. */
 export function errorReply(error: unknown): Reply {
   const { status, maxAge } = answerOf(error)
-  const cacheControl = maxAge === undefined ? 'no-store' : `public, max-age=${maxAge}`
-  const text = status === 500 ? 'modmesh: internal error, see the log of the node' : undefined
-  return textReply(status, text ?? errorText(error), { 'cache-control': cacheControl })
+  const text = status === 500 ? 'modmesh: internal error, see the log of the node\n' : undefined
+  const code = codeOf(error) ?? ''
+  return textReply(status, text ?? errorText(error), {
+    'cache-control': maxAge === undefined ? 'no-store' : `public, max-age=${maxAge}`,
+    ...(fillCodes.has(code) ? { 'cache-status': `modmesh; fwd=miss; detail=${code}` } : {}),
+  })
 }
 
 /**

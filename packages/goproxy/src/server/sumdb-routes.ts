@@ -2,6 +2,7 @@ import type { AskOptions, ModuleSource } from '@modmesh/fill'
 import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
 import { SumdbNotFoundError } from '@modmesh/sumdb'
 import { PolicyError } from '../errors.ts'
+import { supportedMs } from '../limits.ts'
 import type { SumdbRequest } from '../request-path.ts'
 import { isPartialTile } from '../tile-path.ts'
 import { growingTileCache, mutableCache, sumdbCache } from './headers.ts'
@@ -59,13 +60,26 @@ export async function answerSumdb(
 }
 
 async function answerSupported(database: SumdbAnswers, ask: AskOptions): Promise<Reply> {
-  if (await database.canServe(ask)) {
+  if (await withinMs(supportedMs, database.canServe(ask))) {
     return textReply(200, '', { 'cache-control': 'no-store' })
   }
   // After a 200 `go` never asks anywhere else, so we must not promise what we cannot do (reference A8).
   return textReply(404, `${database.name}: no tree head was ever verified here\n`, {
     'cache-control': 'no-store',
   })
+}
+
+/** The answer, or false when it takes too long; it goes on and is there for the next who asks. */
+async function withinMs(ms: number, answer: Promise<boolean>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms)
+  })
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 async function answerLookup(

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { getCACertificates } from 'node:tls'
+import { createSecureContext, getCACertificates } from 'node:tls'
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
 import { InvalidCaFileError } from '../errors.ts'
 import { isLoopbackHost } from '../host.ts'
@@ -13,48 +13,84 @@ export interface AttemptLimits {
   readonly stallMs: number
 }
 
+interface Agents {
+  readonly direct: Agent
+  readonly proxied: EnvHttpProxyAgent
+}
+
 /**
  * The connections to upstreams: kept alive, HTTP/1.1 (zips over HTTP/2 were seen to break in the middle), through
  * HTTP_PROXY and HTTPS_PROXY but never for this machine itself.
  */
 export class Dispatchers implements AsyncDisposable {
-  readonly #direct: Agent
-  readonly #proxied: EnvHttpProxyAgent
+  readonly #limits: AttemptLimits
+  readonly #extraCa: string | undefined
+  readonly #plain: Agents
+  /** Made when the first https upstream is asked: reading the system's authorities takes 50 ms. */
+  #secure: Agents | undefined
 
   /** Throws InvalidCaFileError. */
   constructor(init: { readonly caFile?: string | undefined; readonly limits: AttemptLimits }) {
-    const tls = init.caFile === undefined ? {} : { ca: readCaFile(init.caFile) }
+    this.#limits = init.limits
+    this.#extraCa = init.caFile === undefined ? undefined : readCaFile(init.caFile)
+    this.#plain = this.#makeAgents({})
+  }
+
+  for(url: URL): Dispatcher {
+    const { direct, proxied } = url.protocol === 'https:' ? this.#secureAgents() : this.#plain
+    return isLoopbackHost(url.hostname) ? direct : proxied
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const all = [this.#plain, ...(this.#secure === undefined ? [] : [this.#secure])]
+    const agents = all.flatMap(({ direct, proxied }) => [direct, proxied])
+    await Promise.all(agents.map((agent) => agent.destroy()))
+  }
+
+  #secureAgents(): Agents {
+    // One context for all connections: making one takes 10 ms.
+    this.#secure ??= this.#makeAgents({
+      secureContext: createSecureContext({ ca: trustedAuthorities(this.#extraCa) }),
+    })
+    return this.#secure
+  }
+
+  #makeAgents(tls: { readonly secureContext?: ReturnType<typeof createSecureContext> }): Agents {
+    const { connectMs, firstByteMs, stallMs } = this.#limits
     const options = {
       allowH2: false,
       connections: maxOriginConnections,
       maxHeaderSize: maxHeaderBytes,
-      headersTimeout: init.limits.firstByteMs,
-      bodyTimeout: init.limits.stallMs,
-      connectTimeout: init.limits.connectMs,
-      connect: { ...tls, timeout: init.limits.connectMs },
+      headersTimeout: firstByteMs,
+      bodyTimeout: stallMs,
+      connectTimeout: connectMs,
+      connect: { ...tls, timeout: connectMs },
     }
-    this.#direct = new Agent(options)
-    this.#proxied = new EnvHttpProxyAgent({ ...options, requestTls: { ...tls, allowH2: false } })
-  }
-
-  for(url: URL): Dispatcher {
-    return isLoopbackHost(url.hostname) ? this.#direct : this.#proxied
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#direct.destroy(), this.#proxied.destroy()])
+    return {
+      direct: new Agent(options),
+      proxied: new EnvHttpProxyAgent({
+        ...options,
+        requestTls: { ...tls, allowH2: false },
+        proxyTls: tls,
+      }),
+    }
   }
 }
 
-/** The given certificates in addition to those that are trusted anyway. */
-function readCaFile(path: string): string[] {
-  let pem: string
+/** As `go`, the system's authorities count (a company's own among them); then Node's, then the user's. */
+function trustedAuthorities(extra: string | undefined): string[] {
+  const known = new Set([...getCACertificates('system'), ...getCACertificates('default')])
+  return [...known, ...(extra === undefined ? [] : [extra])]
+}
+
+/** Reads PEM, one certificate or several. */
+function readCaFile(path: string): string {
   try {
-    pem = readFileSync(path, 'utf8')
+    const pem = readFileSync(path, 'utf8')
     new X509Certificate(pem)
+    return pem
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new InvalidCaFileError(`no usable certificate in ${path}: ${reason}`, { cause })
   }
-  return [...getCACertificates('default'), pem]
 }

@@ -255,7 +255,7 @@ describe('an error', () => {
       ['no space left'],
     ],
     ['our bug', new TypeError('secret detail'), 500, 'no-store', ['internal error']],
-  ])('%s', async ([, error, status, cache, texts]) => {
+  ])('%s', async ([name, error, status, cache, texts]) => {
     await using served = await serve()
     served.source.error = error
     const answer = await served.get(zip)
@@ -264,6 +264,9 @@ describe('an error', () => {
     const body = await answer.text()
     for (const text of texts) expect(body).toContain(text)
     expect(body).not.toContain('secret detail')
+    const { code } = error as { code?: string }
+    const ofFill = answer.headers.get('cache-status') === `modmesh; fwd=miss; detail=${code}`
+    expect(ofFill).toBe(!/database|deadline|disk|bug/.test(name))
     expect(served.errors).toEqual(status >= 500 ? [error] : [])
     const head = await served.get(zip, {}, 'HEAD')
     expect([head.status, await head.text()]).toEqual([status, ''])

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { maxHeaderCount } from '../../src/limits.ts'
+import { crowdedConnections, maxHeaderCount } from '../../src/limits.ts'
 import { open, sendRaw, serve } from '../support/serve.ts'
 
 const list = '/golang.org/x/text/@v/list'
@@ -247,6 +248,7 @@ describe('clients that waste our memory', () => {
     socket.write('GET /example.com/m/@v/v1.0.0.zip HTTP/1.1\r\nHost: localhost\r\n\r\n')
     await expect.poll(() => served.source.signals[0]?.aborted, { timeout: 10_000 }).toBe(true)
     socket.destroy()
+    expect(served.errors).toEqual([])
   })
 
   test('a client that reads slowly is not', async () => {
@@ -287,5 +289,30 @@ describe('clients that waste our memory', () => {
     socket.destroy()
     await expect.poll(() => served.source.signals[0]?.aborted).toBe(true)
     expect(served.errors).toEqual([])
+  })
+
+  test('silent connections do not keep others out', async () => {
+    await using served = await serve()
+    const silent: Socket[] = []
+    for (let count = 0; count < crowdedConnections + 50; count++)
+      silent.push(await open(served.port))
+    expect((await served.get(list)).status).toBe(200)
+    const [first] = silent
+    await expect.poll(() => first?.destroyed || first?.readableEnded || first?.closed).toBe(true)
+    for (const socket of silent) socket.destroy()
+  })
+
+  test('busy connections are not closed for new ones', async () => {
+    await using served = await serve()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    served.source.gate = promise
+    const answer = served.get(list)
+    await expect.poll(() => served.source.asked.length).toBe(1)
+    const silent: Socket[] = []
+    for (let count = 0; count < crowdedConnections + 50; count++)
+      silent.push(await open(served.port))
+    resolve()
+    expect((await answer).status).toBe(200)
+    for (const socket of silent) socket.destroy()
   })
 })

@@ -71,7 +71,7 @@ export class DialLoop implements AsyncDisposable {
     for (const entry of this.#entries.values()) this.#wake(entry)
     if (this.#init.connect === 'configured') return
     const known = await this.#components.network.libp2p.peerStore.all({ limit: maxLearnedPeers })
-    for (const peer of known) this.#addPeer(peer.id, 'mesh')
+    for (const peer of known) if (peer.addresses.length > 0) this.#addPeer(peer.id, 'mesh')
   }
 
   /** Tells a member's addresses; `lan` members are dialled however many connections there are. */
@@ -88,14 +88,17 @@ export class DialLoop implements AsyncDisposable {
 
   /** Lists what the loop wants and how it stands. */
   status(): readonly DialStatus[] {
-    return [...this.#entries.values()].map(({ target }) => ({
-      target: target.label,
-      origin: target.origin,
-      peer: target.peer,
-      connected: this.#isConnected(target),
-      failures: target.failures,
-      lastError: target.lastError,
-    }))
+    return [...this.#entries.values()].map(({ target }) => {
+      const connected = this.#isConnected(target)
+      return {
+        target: target.label,
+        origin: target.origin,
+        peer: target.peer,
+        connected,
+        failures: connected ? 0 : target.failures,
+        lastError: target.lastError,
+      }
+    })
   }
 
   /** Stops dialling; connections stay. */
@@ -151,7 +154,8 @@ export class DialLoop implements AsyncDisposable {
   }
 
   #discovered(peer: PeerInfo): void {
-    if (this.#init.connect === 'all') this.#addPeer(peer.id, 'mesh')
+    // libp2p also "discovers" a peer without addresses when a dial of ours to it has failed.
+    if (peer.multiaddrs.length > 0 && this.#init.connect === 'all') this.#addPeer(peer.id, 'mesh')
   }
 
   #membershipChanged(): void {

@@ -111,7 +111,9 @@ function open(name: string, sealed: Uint8Array | undefined): Uint8Array | undefi
   if (sealed === undefined || sealed.byteLength < checksumBytes) return undefined
   const value = sealed.subarray(checksumBytes)
   const expected = checksum(name, value)
-  return Buffer.compare(sealed.subarray(0, checksumBytes), expected) === 0 ? value : undefined
+  if (Buffer.compare(sealed.subarray(0, checksumBytes), expected) !== 0) return undefined
+  // level gives Buffers, whose slice() shares memory where a Uint8Array's copies.
+  return new Uint8Array(value)
 }
 
 function checksum(name: string, value: Uint8Array): Uint8Array {

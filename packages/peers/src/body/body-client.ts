@@ -5,10 +5,16 @@ import { lpStream } from '@libp2p/utils'
 import { type ByteSink, type Clock, PeerError, type PeerId } from '@modmesh/fill'
 import { parseZipDigest, type ZipDigest, type ZipHash, zipHashBytes } from '@modmesh/module'
 import { isProtocolFault, ProtocolError } from '../errors.ts'
-import { type BodyTimes, bodyLimits, bodyRate } from '../limits.ts'
+import { type BodyTimes, bodyRate } from '../limits.ts'
 import { StreamCutError, StreamOverrunError } from '../network/errors.ts'
 import { receiveInto } from '../network/stream-io.ts'
-import { type BodyHeader, bodyProtocol, decodeBodyHeader, encodeBodyRequest } from './message.ts'
+import {
+  type BodyHeader,
+  bodyFraming,
+  bodyProtocol,
+  decodeBodyHeader,
+  encodeBodyRequest,
+} from './message.ts'
 import { ProgressGuard } from './progress-guard.ts'
 
 /** A body that arrived whole: its digest was checked, its content was not. */
@@ -98,7 +104,7 @@ async function readHeader(
   zipHash: ZipHash,
   signal: AbortSignal,
 ): Promise<OkHeader> {
-  const frames = lpStream(stream, { maxDataLength: bodyLimits.headerBytes })
+  const frames = lpStream(stream, bodyFraming)
   const request = encodeBodyRequest({ kind: 'zip', zipHash: zipHashBytes(zipHash) })
   await frames.write(request, { signal })
   const header = decodeBodyHeader((await frames.read({ signal })).subarray())

@@ -9,6 +9,7 @@ import type { PeerShelf } from '../peer-shelf.ts'
 import {
   type BodyHeader,
   type BodyRequest,
+  bodyFraming,
   bodyProtocol,
   decodeBodyRequest,
   encodeBodyHeader,
@@ -90,7 +91,7 @@ export class BodyServer {
     stream: Stream,
     how: { readonly peer: PeerId; readonly guard: ProgressGuard; readonly signal: AbortSignal },
   ): Promise<void> {
-    const frames = lpStream(stream, { maxDataLength: bodyLimits.headerBytes })
+    const frames = lpStream(stream, bodyFraming)
     const request = decodeBodyRequest((await frames.read({ signal: how.signal })).subarray())
     const giveBack = this.#slots.take(how.peer)
     try {

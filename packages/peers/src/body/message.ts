@@ -1,5 +1,6 @@
 import { maxZipBytes } from '@modmesh/module'
 import { encode } from 'cborg'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import * as v from 'valibot'
 import { decodeItem } from '../control/frame.ts'
 import { ProtocolError } from '../errors.ts'
@@ -69,6 +70,24 @@ export function decodeBodyHeader(bytes: Uint8Array): BodyHeader {
   const parsed = v.safeParse(header, decodeShort(bytes))
   if (!parsed.success) throw new ProtocolError('not a body header')
   return parsed.output
+}
+
+/**
+ * How requests and headers are framed: a length in one or two bytes, then so many. libp2p's own
+ * decoder would go on reading a length that does not end.
+ */
+export const bodyFraming: {
+  readonly maxDataLength: number
+  readonly lengthDecoder: (bytes: Uint8ArrayList) => number
+} = { maxDataLength: bodyLimits.headerBytes, lengthDecoder: decodeLength }
+
+/** Reads a length; `get` throws RangeError while it is incomplete. Throws ProtocolError when too long. */
+function decodeLength(bytes: Uint8ArrayList): number {
+  const low = bytes.get(0)
+  if (low < 0x80) return low
+  const high = bytes.get(1)
+  if (high >= 0x80) throw new ProtocolError('body header too long')
+  return (low & 0x7f) | (high << 7)
 }
 
 function decodeShort(bytes: Uint8Array): unknown {

@@ -94,7 +94,7 @@ const query = { kind: 'have-query', keys: new Uint8Array(8) } as const
 describe('a control session', () => {
   test('answers queries and measures the round trip', async () => {
     const { a, b } = await connected()
-    expect((await a.session.ask(query, { signal: calm })).keys).toEqual(query.keys)
+    expect((await a.session.ask<'have-query'>(query, { signal: calm })).keys).toEqual(query.keys)
     await expect.poll(() => a.session.rttMs).toBe(0)
     await expect.poll(() => b.session.rttMs).toBe(0)
   })

@@ -20,7 +20,7 @@ export class MemoryShelf implements PeerShelf {
   readonly #listeners = new Set<(item: ShelfItem) => void>()
 
   async *contents(): AsyncGenerator<ShelfItem> {
-    yield* [...this.items]
+    yield* this.items
   }
 
   onAdded(listener: (item: ShelfItem) => void): () => void {

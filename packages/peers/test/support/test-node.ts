@@ -17,7 +17,7 @@ interface ReceivedHead {
 
 /** Heads that a test sets and sees. */
 export class TestHeads implements HeadExchange {
-  readonly received_: ReceivedHead[] = []
+  readonly heard: ReceivedHead[] = []
   readonly #notes = new Map<string, string>()
   readonly #listeners = new Set<() => void>()
 
@@ -31,7 +31,7 @@ export class TestHeads implements HeadExchange {
   }
 
   received(peer: PeerId, database: string, note: string, readTile: ReadTile): void {
-    this.received_.push({ peer, database, note, readTile })
+    this.heard.push({ peer, database, note, readTile })
   }
 
   set(database: string, note: string): void {

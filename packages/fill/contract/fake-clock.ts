@@ -83,8 +83,9 @@ export class FakeClock implements Clock {
 
   /** Lets every promise that can go on without time do so. */
   async settle(): Promise<void> {
+    // Node runs the next tick when no promise is left that can go on.
     await new Promise((resolve) => {
-      setImmediate(resolve)
+      process.nextTick(resolve)
     })
   }
 

@@ -125,8 +125,8 @@ describe('from the store alone', () => {
     const world = new World()
     const release = world.publish()
     world.holder('a', release)
-    for (const ask of [world.fill.zip, world.fill.mod, world.fill.info]) {
-      const work = ask.call(world.fill, release.module, cached)
+    for (const what of ['zip', 'mod', 'info'] as const) {
+      const work = world.fill[what](release.module, cached)
       expect(await world.failure(work)).toBeInstanceOf(ModuleNotFoundError)
     }
     expect([...world.peers.asked, ...world.upstream.asked]).toEqual([])

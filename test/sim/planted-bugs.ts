@@ -1,0 +1,82 @@
+import type { Budgets, Clock, StagedZip, ZipStore } from '@modmesh/fill'
+import type { MemoryDisk } from '@modmesh/fill/twins'
+
+/** A mistake put in between the fill and its ports, to prove that the simulator sees it. */
+export interface PlantedBug {
+  store(store: ZipStore): ZipStore
+  clock(clock: Clock, budgets: Budgets): Clock
+  crash(disk: MemoryDisk): void
+}
+
+export const noBug: PlantedBug = {
+  store: (store) => store,
+  clock: (clock) => clock,
+  crash: (disk) => disk.crash(),
+}
+
+/** Accepts any bytes as a zip. */
+export const skipVerify: PlantedBug = {
+  ...noBug,
+  store: (store) =>
+    withStaged(store, { verify: (staged, signal) => staged.verify(undefined, signal) }),
+}
+
+/** Leaves the staged files of failed sources behind. */
+export const forgetDiscard: PlantedBug = {
+  ...noBug,
+  store: (store) => withStaged(store, { discard: async () => {} }),
+}
+
+/** Waits for ever where the deadline should ring. */
+export const dropDeadline: PlantedBug = {
+  ...noBug,
+  clock: (clock, budgets) => ({
+    monotonicMs: () => clock.monotonicMs(),
+    wallMs: () => clock.wallMs(),
+    sleep: (ms, options) => clock.sleep(ms === budgets.fetchTimeoutMs ? 1e12 : ms, options),
+  }),
+}
+
+/** Syncs neither files nor folders: a power cut takes the last commits along. */
+export const skipSync: PlantedBug = {
+  ...noBug,
+  crash: (disk) => {
+    const [last] = [...disk.zips.keys()].slice(-1)
+    disk.crash()
+    if (last !== undefined) disk.zips.delete(last)
+  },
+}
+
+interface Changes {
+  verify?(
+    staged: StagedZip,
+    options: { readonly signal: AbortSignal },
+  ): ReturnType<StagedZip['verify']>
+  discard?(): Promise<void>
+}
+
+function withStaged(store: ZipStore, changes: Changes): ZipStore {
+  return {
+    findZip: (module) => store.findZip(module),
+    findContent: (zipHash) => store.findContent(zipHash),
+    findRecord: (module) => store.findRecord(module),
+    putRecord: (record) => store.putRecord(record),
+    versions: (path) => store.versions(path),
+    contents: () => store.contents(),
+    stageZip: async (module) => changed(await store.stageZip(module), changes),
+  }
+}
+
+function changed(staged: StagedZip, changes: Changes): StagedZip {
+  return {
+    get size() {
+      return staged.size
+    },
+    write: (chunk) => staged.write(chunk),
+    reset: () => staged.reset(),
+    verify: (expected, options) =>
+      changes.verify?.(staged, options) ?? staged.verify(expected, options),
+    commit: (proof) => staged.commit(proof),
+    discard: () => changes.discard?.() ?? staged.discard(),
+  }
+}

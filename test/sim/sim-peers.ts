@@ -1,0 +1,187 @@
+import {
+  type ByteSink,
+  type Clock,
+  type Holder,
+  type ModuleRecord,
+  PeerError,
+  type PeerId,
+  type Peers,
+} from '@modmesh/fill'
+import { untilAborted } from '@modmesh/fill/twins'
+import {
+  type ModulePath,
+  type ModuleVersion,
+  parseVersion,
+  type Version,
+  type ZipDigest,
+  type ZipHash,
+} from '@modmesh/module'
+import type { SimNetwork } from './network.ts'
+import type { Rng } from './rng.ts'
+import type { SimNode } from './sim-node.ts'
+import { fastZipDigest, privatePath } from './truth.ts'
+
+/** The mesh as one life of a node sees it: asks the other nodes of the world over the network. */
+export class SimPeers implements Peers {
+  readonly #self: SimNode
+  readonly #nodes: readonly SimNode[]
+  readonly #network: SimNetwork
+  readonly #clock: Clock
+  readonly #rng: Rng
+  readonly #onLeak: (what: string) => void
+  readonly blamed = new Set<PeerId>()
+
+  constructor(parts: {
+    readonly self: SimNode
+    readonly nodes: readonly SimNode[]
+    readonly network: SimNetwork
+    readonly clock: Clock
+    readonly rng: Rng
+    readonly onLeak: (what: string) => void
+  }) {
+    this.#self = parts.self
+    this.#nodes = parts.nodes
+    this.#network = parts.network
+    this.#clock = parts.clock
+    this.#rng = parts.rng
+    this.#onLeak = parts.onLeak
+  }
+
+  isAlone(): boolean {
+    return this.#connected().length === 0
+  }
+
+  async *findRecords(module: ModuleVersion, options: Asking): AsyncGenerator<ModuleRecord> {
+    this.#watch(module.path)
+    for await (const [peer, record] of this.#ask((node) => node.giveRecord(module), options)) {
+      yield { ...record, peer: peer.id }
+    }
+  }
+
+  async *findVersions(
+    path: ModulePath,
+    options: Asking,
+  ): AsyncGenerator<{ readonly peer: PeerId; readonly versions: readonly Version[] }> {
+    this.#watch(path)
+    for await (const [peer, versions] of this.#ask((node) => node.giveVersions(path), options)) {
+      const invented = peer.role === 'liar' ? [parseVersion('v1.99.0')] : []
+      yield { peer: peer.id, versions: [...versions, ...invented] }
+    }
+  }
+
+  holders(zipHash: ZipHash): readonly Holder[] {
+    return this.#connected()
+      .filter((node) => node.role === 'liar' || node.inventory.has(zipHash))
+      .map((node) => ({ peer: node.id, via: 'inventory', rttMs: 1 }))
+  }
+
+  async *findHolders(zipHash: ZipHash, options: Asking): AsyncGenerator<Holder> {
+    const has = async (node: SimNode) => (node.inventory.has(zipHash) ? true : undefined)
+    for await (const [peer] of this.#ask(has, options)) {
+      yield { peer: peer.id, via: 'dht', rttMs: undefined }
+    }
+  }
+
+  async fetchZip(
+    id: PeerId,
+    zipHash: ZipHash,
+    sink: ByteSink,
+    options: Asking & { readonly onFirstByte?: () => void },
+  ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }> {
+    const peer = this.#nodes.find((node) => node.id === id)!
+    const bytes = await this.#call(peer, () => peer.giveZip(zipHash), options)
+    if (bytes === undefined) throw new PeerError(id, 'has it no more', { fault: 'unable' })
+    options.onFirstByte?.()
+    await sink.write(bytes.subarray(0, 32))
+    if (peer.role === 'staller' && this.#rng.chance(0.5)) await this.#hangOrStall(options)
+    await this.#back(peer, options)
+    if (!peer.isUp) throw new PeerError(id, 'reset', { fault: 'unable' })
+    await sink.write(bytes.subarray(32))
+    return { zipDigest: fastZipDigest(bytes), size: bytes.length }
+  }
+
+  blame(peer: PeerId): void {
+    this.blamed.add(peer)
+  }
+
+  #connected(): readonly SimNode[] {
+    return this.#nodes.filter(
+      (node) =>
+        node !== this.#self &&
+        node.isUp &&
+        !this.blamed.has(node.id) &&
+        !this.#network.isCut(this.#self.index, node.index),
+    )
+  }
+
+  /** Answers of all connected nodes in the order of their arrival; one that does not come is waited for 150 ms. */
+  async *#ask<T>(
+    question: (node: SimNode) => Promise<T | undefined>,
+    options: Asking,
+  ): AsyncGenerator<[SimNode, T]> {
+    const answers: [SimNode, T][] = []
+    let open = 0
+    let wake = Promise.withResolvers<void>()
+    for (const node of this.#connected()) {
+      open++
+      const end = (answer?: T) => {
+        open--
+        if (answer !== undefined) answers.push([node, answer])
+        wake.resolve()
+      }
+      this.#answerOf(node, question, options).then(end, () => end())
+    }
+    while (open > 0 || answers.length > 0) {
+      const answer = answers.shift()
+      if (answer !== undefined) yield answer
+      else {
+        await wake.promise
+        wake = Promise.withResolvers()
+      }
+    }
+  }
+
+  async #answerOf<T>(
+    node: SimNode,
+    question: (node: SimNode) => Promise<T | undefined>,
+    options: Asking,
+  ): Promise<T | undefined> {
+    const limit = new AbortController()
+    const stop = () => limit.abort(options.signal.reason)
+    if (options.signal.aborted) stop()
+    options.signal.addEventListener('abort', stop, { once: true })
+    const late = this.#clock.sleep(150, { signal: limit.signal })
+    try {
+      const answer = this.#call(node, () => question(node), { signal: limit.signal })
+      return await Promise.race([answer, late.then(() => undefined)])
+    } finally {
+      stop()
+      options.signal.removeEventListener('abort', stop)
+    }
+  }
+
+  async #call<T>(node: SimNode, question: () => Promise<T>, options: Asking): Promise<T> {
+    await this.#network.travel(this.#self.index, node.index, { clock: this.#clock, ...options })
+    if (!node.isUp) throw new PeerError(node.id, 'reset', { fault: 'unable' })
+    if (node.role === 'staller' && this.#rng.chance(0.5)) await this.#hangOrStall(options)
+    const answer = await question()
+    await this.#back(node, options)
+    return answer
+  }
+
+  async #back(node: SimNode, options: Asking): Promise<void> {
+    await this.#network.travel(node.index, this.#self.index, { clock: this.#clock, ...options })
+  }
+
+  /** Some ports do not even heed their signal. */
+  async #hangOrStall(options: Asking): Promise<never> {
+    if (this.#rng.chance(0.3)) return await new Promise(() => {})
+    return await untilAborted(options.signal)
+  }
+
+  #watch(path: ModulePath): void {
+    if (path === privatePath) this.#onLeak(`asked peers for ${path}`)
+  }
+}
+
+type Asking = { readonly signal: AbortSignal }

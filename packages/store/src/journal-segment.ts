@@ -91,12 +91,14 @@ export async function openSegment(
   return undefined
 }
 
-/** The first frame repeats the salt, should the header have rotted. */
+/** The salt stands in the header and in each frame: one of them may have rotted. */
 async function readSalt(file: DiskFile): Promise<Buffer | undefined> {
-  const head = Buffer.alloc(segmentHeaderBytes + saltBytes)
+  const head = Buffer.alloc(segmentHeaderBytes + frameHeaderBytes)
   const read = head.subarray(0, await file.read(head, 0))
-  const repeated = read.length === head.length ? read.subarray(segmentHeaderBytes) : undefined
-  return parseSegmentHeader(read) ?? repeated
+  const frame = read.subarray(segmentHeaderBytes)
+  const repeated = frame.subarray(0, saltBytes)
+  const isSound = frameLength(repeated, frame) !== undefined
+  return isSound ? repeated : parseSegmentHeader(read)
 }
 
 /** Reads the frame at a place; undefined when it is damaged. */

@@ -37,6 +37,8 @@ export interface JournalInit {
   readonly folder: string
   /** What the index knows; undefined reads all segments. */
   readonly known: { readonly places: Map<string, number>; readonly stamp: JournalStamp } | undefined
+  /** Below this nothing is compacted; the default is the named limit. Bytes. */
+  readonly minCompactBytes?: number
   /** Called after a group is durable. */
   readonly onChanges: (changes: readonly JournalChange[], stamp: JournalStamp) => void
 }
@@ -296,7 +298,8 @@ export class MetaJournal {
   /** Copies what is live into new segments, when more than half is not. */
   async #compact(): Promise<void> {
     const bytes = [...this.#segments.values()].reduce((sum, segment) => sum + segment.end, 0)
-    if (bytes < minCompactBytes || this.#frames < 2 * this.#places.size) return
+    const worthBytes = this.#init.minCompactBytes ?? minCompactBytes
+    if (bytes < worthBytes || this.#frames < 2 * this.#places.size) return
     const old = [...this.#segments.values()]
     try {
       await this.#copyAll()

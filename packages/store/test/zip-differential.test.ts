@@ -116,7 +116,7 @@ type Random = (below: number) => number
 
 /** A few changes, most of them where the structure is. */
 function mutate(random: Random, base: Buffer): Buffer {
-  let bytes = Buffer.from(base)
+  let bytes: Buffer = Buffer.from(base)
   for (let i = random(3); i >= 0; i--) bytes = pick(random, mutations)(bytes, random)
   return bytes
 }

@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FakeSumdb } from '@modmesh/sumdb/testing'
-import { afterEach, beforeEach, describe, expect } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { type FakeModule, FakeUpstream, type FakeUpstreamInit } from '../support/fake-upstream.ts'
 import { GoHome, goTest } from '../support/go.ts'
 import { type StartedProxy, type StartProxyInit, startProxy } from '../support/start-proxy.ts'
@@ -32,6 +33,13 @@ func main() { println(hello.Say()) }
 `
 const goMod = 'module test.local/main\n\ngo 1.20\n'
 
+/** Of what Go's own library compiles to; shared, because that alone takes most of the time. */
+let buildCache: string
+beforeAll(async () => {
+  buildCache = await mkdtemp(join(tmpdir(), 'modmesh-gocache-'))
+})
+afterAll(() => rm(buildCache, { recursive: true, force: true }))
+
 let stack: AsyncDisposableStack
 beforeEach(() => {
   stack = new AsyncDisposableStack()
@@ -55,7 +63,8 @@ async function start(
 }
 
 async function newGo(proxy: StartedProxy, upstream: FakeUpstream): Promise<GoHome> {
-  return stack.use(await GoHome.make({ proxy: proxy.url, sumdb: upstream.sumdb.keyText }))
+  const env = { GOCACHE: buildCache }
+  return stack.use(await GoHome.make({ proxy: proxy.url, sumdb: upstream.sumdb.keyText, env }))
 }
 
 describe('a project through a node', () => {

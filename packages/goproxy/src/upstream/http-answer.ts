@@ -71,6 +71,9 @@ export function toFetchError(origin: string, error: unknown): FetchError {
     const what = error instanceof errors.ConnectTimeoutError ? 'no connection' : 'no answer'
     return new FetchError('timeout', `${origin}: ${what} in time`, { cause: error })
   }
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    return new FetchError('timeout', `${origin}: no answer in time`, { cause: error })
+  }
   const code = codeOf(error)
   const unreachable = unreachableCodes.get(code)
   if (unreachable !== undefined) {

@@ -120,10 +120,12 @@ export class HttpFetcher implements AsyncDisposable {
       response.body.on('error', () => {})
       return response
     } catch (error) {
-      if (options.signal.aborted) throw options.signal.reason
-      const failure = toFetchError(url.origin, error)
-      this.#health.sawFailure(url.origin, startedMs, failure)
-      throw failure
+      const reason: unknown = options.signal.aborted ? options.signal.reason : error
+      const failure = toFetchError(url.origin, reason)
+      // Our own deadline may be shorter than an attempt's; a caller who left says nothing of the origin.
+      const left = options.signal.aborted && failure.failure !== 'timeout'
+      if (!left) this.#health.sawFailure(url.origin, startedMs, failure)
+      throw options.signal.aborted ? reason : failure
     }
   }
 

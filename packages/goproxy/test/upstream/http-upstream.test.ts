@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { ModuleNotFoundError, OfflineError, UpstreamUnavailableError } from '@modmesh/fill'
 import { maxInfoBytes, parseModulePath, parseModuleVersion, ZipRulesError } from '@modmesh/module'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -393,6 +393,28 @@ describe('an upstream that is gone', () => {
       .toContain('module ')
   })
 
+  test('is known to be gone also when our own limit was shorter than its', async () => {
+    const fake = await startFake()
+    fake.break(() => true, { kind: 'stall' })
+    const upstream = ask(fake.url, { fetchTimeoutMs: 50 })
+    await expect(upstream.fetchMod(module, { signal })).rejects.toMatchObject({ timedOut: true })
+    await expect(upstream.fetchMod(module, { signal })).rejects.toThrow('a moment ago')
+    expect(fake.count()).toBe(1)
+  })
+
+  test('is not declared dead by a caller who leaves', async () => {
+    const fake = await startFake()
+    const stop = fake.break(() => true, { kind: 'stall' })
+    const upstream = ask(fake.url)
+    const caller = new AbortController()
+    const asked = upstream.fetchMod(module, { signal: caller.signal })
+    await expect.poll(() => fake.count()).toBe(1)
+    caller.abort(new Error('gone'))
+    await expect(asked).rejects.toThrow('gone')
+    stop()
+    expect((await upstream.fetchMod(module, { signal })).from).toBe(fake.url)
+  })
+
   test('is not declared dead by one slow file among good ones', async () => {
     const fake = await startFake()
     fake.break((path) => path === zipPath, { kind: 'stall' })
@@ -509,6 +531,38 @@ test('proxies of the environment are never asked for this machine', async () => 
     process.env = before
   })
   expect((await ask(fake.url).fetchMod(module, { signal })).from).toBe(fake.url)
+})
+
+describe('an upstream that speaks no HTTP', () => {
+  test.for<[string, string]>([
+    ['garbage', '\x16\x03\x01\x02\x00garbage\r\n\r\n'],
+    ['nothing', ''],
+    ['half a status line', 'HTTP/1.1 2'],
+    ['headers without end', `HTTP/1.1 200 OK\r\n${'X: y\r\n'.repeat(5_000)}`],
+    ['one endless header', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}`],
+    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc'],
+    ['a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nabc'],
+    [
+      'length and chunks',
+      'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc',
+    ],
+    ['a bad chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n'],
+    ['a cut chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc'],
+    ['informational answers only', 'HTTP/1.1 102 Processing\r\n\r\n'.repeat(50)],
+  ])('%s', async ([, bytes]) => {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => {})
+      socket.end(bytes, 'latin1')
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      server.close()
+    })
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const upstream = ask(url, { limits: { firstByteMs: 500, stallMs: 500 } })
+    await expect(upstream.fetchMod(module, { signal })).rejects.toThrow(UpstreamUnavailableError)
+    await expect(fetchZip(upstream)).rejects.toThrow(UpstreamUnavailableError)
+  })
 })
 
 async function startServer(listener: Parameters<typeof createServer>[1]): Promise<string> {

@@ -12,6 +12,14 @@ export interface LanDiscoveryComponents {
   readonly membership: Membership
   readonly dialLoop: DialLoop
   readonly log?: ((event: NetworkEvent) => void) | undefined
+  /** For tests: makes the multicast service of a name. */
+  readonly newService?: ((tag: string) => LanService) | undefined
+}
+
+/** A multicast service: announces us and tells whom it hears. */
+export interface LanService extends PeerDiscovery {
+  start(): Promise<void>
+  stop(): Promise<void>
 }
 
 /**
@@ -22,7 +30,7 @@ export interface LanDiscoveryComponents {
 export class LanDiscovery implements AsyncDisposable {
   readonly #components: LanDiscoveryComponents
   readonly #stopListening: () => void
-  #running: { readonly tag: string; readonly service: StartablePeerDiscovery } | undefined
+  #running: { readonly tag: string; readonly service: LanService } | undefined
   #change: Promise<void> = Promise.resolve()
   #disposed = false
 
@@ -67,14 +75,16 @@ export class LanDiscovery implements AsyncDisposable {
     this.#running = { tag, service: started }
   }
 
-  #newService(tag: string): StartablePeerDiscovery {
-    const { libp2p } = this.#components.network
+  #newService(tag: string): LanService {
+    const { newService, network } = this.#components
+    if (newService !== undefined) return newService(tag)
+    const { libp2p } = network
     const service = mdns({ serviceTag: tag })({
       logger: libp2p.logger,
       // The one method that it calls; the type asks for libp2p's whole internal interface.
       addressManager: { getAddresses: () => libp2p.getMultiaddrs() },
     } as unknown as MulticastDNSComponents)
-    return service as StartablePeerDiscovery
+    return service as LanService
   }
 
   #found(peer: PeerInfo): void {
@@ -85,11 +95,6 @@ export class LanDiscovery implements AsyncDisposable {
       log?.({ kind: 'lan-discovery-failed', message })
     })
   }
-}
-
-interface StartablePeerDiscovery extends PeerDiscovery {
-  start(): Promise<void>
-  stop(): Promise<void>
 }
 
 /** Returns the DNS service name of a mesh, so that two meshes on a LAN do not see each other. */

@@ -10,7 +10,7 @@ import type { Proof } from './proof.ts'
 import { AllFailedError } from './race.ts'
 import { RecordSearch } from './record-search.ts'
 import { resolveSums, withNeed } from './resolve-sums.ts'
-import { handled, Scope } from './scope.ts'
+import { handled, noLongerNeeded, Scope } from './scope.ts'
 import {
   fetchFromPeer,
   fetchFromUpstream,
@@ -258,7 +258,7 @@ class ZipFill {
     const waits: Promise<void>[] = [this.#changed.promise]
     if (ms !== undefined) waits.push(this.#ctx.clock.sleep(ms, { signal: timer.signal }))
     await Promise.race(waits)
-    timer.abort()
+    timer.abort(noLongerNeeded)
   }
 
   #wake(): void {

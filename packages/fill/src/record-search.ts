@@ -2,7 +2,7 @@ import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import type { FillContext } from './fill-context.ts'
 import { maxRecordsPerSearch } from './limits.ts'
 import type { ModuleRecord } from './peers.ts'
-import { type Scope, until } from './scope.ts'
+import { noLongerNeeded, type Scope, until } from './scope.ts'
 
 /** One question to the mesh about a module version, and the answers so far; any number may read them. */
 export class RecordSearch {
@@ -33,7 +33,7 @@ export class RecordSearch {
 
   async #run(ctx: FillContext, module: ModuleVersion, scope: Scope): Promise<void> {
     const cut = new AbortController()
-    const stop = () => cut.abort()
+    const stop = () => cut.abort(noLongerNeeded)
     scope.signal.addEventListener('abort', stop, { once: true })
     ctx.background(ctx.clock.sleep(ctx.budgets.meshOnlyMs, { signal: cut.signal }).then(stop))
     try {

@@ -1,3 +1,6 @@
+/** Why work is aborted whose result somebody else already has. One for all: making an error is slow. */
+export const noLongerNeeded: Error = new Error('no longer needed')
+
 /** The reason of an aborted signal as something that may be thrown. */
 export function abortReason(signal: AbortSignal): Error {
   return signal.reason instanceof Error
@@ -75,17 +78,8 @@ export class Scope {
   /** Aborts what still runs; resolves when all of it has ended. Never rejects. */
   async close(): Promise<void> {
     this.#parent.removeEventListener('abort', this.#onParentAbort)
-    this.abort(new ScopeClosedError())
+    this.abort(noLongerNeeded)
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
-  }
-}
-
-/** Why a task was aborted whose scope has what it wanted. */
-export class ScopeClosedError extends Error {
-  readonly code = 'SCOPE_CLOSED'
-  constructor() {
-    super('no longer needed')
-    this.name = 'ScopeClosedError'
   }
 }
 

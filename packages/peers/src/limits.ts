@@ -126,11 +126,16 @@ export const bodyLimits = {
   /** Uploads to one peer at once: `go` asks for about ten zips at once. */
   uploadsPerPeer: 16,
   /** Uploads in all: each holds a file, a chunk and a stream window. */
-  uploads: 64,
+  uploads: 128,
   /** Body streams of one connection: above uploadsPerPeer, so that too many get `busy` and no reset. */
   streams: 64,
   /** What a `busy` answer suggests to wait, milliseconds. */
   busyMs: 250,
+  /** What we make of such a suggestion, milliseconds. */
+  busyMinMs: 50,
+  busyMaxMs: 500,
+  /** How often a busy peer is asked in all: two seconds; the caller's budget ends it earlier. */
+  busyTries: 8,
 } as const
 
 /** Times of a body, milliseconds. */
@@ -236,4 +241,6 @@ export const askLimits = {
 export const gossipLimits = {
   /** Before news about members are told, milliseconds: a mesh that starts tells them together. */
   delayMs: 50,
+  /** Members remembered of what one peer told; beyond, it is taken to know more than we can. */
+  heard: 1_024,
 } as const

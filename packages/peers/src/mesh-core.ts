@@ -245,6 +245,7 @@ export class MeshCore {
       scores: this.scores,
       missing: this.missing,
       isSameSite: (peer) => this.siteOf(peer) === this.membership.site(),
+      isClosed: () => this.#members.isClosed(),
       failed: this.failed,
     })
   }

@@ -4,8 +4,9 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { lpStream } from '@libp2p/utils'
 import { type ByteSink, type Clock, PeerError, type PeerId } from '@modmesh/fill'
 import { parseZipDigest, type ZipDigest, type ZipHash, zipHashBytes } from '@modmesh/module'
+import { Lanes } from '../control/lanes.ts'
 import { isProtocolFault, ProtocolError } from '../errors.ts'
-import { type BodyTimes, bodyRate } from '../limits.ts'
+import { type BodyTimes, bodyLimits, bodyRate } from '../limits.ts'
 import { StreamCutError, StreamOverrunError } from '../network/errors.ts'
 import { receiveInto } from '../network/stream-io.ts'
 import {
@@ -36,6 +37,8 @@ export class BodyClient {
   readonly #libp2p: Libp2p
   readonly #clock: Clock
   readonly #times: BodyTimes
+  /** What is being fetched of each peer: as many at once as it gives, the rest in line here. */
+  readonly #lanes = new Map<PeerId, { readonly lanes: Lanes; users: number }>()
 
   constructor(
     components: { readonly libp2p: Libp2p; readonly clock: Clock },
@@ -58,12 +61,42 @@ export class BodyClient {
   ): Promise<FetchedBody> {
     const target = new WatchedSink(sink)
     try {
-      const stream = await this.#open(peer, options.signal)
-      return await this.#transfer(stream, zipHash, target, options)
+      return await this.#inLine(peer, options, () => this.#ask(peer, zipHash, target, options))
     } catch (error) {
       options.signal.throwIfAborted()
       if (target.failure !== undefined) throw target.failure.error
       throw toPeerError(peer, error)
+    }
+  }
+
+  async #inLine<T>(peer: PeerId, options: FetchOptions, work: () => Promise<T>): Promise<T> {
+    const line = this.#lanes.get(peer) ?? { lanes: new Lanes(bodyLimits.uploadsPerPeer), users: 0 }
+    this.#lanes.set(peer, line)
+    line.users += 1
+    try {
+      return await line.lanes.run(work, options)
+    } finally {
+      line.users -= 1
+      if (line.users === 0) this.#lanes.delete(peer)
+    }
+  }
+
+  /** Asks a busy peer again, a few times: without upstream nobody else may have it. */
+  async #ask(
+    peer: PeerId,
+    zipHash: ZipHash,
+    sink: WatchedSink,
+    options: FetchOptions,
+  ): Promise<FetchedBody> {
+    for (let tries = 1; ; tries++) {
+      const stream = await this.#open(peer, options.signal)
+      try {
+        return await this.#transfer(stream, zipHash, sink, options)
+      } catch (error) {
+        const isBusy = error instanceof NotGivenError && error.retryMs !== undefined
+        if (!isBusy || tries >= bodyLimits.busyTries) throw error
+        await this.#clock.sleep(error.retryMs, options)
+      }
     }
   }
 
@@ -108,7 +141,7 @@ async function readHeader(
   const request = encodeBodyRequest({ kind: 'zip', zipHash: zipHashBytes(zipHash) })
   await frames.write(request, { signal })
   const header = decodeBodyHeader((await frames.read({ signal })).subarray())
-  if (header.status !== 'ok') throw new NotGivenError(header.status)
+  if (header.status !== 'ok') throw new NotGivenError(header)
   frames.unwrap()
   return header
 }
@@ -144,10 +177,15 @@ async function readBody(
 export class NotGivenError extends Error {
   readonly code = 'NOT_GIVEN'
   readonly status: Exclude<BodyHeader['status'], 'ok'>
-  constructor(status: Exclude<BodyHeader['status'], 'ok'>) {
-    super(`peer says ${status}`)
+  /** When a busy peer may be asked again, within our own bounds. */
+  readonly retryMs: number | undefined
+  constructor(header: Exclude<BodyHeader, { status: 'ok' }>) {
+    super(`peer says ${header.status}`)
     this.name = 'NotGivenError'
-    this.status = status
+    this.status = header.status
+    if (header.status !== 'busy') return
+    const { busyMinMs, busyMaxMs } = bodyLimits
+    this.retryMs = Math.min(busyMaxMs, Math.max(busyMinMs, header.retryMs))
   }
 }
 

@@ -28,6 +28,9 @@ export class MemberGossip {
   readonly #clock: Clock
   readonly #known = new Map<PeerId, PeerAddresses>()
   readonly #news = new Map<PeerId, PeerAddresses>()
+  readonly #losses = new Set<PeerId>()
+  /** Whom each link is connected to, as far as it told; undefined when that was too many to tell. */
+  readonly #heard = new WeakMap<PeerLink, Set<PeerId> | undefined>()
   readonly #stop = new AbortController()
   #isPlanned = false
 
@@ -48,15 +51,42 @@ export class MemberGossip {
   }
 
   left(peer: PeerId): void {
-    this.#known.delete(peer)
+    if (!this.#known.delete(peer)) return
     this.#news.delete(peer)
+    this.#losses.add(peer)
+    this.#plan()
+  }
+
+  /**
+   * Whether every member that any of our peers is connected to is connected to us: then whoever is
+   * reachable can be asked directly, and the DHT knows nobody else.
+   */
+  isClosed(): boolean {
+    const links = this.#owner.links()
+    const reached = new Set(links.map((link) => link.peer)).add(this.#owner.self().peer)
+    return links.every((link) => {
+      const heard = this.#heard.get(link)
+      return heard !== undefined && [...heard].every((peer) => reached.has(peer))
+    })
   }
 
   told(link: PeerLink, notice: PeersNotice): void {
+    this.#hear(link, notice)
     for (const member of notice.peers) {
       if (member.peer === link.peer) this.#aboutItself(link, member)
       else this.#hearsay(member)
     }
+  }
+
+  #hear(link: PeerLink, notice: PeersNotice): void {
+    const isFirst = !this.#heard.has(link)
+    const heard = isFirst ? new Set<PeerId>() : this.#heard.get(link)
+    for (const { peer } of notice.peers) heard?.add(peer)
+    for (const peer of notice.left ?? []) heard?.delete(peer)
+    const isTooMany =
+      (isFirst && notice.peers.length >= controlLimits.peersItems) ||
+      (heard?.size ?? 0) > gossipLimits.heard
+    this.#heard.set(link, isTooMany ? undefined : heard)
   }
 
   #aboutItself(link: PeerLink, member: PeerAddresses): void {
@@ -66,6 +96,7 @@ export class MemberGossip {
     if (old !== undefined && old.addresses.join() === entry.addresses.join()) return
     this.#known.set(link.peer, entry)
     this.#news.set(link.peer, entry)
+    this.#losses.delete(link.peer)
     this.#plan()
   }
 
@@ -89,15 +120,17 @@ export class MemberGossip {
     this.#isPlanned = false
     const news = [...this.#news.values()].slice(0, controlLimits.peersItems)
     for (const member of news) this.#news.delete(member.peer)
+    const left = [...this.#losses].slice(0, controlLimits.peersItems)
+    for (const peer of left) this.#losses.delete(peer)
     try {
       for (const link of this.#owner.links()) {
         const peers = news.filter((member) => member.peer !== link.peer)
-        if (peers.length > 0) link.session.tell({ kind: 'peers', peers })
+        if (peers.length + left.length > 0) link.session.tell({ kind: 'peers', peers, left })
       }
     } catch (error) {
       this.#owner.failed(error)
     }
-    if (this.#news.size > 0) this.#plan()
+    if (this.#news.size + this.#losses.size > 0) this.#plan()
   }
 }
 

@@ -52,7 +52,10 @@ export interface PeerAddresses {
 
 export interface PeersNotice {
   readonly kind: 'peers'
+  /** Members that the sender is, or is connected to. */
   readonly peers: readonly PeerAddresses[]
+  /** Members that the sender lost. */
+  readonly left?: readonly string[]
 }
 
 interface HaveQuery {
@@ -216,6 +219,7 @@ const schemas = {
   peers: v.object({
     kind: v.literal('peers'),
     peers: v.pipe(v.array(member), v.maxLength(limits.peersItems)),
+    left: v.exactOptional(v.pipe(v.array(text(limits.nameLength)), v.maxLength(limits.peersItems))),
   }),
   'have-query': v.object({
     kind: v.literal('have-query'),

@@ -41,6 +41,8 @@ export interface FinderComponents {
   readonly scores: PeerScores
   readonly missing: Missing
   readonly isSameSite: (peer: PeerId) => boolean
+  /** Whether everybody who can be reached is connected: then the DHT is not asked. */
+  readonly isClosed: () => boolean
   readonly failed: (error: unknown) => void
 }
 
@@ -55,9 +57,9 @@ export class Finder {
   /** Holders by inventory, best first. */
   holders(zipHash: ZipHash): readonly Holder[] {
     const key = contentKey(zipHash)
-    return this.#ranked()
-      .filter(({ link, peer }) => link.inventory.has(key) && this.#mayHold(peer, zipHash))
-      .map(({ peer, rttMs }) => ({ peer, via: 'inventory', rttMs }))
+    const claims = (link: PeerLink) =>
+      link.inventory.has(key) && !this.#parts.missing.has(link.peer, zipHash)
+    return this.#ranked(claims).map(({ peer, rttMs }) => ({ peer, via: 'inventory', rttMs }))
   }
 
   /** Holders by have-query, where there is no inventory, and by the DHT. */
@@ -144,8 +146,8 @@ export class Finder {
     ask: (link: PeerLink) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { dht, scores } = this.#parts
-    if (dht === undefined) return
+    const { dht, scores, isClosed } = this.#parts
+    if (dht === undefined || isClosed()) return
     const asking: Promise<void>[] = []
     for await (const provider of dht.findName(path, { signal })) {
       if (scores.isAvoided(provider.id.toString())) continue
@@ -164,7 +166,7 @@ export class Finder {
     signal: AbortSignal,
   ): Promise<void> {
     const key = contentKey(zipHash)
-    const unsure = this.#ranked().filter(({ link }) => !link.knowsInventory)
+    const unsure = this.#ranked((link) => !link.knowsInventory)
     const lanes = new Lanes(askLimits.peersAtOnce)
     const askOne = async ({ link, peer, rttMs }: RankedLink) => {
       const options = { signal, deadlineMs: haveQueryMs(rttMs) }
@@ -182,8 +184,8 @@ export class Finder {
     offer: (holder: Holder) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const { dht, hub, libp2p } = this.#parts
-    if (dht === undefined) return
+    const { dht, hub, libp2p, isClosed } = this.#parts
+    if (dht === undefined || isClosed()) return
     const key = contentKey(zipHash)
     for await (const provider of dht.findContent(zipHash, { signal })) {
       const peer = provider.id.toString()
@@ -211,9 +213,9 @@ export class Finder {
     }
   }
 
-  #ranked(): RankedLink[] {
+  #ranked(wanted: (link: PeerLink) => boolean = () => true): RankedLink[] {
     const { hub, scores, isSameSite } = this.#parts
-    const links = hub.links().filter(({ peer }) => !scores.isAvoided(peer))
+    const links = hub.links().filter((link) => !scores.isAvoided(link.peer) && wanted(link))
     return scores.rank(
       links.map((link) => ({
         peer: link.peer,

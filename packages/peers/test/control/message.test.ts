@@ -38,6 +38,7 @@ const samples: readonly Message[] = [
   { kind: 'inventory-resync' },
   { kind: 'tree-head', database: 'd', note: 'n' },
   { kind: 'peers', peers: [member] },
+  { kind: 'peers', peers: [], left: ['p'] },
   { kind: 'have-query', id: 1, keys: bytes(16) },
   { kind: 'record-query', id: 1, path: 'p', version: 'v' },
   { kind: 'versions-query', id: 1, path: 'p' },
@@ -70,6 +71,7 @@ const sized: readonly (readonly [string, number, (size: number) => unknown])[] =
     (n) => ({ kind: 'tree-head', database: text(n), note: '' }),
   ],
   ['peers', limits.peersItems, (n) => ({ kind: 'peers', peers: list(n, member) })],
+  ['left', limits.peersItems, (n) => ({ kind: 'peers', peers: [], left: list(n, 'p') })],
   [
     'addresses',
     limits.peerAddresses,

@@ -1,0 +1,127 @@
+import { contentId, nameKey } from '@modmesh/module'
+import { describe, expect, test } from 'vitest'
+import { Announcer } from '../../src/dht/announcer.ts'
+import { announceLimits as limits } from '../../src/limits.ts'
+import type { ShelfItem } from '../../src/peer-shelf.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { hashOf, moduleOf } from '../support/memory-shelf.ts'
+
+function item(name: string): ShelfItem {
+  return { module: moduleOf(name), zipHash: hashOf(name) }
+}
+
+function announcing(
+  held: readonly ShelfItem[] = [],
+  options: { readonly provide?: () => Promise<number> } = {},
+) {
+  const clock = new ManualClock()
+  const announced: string[] = []
+  const state = { isAlone: false }
+  const failures: unknown[] = []
+  const announcer = new Announcer({
+    clock,
+    target: {
+      isAlone: () => state.isAlone,
+      async provide(key) {
+        announced.push(key.toString())
+        return options.provide?.() ?? 1
+      },
+    },
+    async *contents() {
+      yield* held
+    },
+    failed: (error) => failures.push(error),
+  })
+  announcer.start()
+  return { announcer, announced, clock, state, failures }
+}
+
+const idOf = (one: ShelfItem) => contentId(one.zipHash).toString()
+const nameOf = (one: ShelfItem) => nameKey(one.module.path).toString()
+
+describe('an announcer', () => {
+  test('announces each content under its id and each path once under its name', async () => {
+    const [a, b, c] = [item('x.org/a@v1.0.0'), item('x.org/a@v1.1.0'), item('x.org/c@v1.0.0')]
+    const { announced, clock, announcer } = announcing([a, b, c])
+    await clock.advance(10_000)
+    expect(announced.toSorted()).toEqual(
+      [idOf(a), idOf(b), idOf(c), nameOf(a), nameOf(c)].toSorted(),
+    )
+    announcer.stop()
+  })
+
+  test('waits until there is somebody to announce to', async () => {
+    const one = item('x.org/a@v1.0.0')
+    const { announced, clock, state, announcer } = announcing([one])
+    state.isAlone = true
+    await clock.advance(0)
+    const before = announced.length
+    await clock.advance(60_000)
+    expect(announced.length).toBe(before)
+    state.isAlone = false
+    await clock.advance(1_000)
+    expect(announced).toContain(nameOf(one))
+    announcer.stop()
+  })
+
+  test('announces new contents before the rest of the round, when the build is quiet', async () => {
+    const held = Array.from({ length: 200 }, (_, n) => item(`x.org/m${n}@v1.0.0`))
+    const { announced, clock, announcer } = announcing(held)
+    await clock.advance(100)
+    const fresh = item('x.org/fresh@v1.0.0')
+    announcer.add(fresh)
+    const before = announced.length
+    await clock.advance(limits.quietMs - 1)
+    expect(announced.slice(before)).not.toContain(idOf(fresh))
+    await clock.advance(2 * limits.aloneMs)
+    expect(announced.slice(before, before + 2)).toEqual([idOf(fresh), nameOf(fresh)])
+    announcer.stop()
+  })
+
+  test('does not wait for quiet for ever', async () => {
+    const { announced, clock, announcer } = announcing()
+    for (let ms = 0; ms < 2 * limits.quietMaxMs; ms += limits.quietMs / 2) {
+      announcer.add(item(`x.org/m${ms}@v1.0.0`))
+      await clock.advance(limits.quietMs / 2)
+    }
+    expect(announced.length).toBeGreaterThan(0)
+    announcer.stop()
+  })
+
+  test('tries again what nobody took, a few times', async () => {
+    const one = item('x.org/a@v1.0.0')
+    const { announced, clock, announcer } = announcing([one], { provide: async () => 0 })
+    await clock.advance(60_000)
+    expect(announced.filter((key) => key === idOf(one))).toHaveLength(limits.tries)
+    announcer.stop()
+  })
+
+  test('survives a target and a shelf that fail', async () => {
+    const one = item('x.org/a@v1.0.0')
+    const { announced, clock, announcer } = announcing([one], {
+      provide: () => Promise.reject(new Error('no route')),
+    })
+    await clock.advance(60_000)
+    expect(announced.length).toBe(2 * limits.tries)
+    announcer.stop()
+    await clock.advance(60_000)
+    expect(announced.length).toBe(2 * limits.tries)
+  })
+
+  test('announces everything once per round, and rounds come before records run out', async () => {
+    const one = item('x.org/a@v1.0.0')
+    const { announced, clock, announcer } = announcing([one])
+    await clock.advance(limits.quietMs)
+    expect(announced).toHaveLength(2)
+    expect(limits.roundMs).toBeLessThan(48 * 3_600_000)
+    announcer.stop()
+  })
+
+  test('keeps a bounded queue of new contents', () => {
+    const { announcer, state } = announcing()
+    state.isAlone = true
+    for (let n = 0; n < limits.queued; n++) announcer.add(item(`x.org/m${n}@v1.0.0`))
+    expect(announcer.waiting).toBe(limits.queued)
+    announcer.stop()
+  })
+})

@@ -1,8 +1,8 @@
-import { crc32 } from 'node:zlib'
 import { ByteLru } from './byte-lru.ts'
 import type { Disk } from './disk.ts'
 import { asError, StoreWriteError } from './errors.ts'
 import { formatFrame, type JournalRecord, segmentHeaderBytes } from './journal-frame.ts'
+import { offsetOf, placeOf, placeSum, segmentOf } from './journal-place.ts'
 import {
   createSegment,
   listSegments,
@@ -49,8 +49,6 @@ interface Pending {
   readonly reject: (error: Error) => void
 }
 
-/** A place is `segment * placeUnit + offset`: segments stay below 2^27 bytes. */
-const placeUnit = 2 ** 27
 /** Records copied at a time while compacting: bounds memory. */
 const compactGroup = 64
 
@@ -149,7 +147,7 @@ export class MetaJournal {
 
   async #readPlace(key: string, place: number): Promise<JournalRecord | undefined> {
     const segment = this.#segments.get(segmentOf(place))
-    const offset = place % placeUnit
+    const offset = offsetOf(place)
     const record = segment === undefined ? undefined : await readRecord(segment, offset)
     if (record?.key === key) return record
     if (this.#places.get(key) === place) {
@@ -339,7 +337,7 @@ async function appendFrames(segment: Segment, group: readonly Pending[]): Promis
   segment.end = start + bytes.length
   let at = start
   return group.map(({ record }, i) => {
-    const place = placeOf(segment, at)
+    const place = placeOf(segment.number, at)
     at += frames[i]?.length ?? 0
     return { key: record.key, place: record.bytes === undefined ? undefined : place }
   })
@@ -347,17 +345,5 @@ async function appendFrames(segment: Segment, group: readonly Pending[]): Promis
 
 function changeOf(segment: Segment, found: Scanned & { readonly kind: 'record' }): JournalChange {
   const { key, bytes } = found.record
-  return { key, place: bytes === undefined ? undefined : placeOf(segment, found.at) }
-}
-
-function placeOf(segment: Segment, offset: number): number {
-  return segment.number * placeUnit + offset
-}
-
-function segmentOf(place: number): number {
-  return Math.floor(place / placeUnit)
-}
-
-function placeSum(key: string, place: number): number {
-  return crc32(`${key}\n${place}`) | 0
+  return { key, place: bytes === undefined ? undefined : placeOf(segment.number, found.at) }
 }

@@ -21,14 +21,14 @@ export function guardedDisk(onCall: OnCall): Disk {
       await onCall('open', path)
       return guardedFile(await nodeDisk.open(path, mode), path, onCall)
     },
-    rename: guard('rename', nodeDisk.rename),
-    unlink: guard('unlink', nodeDisk.unlink),
-    mkdir: guard('mkdir', nodeDisk.mkdir),
-    fsyncFolder: guard('fsyncFolder', nodeDisk.fsyncFolder),
-    list: guard('list', nodeDisk.list),
-    identity: guard('identity', nodeDisk.identity),
-    readFile: guard('readFile', nodeDisk.readFile),
-    remove: guard('remove', nodeDisk.remove),
+    rename: guard('rename', (from: string, to: string) => nodeDisk.rename(from, to)),
+    unlink: guard('unlink', (path: string) => nodeDisk.unlink(path)),
+    mkdir: guard('mkdir', (path: string) => nodeDisk.mkdir(path)),
+    fsyncFolder: guard('fsyncFolder', (path: string) => nodeDisk.fsyncFolder(path)),
+    list: guard('list', (path: string) => nodeDisk.list(path)),
+    identity: guard('identity', (path: string) => nodeDisk.identity(path)),
+    readFile: guard('readFile', (path: string, max: number) => nodeDisk.readFile(path, max)),
+    remove: guard('remove', (path: string) => nodeDisk.remove(path)),
   }
 }
 

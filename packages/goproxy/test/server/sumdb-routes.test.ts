@@ -1,8 +1,11 @@
 import { NoProofError } from '@modmesh/fill'
 import { parseModuleVersion } from '@modmesh/module'
 import { SumdbNotFoundError, SumdbUnavailableError } from '@modmesh/sumdb'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { SumdbAnswers } from '../../src/index.ts'
+import { supportedMs } from '../../src/limits.ts'
+import { answerSumdb } from '../../src/server/sumdb-routes.ts'
+import { fakeSource } from '../support/fake-source.ts'
 import { serve } from '../support/serve.ts'
 
 interface FakeDatabase extends SumdbAnswers {
@@ -114,6 +117,22 @@ describe('a configured database', () => {
     }
     expect(database.asked).toEqual([])
   })
+})
+
+test('a database that cannot say whether it can serve does not hold go up', async () => {
+  vi.useFakeTimers()
+  onTestFinished(() => {
+    vi.useRealTimers()
+  })
+  const database: SumdbAnswers = { ...fakeDatabase(), canServe: () => new Promise(() => {}) }
+  const { signal } = new AbortController()
+  const answer = answerSumdb(
+    { source: fakeSource(), databases: [database] },
+    { kind: 'sumdb-supported', database: 'sum.test', cachedOnly: false },
+    { signal },
+  )
+  await vi.advanceTimersByTimeAsync(supportedMs)
+  expect((await answer).status).toBe(404)
 })
 
 test.for(['supported', 'latest', 'tile/8/0/000', 'lookup/example.com/m@v1.0.0'])(

@@ -1,54 +1,22 @@
 import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { ModuleNotFoundError, OfflineError, UpstreamUnavailableError } from '@modmesh/fill'
-import { maxInfoBytes, parseModulePath, parseModuleVersion, ZipRulesError } from '@modmesh/module'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { FakeUpstream, type Fault } from '../../../../test/support/fake-upstream.ts'
-import { HttpUpstream, type HttpUpstreamInit } from '../../src/index.ts'
+import { maxInfoBytes, parseModulePath, parseModuleVersion } from '@modmesh/module'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import type { FakeUpstream, Fault } from '../../../../test/support/fake-upstream.ts'
+import type { HttpUpstream, HttpUpstreamInit } from '../../src/index.ts'
+import { fetchZip, modPath, module, UpstreamKit, zipPath } from '../support/upstream-kit.ts'
 
-const module = parseModuleVersion('example.com/Upper/mod', 'v1.0.0')
-const base = '/example.com/!upper/mod/@v/'
-const zipPath = `${base}v1.0.0.zip`
-const modPath = `${base}v1.0.0.mod`
 const { signal } = new AbortController()
-/** Large enough to be cut in the middle. */
-const large = Buffer.alloc(300_000, 'modmesh')
+let kit: UpstreamKit
+beforeEach(() => {
+  kit = new UpstreamKit()
+})
+afterEach(() => kit[Symbol.asyncDispose]())
 
-async function startFake(): Promise<FakeUpstream> {
-  const files = { 'go.mod': 'module example.com/Upper/mod\n', large }
-  const zip = { all: { method: 'store' } } as const
-  const fake = await FakeUpstream.start({ modules: [{ ...module, files, zip }] })
-  onTestFinished(() => fake[Symbol.asyncDispose]())
-  return fake
-}
-
-function ask(list: string, init: Partial<HttpUpstreamInit> = {}): HttpUpstream {
-  const upstream = new HttpUpstream({ list, offline: false, backoffMs: 1, ...init })
-  onTestFinished(() => upstream[Symbol.asyncDispose]())
-  return upstream
-}
-
-interface Fetched {
-  readonly bytes: Buffer
-  readonly resets: number
-  readonly from: string
-}
-
-async function fetchZip(upstream: HttpUpstream, options = { signal }): Promise<Fetched> {
-  let chunks: Uint8Array[] = []
-  let resets = 0
-  const sink = {
-    write: async (chunk: Uint8Array) => {
-      chunks.push(Buffer.from(chunk))
-    },
-  }
-  const onReset = async (): Promise<void> => {
-    chunks = []
-    resets++
-  }
-  const { from } = await upstream.fetchZip(module, sink, { ...options, onReset })
-  return { bytes: Buffer.concat(chunks), resets, from }
-}
+const startFake = (): Promise<FakeUpstream> => kit.startFake()
+const ask = (list: string, init: Partial<HttpUpstreamInit> = {}): HttpUpstream =>
+  kit.ask(list, init)
 
 const text = (answer: { bytes: Uint8Array }): string => Buffer.from(answer.bytes).toString()
 
@@ -57,7 +25,7 @@ describe('every kind of file', () => {
     const fake = await startFake()
     fake.addQuery(module.path, 'main', 'v1.0.0')
     const upstream = ask(`${fake.url}/`)
-    const zip = await fetchZip(upstream)
+    const zip = await fetchZip(upstream, { signal })
     expect(zip.bytes.equals(Buffer.from(fake.bytesOf(zipPath) ?? []))).toBe(true)
     expect(zip.from).toBe(fake.url)
     expect(text(await upstream.fetchMod(module, { signal }))).toContain('module example.com/Upper')
@@ -131,17 +99,14 @@ describe('the next of the list', () => {
     ['too few bytes', { kind: 'wrong-length', by: 7 }, '|', 'next'],
     ['a web page', { kind: 'html' }, ',', 'unavailable'],
     ['a web page', { kind: 'html' }, '|', 'next'],
-    ['silence', { kind: 'stall' }, '|', 'next'],
-    ['a stalled body', { kind: 'stall', afterBytes: 5 }, '|', 'next'],
   ])('after %s %o %s: %s', async ([, fault, separator, expected]) => {
     const [first, second] = [await startFake(), await startFake()]
     if (fault === 'refused') await first.down()
     else first.break(() => true, fault)
-    const limits = { firstByteMs: 150, stallMs: 150 }
-    const upstream = ask(`${first.url}${separator}${second.url}`, { limits })
+    const upstream = ask(`${first.url}${separator}${second.url}`)
     const [mod, zip] = await Promise.allSettled([
       upstream.fetchMod(module, { signal }),
-      fetchZip(upstream),
+      fetchZip(upstream, { signal }),
     ])
     if (expected === 'next') {
       expect(mod).toMatchObject({ value: { from: second.url } })
@@ -217,7 +182,7 @@ describe('a cut zip', () => {
   test('is continued where it was cut', async () => {
     const fake = await startFake()
     fake.break((path) => path === zipPath, { kind: 'cut', afterBytes: 100_000 }, 1)
-    const zip = await fetchZip(ask(fake.url))
+    const zip = await fetchZip(ask(fake.url), { signal })
     expect(zip.resets).toBe(0)
     expect(zip.bytes.equals(Buffer.from(fake.bytesOf(zipPath) ?? []))).toBe(true)
     const { range, 'if-range': ifRange } = fake.requests[1]?.headers ?? {}
@@ -228,12 +193,14 @@ describe('a cut zip', () => {
   test('is continued twice and no more', async () => {
     const fake = await startFake()
     const stop = fake.break((path) => path === zipPath, { kind: 'cut', afterBytes: 1_000 }, 2)
-    expect((await fetchZip(ask(fake.url))).resets).toBe(0)
+    expect((await fetchZip(ask(fake.url), { signal })).resets).toBe(0)
     expect(fake.count(zipPath)).toBe(3)
     stop()
     fake.forget()
     fake.break((path) => path === zipPath, { kind: 'cut', afterBytes: 1_000 })
-    await expect(fetchZip(ask(fake.url))).rejects.toBeInstanceOf(UpstreamUnavailableError)
+    await expect(fetchZip(ask(fake.url), { signal })).rejects.toBeInstanceOf(
+      UpstreamUnavailableError,
+    )
     expect(fake.count(zipPath)).toBe(3)
   })
 
@@ -262,7 +229,7 @@ describe('a cut zip', () => {
   test('is reset before the next of the list begins', async () => {
     const [first, second] = [await startFake(), await startFake()]
     first.break((path) => path === zipPath, { kind: 'cut', afterBytes: 100_000 })
-    const zip = await fetchZip(ask(`${first.url}|${second.url}`))
+    const zip = await fetchZip(ask(`${first.url}|${second.url}`), { signal })
     expect([zip.resets, zip.from]).toEqual([1, second.url])
     expect(zip.bytes.equals(Buffer.from(second.bytesOf(zipPath) ?? []))).toBe(true)
   })
@@ -284,7 +251,7 @@ describe('a cut zip', () => {
       if (requests === 1) response.write('PK12', () => setTimeout(() => response.destroy(), 20))
       else response.end('PK12345678')
     })
-    const zip = await fetchZip(ask(url))
+    const zip = await fetchZip(ask(url), { signal })
     expect([zip.bytes.toString(), zip.resets]).toEqual(['PK12345678', 1])
   })
 
@@ -297,7 +264,7 @@ describe('a cut zip', () => {
       if (requests === 1) response.write('PK12', () => setTimeout(() => response.destroy(), 20))
       else response.end('PK12345678')
     })
-    const zip = await fetchZip(ask(url))
+    const zip = await fetchZip(ask(url), { signal })
     expect([zip.bytes.toString(), zip.resets]).toEqual(['PK12345678', 1])
   })
 })
@@ -325,114 +292,6 @@ describe('a busy upstream', () => {
     })
     await expect(ask(url).fetchMod(module, { signal })).rejects.toThrow('429')
     expect(requests).toBe(1)
-  })
-})
-
-describe('time', () => {
-  test('a silent upstream is an error that says it was time', async () => {
-    const fake = await startFake()
-    fake.break(() => true, { kind: 'stall' })
-    const upstream = ask(fake.url, { limits: { firstByteMs: 50 } })
-    await expect(upstream.fetchMod(module, { signal })).rejects.toMatchObject({ timedOut: true })
-  })
-
-  test('all attempts together have one limit', async () => {
-    const fake = await startFake()
-    fake.break(() => true, { kind: 'delay', ms: 400 })
-    const upstream = ask(`${fake.url}|${fake.url}|${fake.url}`, { fetchTimeoutMs: 100 })
-    const started = performance.now()
-    await expect(upstream.fetchMod(module, { signal })).rejects.toMatchObject({ timedOut: true })
-    expect(performance.now() - started).toBeLessThan(350)
-  })
-
-  test('a caller who goes away gets its own reason back', async () => {
-    const fake = await startFake()
-    fake.break(() => true, { kind: 'stall', afterBytes: 1_000 })
-    const caller = new AbortController()
-    const reason = new Error('gone')
-    const asked = fetchZip(ask(fake.url), { signal: caller.signal })
-    await expect.poll(() => fake.count()).toBe(1)
-    caller.abort(reason)
-    await expect(asked).rejects.toBe(reason)
-  })
-
-  test('a slow sink is no stall of upstream', async () => {
-    const fake = await startFake()
-    // The first chunk takes far longer than upstream may.
-    const waits = [1_300]
-    const sink = {
-      write: () => new Promise<void>((resolve) => setTimeout(resolve, waits.pop() ?? 0)),
-    }
-    const upstream = ask(fake.url, { limits: { stallMs: 60 } })
-    const onReset = (): Promise<void> => Promise.reject(new Error('not expected'))
-    const answer = await upstream.fetchZip(module, sink, { signal, onReset })
-    expect(answer.from).toBe(fake.url)
-  })
-})
-
-describe('an upstream that is gone', () => {
-  test('costs later requests next to nothing, and is back when it is back', async () => {
-    const fake = await startFake()
-    fake.break(() => true, { kind: 'stall' })
-    const upstream = ask(fake.url, { limits: { firstByteMs: 300 } })
-    await expect(upstream.fetchMod(module, { signal })).rejects.toMatchObject({ timedOut: true })
-    const started = performance.now()
-    for (let round = 0; round < 20; round++) {
-      await expect(upstream.fetchMod(module, { signal })).rejects.toThrow('a moment ago')
-    }
-    expect(performance.now() - started).toBeLessThan(250)
-    expect(fake.count()).toBe(1)
-
-    const back = await startFake()
-    await back.down()
-    const other = ask(back.url)
-    await expect(other.fetchMod(module, { signal })).rejects.toThrow('refused')
-    await back.up()
-    await expect
-      .poll(() => other.fetchMod(module, { signal }).then(text, () => ''), { timeout: 2_000 })
-      .toContain('module ')
-  })
-
-  test('is known to be gone also when our own limit was shorter than its', async () => {
-    const fake = await startFake()
-    fake.break(() => true, { kind: 'stall' })
-    const upstream = ask(fake.url, { fetchTimeoutMs: 50 })
-    await expect(upstream.fetchMod(module, { signal })).rejects.toMatchObject({ timedOut: true })
-    await expect(upstream.fetchMod(module, { signal })).rejects.toThrow('a moment ago')
-    expect(fake.count()).toBe(1)
-  })
-
-  test('is not declared dead by a caller who leaves', async () => {
-    const fake = await startFake()
-    const stop = fake.break(() => true, { kind: 'stall' })
-    const upstream = ask(fake.url)
-    const caller = new AbortController()
-    const asked = upstream.fetchMod(module, { signal: caller.signal })
-    await expect.poll(() => fake.count()).toBe(1)
-    caller.abort(new Error('gone'))
-    await expect(asked).rejects.toThrow('gone')
-    stop()
-    expect((await upstream.fetchMod(module, { signal })).from).toBe(fake.url)
-  })
-
-  test('is not declared dead by one slow file among good ones', async () => {
-    const fake = await startFake()
-    fake.break((path) => path === zipPath, { kind: 'stall' })
-    const upstream = ask(fake.url, { limits: { firstByteMs: 200 } })
-    const slow = fetchZip(upstream)
-    await upstream.fetchMod(module, { signal })
-    await expect(slow).rejects.toMatchObject({ timedOut: true })
-    expect((await upstream.fetchMod(module, { signal })).from).toBe(fake.url)
-  })
-
-  test('never blames upstream for what the sink refused', async () => {
-    const fake = await startFake()
-    const refusal = new ZipRulesError('full')
-    const sink = { write: () => Promise.reject(refusal) }
-    const onReset = async (): Promise<void> => {}
-    const asked = ask(`${fake.url}|${fake.url}`).fetchZip(module, sink, { signal, onReset })
-    await expect(asked).rejects.toBe(refusal)
-    expect(fake.count(zipPath)).toBe(1)
   })
 })
 
@@ -561,7 +420,7 @@ describe('an upstream that speaks no HTTP', () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
     const upstream = ask(url, { limits: { firstByteMs: 500, stallMs: 500 } })
     await expect(upstream.fetchMod(module, { signal })).rejects.toThrow(UpstreamUnavailableError)
-    await expect(fetchZip(upstream)).rejects.toThrow(UpstreamUnavailableError)
+    await expect(fetchZip(upstream, { signal })).rejects.toThrow(UpstreamUnavailableError)
   })
 })
 

@@ -18,9 +18,9 @@ export interface Budgets {
   readonly fetchTimeoutMs: number
 }
 
-/** Design, section 6. `headStartMs` is the miss tax: a question over a LAN is answered in some 2 ms. */
+/** Design, section 6. `headStartMs` is the most a miss may cost: a LAN answers in some 2 ms. */
 export const defaultBudgets: Budgets = {
-  headStartMs: 15,
+  headStartMs: 20,
   haveQueryMs: 150,
   dhtLookupMs: 1_000,
   firstByteMs: 250,

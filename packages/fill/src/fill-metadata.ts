@@ -3,6 +3,7 @@ import type { ProvenSums } from './checksum-db.ts'
 import { ModuleNotFoundError, UpstreamRefusedError } from './errors.ts'
 import { explainFailure, NobodyHasItError } from './explain-failure.ts'
 import { type FillContext, notHere } from './fill-context.ts'
+import { learnSums } from './learn-sums.ts'
 import type { Answer } from './module-source.ts'
 import { findInfoFault, keepVerified, type VerifiedParts } from './peer-facts.ts'
 import { type Branch, DecidingError, firstSuccess } from './race.ts'
@@ -38,12 +39,8 @@ export async function fillSums(
   options: { readonly signal: AbortSignal },
 ): Promise<ProvenSums> {
   return await ctx.withDeadline(formatModuleVersion(module), options.signal, async (scope) => {
-    const search = startSearch(ctx, module, scope)
-    const { signal } = scope
     try {
-      const { sums } = await resolveSums(ctx, module, 'mod', { signal, search: () => search })
-      for (const record of search?.seen ?? []) keepVerified(ctx, module, record, sums)
-      return sums
+      return await learnSums(ctx, module, scope)
     } catch (error) {
       throw explainFailure(ctx, module, error)
     }

@@ -5,7 +5,7 @@ import { explainFailure } from './explain-failure.ts'
 import { asError, type FillContext, notHere } from './fill-context.ts'
 import { HolderList, type KnownHolder } from './holder-list.ts'
 import type { Answer } from './module-source.ts'
-import { keepVerified } from './peer-facts.ts'
+import { keepAllVerified } from './peer-facts.ts'
 import type { Proof } from './proof.ts'
 import { AllFailedError } from './race.ts'
 import { RecordSearch } from './record-search.ts'
@@ -165,9 +165,7 @@ class ZipFill {
     const zipHash = withNeed(sums, 'zip').zip
     this.#zipHash.resolve(zipHash)
     this.#holders.open(zipHash, this.#records)
-    for (const record of this.#records?.seen ?? []) {
-      keepVerified(this.#ctx, this.#module, record, sums)
-    }
+    keepAllVerified(this.#ctx, this.#module, this.#records?.seen ?? [], sums)
   }
 
   #view(): RaceView {

@@ -1,5 +1,13 @@
-import { compareVersions, type ModulePath, type ModuleVersion, type Version } from '@modmesh/module'
+import {
+  compareVersions,
+  InvalidVersionError,
+  type ModulePath,
+  type ModuleVersion,
+  parseModuleVersion,
+  type Version,
+} from '@modmesh/module'
 import type { FillContext } from './fill-context.ts'
+import { learnSums } from './learn-sums.ts'
 import {
   maxParallelProofs,
   maxUnknownVersions,
@@ -7,14 +15,11 @@ import {
   maxVersionsPerPeer,
 } from './limits.ts'
 import type { AskOptions } from './module-source.ts'
-import { keepVerified } from './peer-facts.ts'
-import { RecordSearch } from './record-search.ts'
-import { resolveSums } from './resolve-sums.ts'
-import { Scope, until } from './scope.ts'
+import { noLongerNeeded, Scope, until } from './scope.ts'
 
 /**
  * The union of what is held here and by peers, newest last. A version that only peers name enters
- * with a verified record only: the newest `maxUnknownVersions`, within `meshOnlyMs` in all.
+ * with a verified record only: `maxUnknownVersions` at most, within `meshOnlyMs` in all.
  */
 export async function heldVersions(
   ctx: FillContext,
@@ -24,35 +29,32 @@ export async function heldVersions(
   const held = new Set(await ctx.store.versions(path))
   if (options.cachedOnly !== true && ctx.canAskPeers(path)) {
     const scope = new Scope(options.signal)
-    const timer = scope.start((signal) => ctx.clock.sleep(ctx.budgets.meshOnlyMs, { signal }))
-    ctx.background(timer.then(() => scope.abort(new Error('out of time'))))
+    stopAfter(ctx, scope, ctx.budgets.meshOnlyMs)
     try {
       const named = await namedByPeers(ctx, path, scope.signal)
-      const unknown = newestFirst([...named].filter((version) => !held.has(version)))
-      for (const version of await proven(ctx, path, unknown, scope)) held.add(version)
+      const unknown = newestOfEach(named, path, held)
+      for (const version of await proven(ctx, unknown, scope)) held.add(version)
     } finally {
       ctx.background(scope.close())
     }
   }
-  return newestFirst([...held]).reverse()
+  return [...held].sort(compareVersions)
 }
 
-/** Asks for `dhtLookupMs`: who has not answered by then is not in the union. */
+/** What each peer names. Asks for `dhtLookupMs`: who has not answered by then is left out. */
 async function namedByPeers(
   ctx: FillContext,
   path: ModulePath,
   signal: AbortSignal,
-): Promise<ReadonlySet<Version>> {
+): Promise<readonly (readonly Version[])[]> {
   const asking = new Scope(signal)
-  const timer = asking.start((ended) => ctx.clock.sleep(ctx.budgets.dhtLookupMs, { signal: ended }))
-  ctx.background(timer.then(() => asking.abort(new Error('out of time'))))
-  const named = new Set<Version>()
-  let answers = 0
+  stopAfter(ctx, asking, ctx.budgets.dhtLookupMs)
+  const named: Version[][] = []
   try {
     const found = ctx.peers.findVersions(path, { signal: asking.signal })
     for await (const { versions } of until(found, asking.signal)) {
-      for (const version of versions.slice(0, maxVersionsPerPeer)) named.add(version)
-      if (++answers >= maxVersionAnswers) break
+      named.push(versions.slice(0, maxVersionsPerPeer))
+      if (named.length >= maxVersionAnswers) break
     }
   } catch {
     // A mesh that fails to answer names no more versions; those named stay.
@@ -62,19 +64,47 @@ async function namedByPeers(
   return named
 }
 
+/** The newest of each peer in turn, so that one that invents thousands cannot crowd out the others. */
+function newestOfEach(
+  named: readonly (readonly Version[])[],
+  path: ModulePath,
+  held: ReadonlySet<Version>,
+): readonly ModuleVersion[] {
+  const lists = named.map((versions) => [...versions].sort((a, b) => compareVersions(b, a)))
+  const chosen = new Map<Version, ModuleVersion>()
+  for (let rank = 0; rank < maxVersionsPerPeer && chosen.size < maxUnknownVersions; rank++) {
+    for (const list of lists) {
+      const version = list[rank]
+      if (version === undefined || held.has(version) || chosen.size >= maxUnknownVersions) continue
+      const module = parseForeign(path, version)
+      if (module !== undefined) chosen.set(version, module)
+    }
+  }
+  return [...chosen.values()]
+}
+
+/** A peer may name a version that no module of this path can have. */
+function parseForeign(path: ModulePath, version: Version): ModuleVersion | undefined {
+  try {
+    return parseModuleVersion(path, version)
+  } catch (error) {
+    if (error instanceof InvalidVersionError) return undefined
+    throw error
+  }
+}
+
 /** Those of the versions that have a verified record. */
 async function proven(
   ctx: FillContext,
-  path: ModulePath,
-  unknown: readonly Version[],
+  unknown: readonly ModuleVersion[],
   scope: Scope,
 ): Promise<readonly Version[]> {
-  const todo = unknown.slice(0, maxUnknownVersions)
+  const todo = [...unknown]
   const found: Version[] = []
   const worker = async () => {
-    for (let version = todo.shift(); version !== undefined; version = todo.shift()) {
+    for (let module = todo.shift(); module !== undefined; module = todo.shift()) {
       if (scope.signal.aborted) return
-      if (await isProven(ctx, { path, version }, scope)) found.push(version)
+      if (await isProven(ctx, module, scope)) found.push(module.version)
     }
   }
   await Promise.all(Array.from({ length: maxParallelProofs }, worker))
@@ -83,11 +113,8 @@ async function proven(
 
 async function isProven(ctx: FillContext, module: ModuleVersion, scope: Scope): Promise<boolean> {
   const work = new Scope(scope.signal)
-  const search = new RecordSearch(ctx, module, work)
-  const { signal } = work
   try {
-    const { sums } = await resolveSums(ctx, module, 'mod', { signal, search: () => search })
-    for (const record of search.seen) keepVerified(ctx, module, record, sums)
+    await learnSums(ctx, module, work)
     return true
   } catch {
     // Unproven, for whatever reason: it is not offered.
@@ -97,6 +124,7 @@ async function isProven(ctx: FillContext, module: ModuleVersion, scope: Scope): 
   }
 }
 
-function newestFirst(versions: readonly Version[]): Version[] {
-  return [...versions].sort((a, b) => compareVersions(b, a))
+function stopAfter(ctx: FillContext, scope: Scope, ms: number): void {
+  const timer = scope.start((signal) => ctx.clock.sleep(ms, { signal }))
+  ctx.background(timer.then(() => scope.abort(noLongerNeeded)))
 }

@@ -7,8 +7,8 @@ export const maxParallelProofs = 8
 /** Module records of one search that are looked at: a mesh of this many connected peers answers at once. */
 export const maxRecordsPerSearch = 64
 
-/** Versions one peer may name for a path: the longest real lists have some 3,000. */
-export const maxVersionsPerPeer = 10_000
+/** Versions of one path that are looked at of one peer: the longest real lists have some 3,000. */
+export const maxVersionsPerPeer = 5_000
 
 /** Peers whose version lists are read for one answer. */
 export const maxVersionAnswers = 64

@@ -40,6 +40,19 @@ export function keepVerified(
   return { ...(keptMod && { mod }), ...(keptInfo && { info }) }
 }
 
+/** Keeps the parts that verify of several answers; stops at what is complete. */
+export function keepAllVerified(
+  ctx: FillContext,
+  module: ModuleVersion,
+  records: readonly ModuleRecord[],
+  sums: ProvenSums,
+): void {
+  for (const record of records) {
+    const { mod, info } = keepVerified(ctx, module, record, sums)
+    if (mod !== undefined && info !== undefined) return
+  }
+}
+
 /** Why bytes are not the `.info` of a module version, or undefined. */
 export function findInfoFault(bytes: Uint8Array, module: ModuleVersion): string | undefined {
   try {

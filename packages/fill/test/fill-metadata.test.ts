@@ -137,7 +137,7 @@ describe('.mod', () => {
     const { module } = world.publish()
     world.peers.add('a').isSilent = true
     await world.run(world.fill.mod(module, patient))
-    expect(world.clock.monotonicMs()).toBe(15)
+    expect(world.clock.monotonicMs()).toBe(20)
   })
 
   test('a silent peer delays a "no" of upstream by a have-query only', async () => {
@@ -229,7 +229,7 @@ describe('sums', () => {
     const { module } = world.release()
     world.peers.add('a').isSilent = true
     await world.run(world.fill.sums(module, patient))
-    expect(world.clock.monotonicMs()).toBe(15)
+    expect(world.clock.monotonicMs()).toBe(20)
   })
 
   test('that a liar forged are blamed on it', async () => {

@@ -66,7 +66,7 @@ describe('list', () => {
     world.upstream.isOn = false
     world.db.fault = 'down'
     const release = world.release('v1.2.0')
-    world.holder('a', release).versions.get(path)?.push(parseVersion('v9.9.9'))
+    world.holder('a', release).versions.get(path)?.push(parseVersion('v1.9.9'))
     const answer = await world.run(world.fill.list(path, patient))
     expect(decode(answer.value)).toBe('v1.2.0\n')
   })
@@ -82,6 +82,35 @@ describe('list', () => {
     expect(decode(answer.value)).toBe('v1.2.0\n')
     expect(world.peers.asked.filter((asked) => asked === 'records')).toHaveLength(64)
     expect(world.clock.monotonicMs()).toBeLessThanOrEqual(5000)
+  })
+
+  test('a peer that invents thousands does not crowd out the others', async () => {
+    const world = new World()
+    world.upstream.isOn = false
+    world.db.fault = 'down'
+    const invented = Array.from({ length: 5000 }, (_, i) => parseVersion(`v1.99.${i}`))
+    world.peers.add('liar').versions.set(path, invented)
+    for (let minor = 0; minor < 20; minor++) world.holder('a', world.release(`v1.${minor}.0`))
+    const answer = await world.run(world.fill.list(path, patient))
+    expect(decode(answer.value).split('\n').filter(Boolean)).toHaveLength(20)
+  })
+
+  test('versions proven before are not asked for again', async () => {
+    const world = new World()
+    world.upstream.isOn = false
+    world.holder('a', world.release('v1.2.0'))
+    await world.run(world.fill.list(path, patient))
+    await world.run(world.fill.list(path, patient))
+    expect(world.peers.asked).toEqual(['versions', 'records', 'versions'])
+  })
+
+  test('a version that the path cannot have is not asked for', async () => {
+    const world = new World()
+    world.upstream.isOn = false
+    const peer = world.holder('a', world.release('v1.2.0'))
+    peer.versions.get(path)?.push(parseVersion('v7.0.0'))
+    await world.run(world.fill.list(path, patient))
+    expect(world.peers.asked).toEqual(['versions', 'records'])
   })
 
   test('silent peers do not hold it beyond the budget', async () => {

@@ -1,6 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Connection, Stream } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
 import { Membership } from '../src/membership/membership.ts'
 import type { NetworkInit } from '../src/network/create-network.ts'
 import { createNetwork } from '../src/network/create-network.ts'
@@ -81,6 +83,16 @@ export class TestNetwork implements AsyncDisposable {
   /** Makes a ticket with its address; makes the mesh on first use. */
   invite(options: Parameters<Membership['invite']>[0] = {}): Promise<string> {
     return this.membership.invite(options, this.network.addresses())
+  }
+
+  /** Connects to an address, as the dial loop would. */
+  connect(address: string): Promise<Connection> {
+    return this.network.libp2p.dial(multiaddr(address))
+  }
+
+  /** Opens a stream of any protocol, connecting first where needed. */
+  openStream(address: string, protocol: string): Promise<Stream> {
+    return this.network.libp2p.dialProtocol(multiaddr(address), protocol)
   }
 
   /** Stops the node and keeps its folder. */

@@ -13,8 +13,8 @@ import {
   maxUses,
 } from './limits.ts'
 
-/** The role that may invite others. */
-export const admitRole = 'admit'
+// The role that may invite others.
+const admitRole = 'admit'
 const knownRoles = new Set([admitRole])
 
 /** What an invite grants; everything may be left out. */

@@ -167,7 +167,13 @@ export class DialLoop implements AsyncDisposable {
   }
 
   #noteRefusal(refusal: Refusal): void {
-    if (refusal.direction === 'outbound') this.#refusals.set(refusal.address, refusal)
+    if (refusal.direction !== 'outbound') return
+    this.#refusals.set(refusal.address, refusal)
+    // The DHT dials too, and nobody asks for the reasons of its failures.
+    const oldest = this.#refusals.keys().next().value
+    if (this.#refusals.size > maxLearnedPeers && oldest !== undefined) {
+      this.#refusals.delete(oldest)
+    }
   }
 
   #addTicketAddresses(): void {

@@ -13,8 +13,7 @@ export interface HintLimits {
   readonly valueRecords: number
 }
 
-/** The quotas of a running node. */
-export const hintLimits: HintLimits = {
+const hintLimits: HintLimits = {
   peerRecords: maxPeerRecords,
   providerRecords: maxProviderRecords,
   providerRecordsPerPeer: maxProviderRecordsPerPeer,

@@ -23,14 +23,20 @@ export async function makeFolder(disk: Disk, path: string): Promise<void> {
 export async function prepareFolders(disk: Disk, layout: Layout): Promise<void> {
   await claimRoot(layout.dir)
   const folders = [layout.zips, layout.meta, layout.staging, layout.quarantine]
-  for (const folder of [...folders, layout.run, layout.sumdb]) {
-    try {
-      await makeFolder(disk, folder)
-    } catch (error) {
-      throw new StoreAccessError(folder, 'cannot be made', { cause: error })
-    }
-    for (let path = folder; path !== layout.dir; path = dirname(path)) await checkFolder(path)
+  for (const folder of [...folders, layout.lock, layout.sumdb]) {
+    await claimFolder(disk, layout.dir, folder)
   }
+}
+
+/** From the top down: nothing is made behind a link. */
+async function claimFolder(disk: Disk, dir: string, folder: string): Promise<void> {
+  if (dirname(folder) !== dir) await claimFolder(disk, dir, dirname(folder))
+  try {
+    await makeFolder(disk, folder)
+  } catch (error) {
+    throw new StoreAccessError(folder, 'cannot be made', { cause: error })
+  }
+  await checkFolder(folder)
 }
 
 async function claimRoot(dir: string): Promise<void> {

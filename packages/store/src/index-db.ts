@@ -156,6 +156,8 @@ async function openOrRenew(
     components.report({ kind: 'index-rebuilt', reason })
   }
   await moveAside(components.disk, layout)
+  // Level would make it for everybody to read.
+  await components.disk.mkdir(layout.index)
   const db = new Level(layout.index, { createIfMissing: true })
   await db.open()
   return { index: new IndexDb(components, layout, db), contents: empty }

@@ -79,7 +79,7 @@ export class VerifyPool implements AsyncDisposable {
       this.#workers.delete(worker)
       const at = this.#idle.indexOf(worker)
       if (at >= 0) this.#idle.splice(at, 1)
-      this.#finish(worker, { kind: 'failed', error })
+      this.#finish(worker, this.#isClosed ? closed() : { kind: 'failed', error })
     }
     worker.on('error', fail)
     worker.on('exit', (code) => fail(new Error(`verification worker ended with code ${code}`)))

@@ -244,3 +244,6 @@ export const gossipLimits = {
   /** Members remembered of what one peer told; beyond, it is taken to know more than we can. */
   heard: 1_024,
 } as const
+
+/** Exceptions of ours that are told to the log. */
+export const failureLimits = { perSecond: 0.5, burst: 20 } as const

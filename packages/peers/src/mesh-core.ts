@@ -3,6 +3,7 @@ import type { Clock, PeerId } from '@modmesh/fill'
 import { BodyClient } from './body/body-client.ts'
 import { BodyServer } from './body/body-server.ts'
 import { UploadSlots } from './body/upload-slots.ts'
+import { Allowance } from './control/allowance.ts'
 import { AnswerDesk } from './control/answer-desk.ts'
 import { ControlHub, type HubOwner } from './control/control-hub.ts'
 import { HeadGossip } from './control/head-gossip.ts'
@@ -19,6 +20,7 @@ import {
   bodyTimes,
   type ControlTimes,
   controlTimes,
+  failureLimits,
   floodLimits,
 } from './limits.ts'
 import { machineClock } from './machine-clock.ts'
@@ -55,6 +57,7 @@ export class MeshCore {
   readonly #times: ControlTimes & BodyTimes
   readonly #log: (event: MeshEvent) => void
   readonly #boot = randomBytes(8)
+  readonly #failures: Allowance
   readonly #desk: AnswerDesk
   readonly #heads: HeadGossip
   readonly #members: MemberGossip
@@ -76,6 +79,7 @@ export class MeshCore {
     this.#clock = clock
     this.#times = times
     this.#log = log
+    this.#failures = new Allowance({ clock }, failureLimits)
     this.scores = new PeerScores({ clock })
     this.missing = new Missing({ clock })
     this.#desk = new AnswerDesk({ shelf, own: this.own })
@@ -129,8 +133,7 @@ export class MeshCore {
 
   /** Avoids a peer and says why. */
   blame(peer: PeerId, reason: string): void {
-    this.scores.blame(peer, reason)
-    this.#log({ kind: 'peer-blamed', peer, reason })
+    if (this.scores.blame(peer, reason)) this.#log({ kind: 'peer-blamed', peer, reason })
   }
 
   /** No connection: a network that is known to be gone is asked nothing. */
@@ -148,8 +151,10 @@ export class MeshCore {
     return this.network.member(peer)?.name ?? ''
   }
 
-  /** Tells the log of an exception of ours. */
-  readonly failed = (error: unknown): void => this.#log({ kind: 'failed', error })
+  /** Tells the log of an exception of ours; not of each, when a peer's queries meet a broken disk. */
+  readonly failed = (error: unknown): void => {
+    if (this.#failures.take(1)) this.#log({ kind: 'failed', error })
+  }
 
   #hubOwner(): HubOwner {
     return {

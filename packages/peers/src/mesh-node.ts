@@ -46,12 +46,13 @@ export class MeshNode implements Peers, AsyncDisposable {
     const store = components.membership
     const membership = await Membership.open({ store }, { peerId, name, site })
     const network = await createNetwork({ membership, log: components.log }, init)
+    let core: MeshCore | undefined
     try {
-      const core = new MeshCore({ ...components, membership, network }, init)
+      core = new MeshCore({ ...components, membership, network }, init)
       await core.start()
       return new MeshNode(core)
     } catch (error) {
-      await network.stop()
+      await (core ?? network).stop()
       throw error
     }
   }

@@ -67,12 +67,15 @@ export class PeerScores {
     }
   }
 
-  /** Avoids a peer for a time that doubles with each lie; reports of one lie count once. */
-  blame(peer: PeerId, reason: string): void {
+  /**
+   * Avoids a peer for a time that doubles with each lie. Returns false for another report of the
+   * same lie.
+   */
+  blame(peer: PeerId, reason: string): boolean {
     const entry = this.#entry(peer)
     const now = this.#clock.monotonicMs()
     const old = entry.blame
-    if (old !== undefined && now - old.at < blameLimits.togetherMs) return
+    if (old !== undefined && now - old.at < blameLimits.togetherMs) return false
     const count = (old?.count ?? 0) + 1
     const avoidMs = Math.min(blameLimits.maxMs, blameLimits.firstMs * 2 ** (count - 1))
     entry.blame = {
@@ -82,6 +85,7 @@ export class PeerScores {
       wallMs: this.#clock.wallMs(),
       until: now + avoidMs,
     }
+    return true
   }
 
   /** Refuses a peer's control streams for a while. */

@@ -1,7 +1,7 @@
 import type { Clock } from '@modmesh/fill'
 
 /** Why a guard ended a transfer. */
-export class NoProgressError extends Error {
+class NoProgressError extends Error {
   readonly code = 'NO_PROGRESS'
   constructor(what: string) {
     super(what)

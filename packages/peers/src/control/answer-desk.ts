@@ -65,9 +65,7 @@ export class AnswerDesk {
 }
 
 /** Writes a record answer; parts beyond the limits are left out, as if not held. */
-export function formatRecord(
-  record: Omit<ModuleRecord, 'peer'> | undefined,
-): Reply<'record-query'> {
+function formatRecord(record: Omit<ModuleRecord, 'peer'> | undefined): Reply<'record-query'> {
   const info = within(record?.info, limits.infoBytes)
   const mod = within(record?.mod, limits.modBytes)
   const proof = formatProof(record?.record)

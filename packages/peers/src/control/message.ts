@@ -33,7 +33,7 @@ export interface InventoryFrame {
 }
 
 /** Asks for a full inventory after a gap. */
-export interface InventoryResync {
+interface InventoryResync {
   readonly kind: 'inventory-resync'
 }
 

@@ -16,7 +16,7 @@ interface ReceivedHead {
 }
 
 /** Heads that a test sets and sees. */
-export class TestHeads implements HeadExchange {
+class TestHeads implements HeadExchange {
   readonly heard: ReceivedHead[] = []
   readonly #notes = new Map<string, string>()
   readonly #listeners = new Set<() => void>()

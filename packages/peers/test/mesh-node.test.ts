@@ -240,6 +240,6 @@ describe('a mesh', () => {
     expect(await collect(a.node.findRecords(module, { signal: calm }))).toEqual([])
     expect(await collect(a.node.findHolders(hashOf('x'), { signal: calm }))).toEqual([])
     expect(a.node.peers()).toEqual([])
-    expect(performance.now() - began).toBeLessThan(100)
+    expect(performance.now() - began).toBeLessThan(1_000)
   })
 })

@@ -89,8 +89,13 @@ export class Membership {
     return this.#standing?.self
   }
 
+  /** Returns the time by which memberships are judged, milliseconds since 1970. */
+  nowMs(): number {
+    return (this.#init.nowMs ?? Date.now)()
+  }
+
   /** Tells whether we are a member of a mesh at this time. */
-  isMember(nowMs: number = this.#nowMs()): boolean {
+  isMember(nowMs: number = this.nowMs()): boolean {
     const expiresMs = this.#standing?.self.expiresMs
     return this.#standing !== undefined && (expiresMs === undefined || nowMs < expiresMs)
   }
@@ -111,7 +116,7 @@ export class Membership {
   }
 
   /** Checks the chain that a peer showed; `remotePeerId` must be proven by the handshake. Throws NotAMemberError. */
-  verify(bytes: Uint8Array, remotePeerId: string, nowMs: number = this.#nowMs()): Member {
+  verify(bytes: Uint8Array, remotePeerId: string, nowMs: number = this.nowMs()): Member {
     if (this.#standing === undefined) {
       throw new NotAMemberError('no-mesh', 'this node belongs to no mesh')
     }
@@ -127,7 +132,7 @@ export class Membership {
   invite(options: InviteOptions, addresses: readonly string[]): Promise<string> {
     return this.#exclusive(async () => {
       const seed = newSeed()
-      const invite = toInvite(options, publicKeyOf(seed), this.#nowMs())
+      const invite = toInvite(options, publicKeyOf(seed), this.nowMs())
       const known = checkAddresses(addresses)
       const { root, rootSeed } = await this.#rootKey()
       return formatTicket({ root, seed, invite: signInvite(invite, rootSeed), addresses: known })
@@ -145,7 +150,7 @@ export class Membership {
       const { ticket, invite } = parseTicket(text)
       this.#checkSameMesh(ticket)
       if (this.#keepsCurrent(invite)) return { addresses: ticket.addresses }
-      checkTicketTimes(invite, this.#nowMs())
+      checkTicketTimes(invite, this.nowMs())
       await this.#adopt({
         chain: this.#claim(ticket.root, ticket.invite, invite, ticket.seed),
         rootSeed: undefined,
@@ -207,13 +212,13 @@ export class Membership {
   #foundingChain(root: Uint8Array, rootSeed: Uint8Array): Uint8Array {
     // The seed is forgotten after this one signature: nobody can join by the founder's invite.
     const seed = newSeed()
-    const invite = founderInvite(publicKeyOf(seed), this.#nowMs())
+    const invite = founderInvite(publicKeyOf(seed), this.nowMs())
     return this.#claim(root, signInvite(invite, rootSeed), invite, seed)
   }
 
   #claim(root: Uint8Array, signed: Ticket['invite'], invite: Invite, seed: Uint8Array): Uint8Array {
     const site = invite.site ?? this.#init.site ?? defaultSite
-    const claim = { v: 1 as const, peer: this.#peer, name: this.#name(), site, at: this.#nowMs() }
+    const claim = { v: 1 as const, peer: this.#peer, name: this.#name(), site, at: this.nowMs() }
     return encodeChain({ root, invite: signed, member: signMember(claim, seed) })
   }
 
@@ -237,7 +242,7 @@ export class Membership {
     const { state, self, invite } = this.#standing
     if (state.rootSeed !== undefined) return true
     if (!this.isMember()) return false
-    const expired = offered.until !== undefined && offered.until <= this.#nowMs()
+    const expired = offered.until !== undefined && offered.until <= this.nowMs()
     if (expired) return true
     const same = Buffer.compare(offered.serial, invite.serial) === 0
     if (same) return this.#fits(self)
@@ -251,10 +256,6 @@ export class Membership {
 
   #name(): string {
     return this.#init.name ?? this.#init.peerId.slice(-8)
-  }
-
-  #nowMs(): number {
-    return (this.#init.nowMs ?? Date.now)()
   }
 
   // One change at a time: two first invites at once must not make two roots.

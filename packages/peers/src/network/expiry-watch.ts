@@ -28,7 +28,8 @@ export class ExpiryWatch {
   }
 
   /** Looks at every connection once. */
-  check(nowMs: number = Date.now()): void {
+  check(): void {
+    const nowMs = this.#components.membership.nowMs()
     for (const connection of this.#components.libp2p.getConnections()) {
       if (!this.#mayStay(connection, nowMs)) this.#close(connection)
     }

@@ -11,6 +11,7 @@ import {
   startTestNetwork,
   TestNetwork,
 } from '../../testing/index.ts'
+import { patiently } from '../support/patience.ts'
 
 const gateTimeoutMs = 300
 let cleanups: AsyncDisposableStack
@@ -51,7 +52,7 @@ function causes(of: TestNetwork = member): RefusalCause[] {
 
 /** Waits for the refusal, then checks that libp2p saw no connection. */
 async function expectRefused(cause: object): Promise<void> {
-  await expect.poll(() => causes()).toContainEqual(expect.objectContaining(cause))
+  await patiently(() => causes()).toContainEqual(expect.objectContaining(cause))
   expect(opened).toBe(0)
   expect(member.network.libp2p.getConnections()).toEqual([])
 }
@@ -147,14 +148,12 @@ describe('a member of another mesh', () => {
     const other = await start({ gateTimeoutMs })
     await other.invite()
     await expect(dial(other.network.libp2p, member.address)).rejects.toThrow('other-mesh')
-    await expect.poll(() => causes()).toEqual([{ kind: 'not-a-member', reason: 'other-mesh' }])
+    await patiently(() => causes()).toEqual([{ kind: 'not-a-member', reason: 'other-mesh' }])
     await expect(dial(member.network.libp2p, other.address)).rejects.toThrow('other-mesh')
-    await expect
-      .poll(() => causes(other))
-      .toEqual([
-        { kind: 'refused-by-peer', reason: 'other-mesh' },
-        { kind: 'not-a-member', reason: 'other-mesh' },
-      ])
+    await patiently(() => causes(other)).toEqual([
+      { kind: 'refused-by-peer', reason: 'other-mesh' },
+      { kind: 'not-a-member', reason: 'other-mesh' },
+    ])
     expect(opened).toBe(0)
   })
 })
@@ -176,17 +175,18 @@ describe('a membership that has expired', () => {
     const slow = await start({ ticket: await inviter.invite({ expiresMs: 60_000 }) })
     clock.ms += 60_000
     await expect(dial(inviter.network.libp2p, slow.address)).rejects.toThrow('expired')
-    await expect.poll(() => causes(slow)).toEqual([{ kind: 'refused-by-peer', reason: 'expired' }])
+    await patiently(() => causes(slow)).toEqual([{ kind: 'refused-by-peer', reason: 'expired' }])
     expect(slow.network.libp2p.getConnections()).toEqual([])
   })
 
   test('closes the live connection', async () => {
-    const expiresMs = 700
-    const brief = await start({ ticket: await member.invite({ expiresMs }) })
-    const watcher = await start({ ticket, expiryCheckMs: 50 })
+    const clock = { ms: Date.now() }
+    const brief = await start({ ticket: await member.invite({ expiresMs: 60_000 }) })
+    const watcher = await start({ ticket, expiryCheckMs: 20, nowMs: () => clock.ms })
     await dial(watcher.network.libp2p, brief.address)
     expect(watcher.network.libp2p.getConnections()).toHaveLength(1)
-    await expect.poll(() => watcher.network.libp2p.getConnections(), { timeout: 5000 }).toEqual([])
+    clock.ms += 60_000
+    await patiently(() => watcher.network.libp2p.getConnections()).toEqual([])
     const peer = brief.network.peerId
     expect(watcher.events).toContainEqual({ kind: 'member-expired', peer })
     await expect(dial(watcher.network.libp2p, brief.address)).rejects.toThrow()
@@ -230,7 +230,7 @@ describe('who shows something else than his own chain is refused', () => {
     await expectRefused(cause)
     expect(await member.network.libp2p.peerStore.all()).toEqual([])
     await expect(dial(member.network.libp2p, liar.address)).rejects.toThrow()
-    await expect.poll(() => causes().length).toBe(2)
+    await patiently(() => causes().length).toBe(2)
     expect(causes()[1]).toMatchObject(cause)
     expect(opened).toBe(0)
   })
@@ -241,7 +241,7 @@ describe('who shows something else than his own chain is refused', () => {
     }
     const liar = await stranger({ speech: flood })
     await attempt(liar)
-    await expect.poll(() => causes()).toHaveLength(1)
+    await patiently(() => causes()).toHaveLength(1)
     expect(opened).toBe(0)
   })
 })
@@ -281,7 +281,7 @@ describe('who does not end the exchange is cut after the gate’s time', () => {
   test('a peer that goes away in the middle', async () => {
     const gone = await stranger({ speech: (connection) => connection.abort(new Error('gone')) })
     await attempt(gone)
-    await expect.poll(() => causes()).toHaveLength(1)
+    await patiently(() => causes()).toHaveLength(1)
     expect(opened).toBe(0)
   })
 })

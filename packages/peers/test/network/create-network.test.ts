@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { connectionMonitor, dhtProtocol, streamOptions } from '../../src/network/settings.ts'
 import type { TestNetwork, TestNetworkInit } from '../../testing/index.ts'
 import { newTestIdentity, startTestMesh, startTestNetwork } from '../../testing/index.ts'
+import { patiently } from '../support/patience.ts'
 
 let cleanups: AsyncDisposableStack
 
@@ -130,7 +131,7 @@ describe('the DHT', () => {
     const cid = CID.create(1, raw.code, await sha256.digest(Uint8Array.of(1)))
     const signal = AbortSignal.timeout(5000)
     // A connection is not in the table before identify is done; until then nobody takes a record.
-    await expect.poll(() => provided(b, cid, signal)).toBeGreaterThan(0)
+    await patiently(() => provided(b, cid, signal)).toBeGreaterThan(0)
     let found = ''
     for await (const provider of c.network.libp2p.contentRouting.findProviders(cid, { signal })) {
       found = provider.id.toString()

@@ -7,6 +7,7 @@ import type { DialPace } from '../../src/network/dial-target.ts'
 import type { NetworkEvent } from '../../src/network/network-event.ts'
 import type { TestNetwork, TestNetworkInit } from '../../testing/index.ts'
 import { newTestIdentity, startTestNetwork } from '../../testing/index.ts'
+import { patiently } from '../support/patience.ts'
 
 const pace: DialPace = { firstMs: 5, maxMs: 40, idleMs: 60_000, steadyMs: 0 }
 let cleanups: AsyncDisposableStack
@@ -57,8 +58,7 @@ describe('a configured address', () => {
     const node = await start({ ticket })
     const [, , host, , port] = founder.address.split('/')
     const { loop } = await dialFrom(node, { configured: [`${host}:${port}`] })
-    await expect.poll(() => peers(node)).toEqual([founder.network.peerId])
-    expect(loop.status()[0]).toMatchObject({
+    await patiently(() => loop.status()[0]).toMatchObject({
       connected: true,
       peer: founder.network.peerId,
       failures: 0,
@@ -79,22 +79,24 @@ describe('a configured address', () => {
     const listen = listenOf(founder)
     await founder.stop()
     const { loop, events } = await dialFrom(node, { configured: [listen] })
-    await expect.poll(() => loop.status()[0]?.failures).toBeGreaterThan(5)
+    await patiently(() => loop.status()[0]?.failures).toBeGreaterThan(5)
     expect(loop.status()[0]?.lastError).toContain('ECONNREFUSED')
     expect(events.filter((event) => event.kind === 'dial-failed')).toHaveLength(1)
     await start({ identity, store, datastoreDir: dir, listen })
-    await expect
-      .poll(() => loop.status()[0])
-      .toMatchObject({ connected: true, failures: 0, lastError: undefined })
+    await patiently(() => loop.status()[0]).toMatchObject({
+      connected: true,
+      failures: 0,
+      lastError: undefined,
+    })
   })
 
   test('is redialled at once when the connection ends', async () => {
     const node = await start({ ticket })
     await dialFrom(node, { configured: [founder.address] })
     for (const _ of [1, 2, 3]) {
-      await expect.poll(() => peers(node)).toEqual([founder.network.peerId])
+      await patiently(() => peers(node)).toEqual([founder.network.peerId])
       await Promise.all(founder.network.libp2p.getConnections().map((one) => one.close()))
-      await expect.poll(() => peers(founder)).toEqual([node.network.peerId])
+      await patiently(() => peers(founder)).toEqual([node.network.peerId])
     }
   })
 
@@ -102,17 +104,18 @@ describe('a configured address', () => {
     const node = await start({ ticket })
     const listen = listenOf(founder)
     const { loop } = await dialFrom(node, { configured: [listen] })
-    await expect.poll(() => loop.status()[0]?.peer).toBe(founder.network.peerId)
+    await patiently(() => loop.status()[0]?.peer).toBe(founder.network.peerId)
     await founder.stop()
     const heir = await start({ ticket, listen })
-    await expect
-      .poll(() => loop.status()[0])
-      .toMatchObject({ peer: heir.network.peerId, connected: true })
+    await patiently(() => loop.status()[0]).toMatchObject({
+      peer: heir.network.peerId,
+      connected: true,
+    })
   })
 
   test('that is our own is left alone', async () => {
     const { loop } = await dialFrom(founder, { configured: [listenOf(founder), founder.address] })
-    await expect.poll(() => loop.status()).toMatchObject([{ failures: 1, connected: false }])
+    await patiently(() => loop.status()).toMatchObject([{ failures: 1, connected: false }])
     expect(loop.status()[0]?.lastError).toBe('the address is our own')
   })
 
@@ -120,7 +123,7 @@ describe('a configured address', () => {
     const other = await start()
     await other.invite()
     const { loop, events } = await dialFrom(other, { configured: [founder.address] })
-    await expect.poll(() => loop.status()[0]?.failures).toBeGreaterThan(2)
+    await patiently(() => loop.status()[0]?.failures).toBeGreaterThan(2)
     const message = 'the peer refused our membership: other-mesh'
     expect(loop.status()[0]).toMatchObject({ lastError: message, connected: false })
     expect(events).toEqual([{ kind: 'dial-failed', target: founder.address, message }])
@@ -133,7 +136,7 @@ describe('a lone node', () => {
     const { loop } = await dialFrom(lone, { configured: [founder.address] })
     expect(loop.status()[0]).toMatchObject({ failures: 0, connected: false })
     await lone.membership.join(ticket)
-    await expect.poll(() => peers(lone)).toEqual([founder.network.peerId])
+    await patiently(() => peers(lone)).toEqual([founder.network.peerId])
     expect(lone.events).toEqual([])
   })
 })
@@ -142,7 +145,7 @@ describe('the addresses in a ticket', () => {
   test('are dialled', async () => {
     const node = await start({ ticket: await founder.invite() })
     await dialFrom(node)
-    await expect.poll(() => peers(node)).toEqual([founder.network.peerId])
+    await patiently(() => peers(node)).toEqual([founder.network.peerId])
   })
 
   test('are dialled with connect configured when nothing is configured, else not', async () => {
@@ -150,9 +153,9 @@ describe('the addresses in a ticket', () => {
     const third = await start({ ticket: full })
     const [plain, strict] = [await start({ ticket: full }), await start({ ticket: full })]
     await dialFrom(plain, { connect: 'configured' })
-    await expect.poll(() => peers(plain)).toEqual([founder.network.peerId])
+    await patiently(() => peers(plain)).toEqual([founder.network.peerId])
     const { loop } = await dialFrom(strict, { connect: 'configured', configured: [third.address] })
-    await expect.poll(() => peers(strict)).toEqual([third.network.peerId])
+    await patiently(() => peers(strict)).toEqual([third.network.peerId])
     expect(loop.status()).toHaveLength(1)
   })
 })
@@ -167,9 +170,9 @@ describe('a learned member', () => {
     const [x, y] = [await start({ ticket }), await start({ ticket })]
     const { loop } = await dialFrom(x)
     await loop.learn(info(y), 'lan')
-    await expect.poll(() => peers(x)).toEqual([y.network.peerId])
+    await patiently(() => peers(x)).toEqual([y.network.peerId])
     await Promise.all(y.network.libp2p.getConnections().map((one) => one.close()))
-    await expect.poll(() => peers(y)).toEqual([x.network.peerId])
+    await patiently(() => peers(y)).toEqual([x.network.peerId])
   })
 
   test('is not dialled with connect configured', async () => {
@@ -188,24 +191,22 @@ describe('a learned member', () => {
       'lan',
     )
     expect(loop.status()).toMatchObject([{ target: peerId, origin: 'lan' }])
-    await expect.poll(() => loop.status(), { timeout: 5000 }).toEqual([])
+    await patiently(() => loop.status()).toEqual([])
   })
 
   test('is found again after a restart, without configuration', async () => {
     const node = await start({ ticket })
     await node.network.libp2p.dial(multiaddr(founder.address))
     const { libp2p } = node.network
-    await expect
-      .poll(
-        async () =>
-          (await libp2p.peerStore.get(peerIdFromString(founder.network.peerId))).addresses.length,
-      )
-      .toBeGreaterThan(0)
+    await patiently(
+      async () =>
+        (await libp2p.peerStore.get(peerIdFromString(founder.network.peerId))).addresses.length,
+    ).toBeGreaterThan(0)
     await node.stop()
     const { identity, store, dir } = node
     const again = await start({ identity, store, datastoreDir: dir })
     await dialFrom(again)
-    await expect.poll(() => peers(again)).toEqual([founder.network.peerId])
+    await patiently(() => peers(again)).toEqual([founder.network.peerId])
   })
 
   test('can be dialled by its id two hours after its address was learned', async () => {
@@ -221,7 +222,7 @@ describe('a learned member', () => {
 test('a stopped loop dials no more', async () => {
   const node = await start({ ticket })
   const { loop, events } = await dialFrom(node, { configured: [founder.address] })
-  await expect.poll(() => events.map((event) => event.kind)).toContain('dial-succeeded')
+  await patiently(() => events.map((event) => event.kind)).toContain('dial-succeeded')
   loop.stop()
   expect(peers(node)).toEqual([founder.network.peerId])
   await Promise.all(node.network.libp2p.getConnections().map((one) => one.close()))

@@ -8,6 +8,7 @@ import { LanDiscovery, lanServiceTag } from '../../src/network/lan-discovery.ts'
 import type { NetworkEvent } from '../../src/network/network-event.ts'
 import type { TestNetwork } from '../../testing/index.ts'
 import { startTestNetwork } from '../../testing/index.ts'
+import { patiently } from '../support/patience.ts'
 
 /** The multicast of one test: what is on the air, by service name. */
 class FakeAir {
@@ -71,7 +72,7 @@ test('a lone node says nothing on the LAN; it begins when it belongs to a mesh',
   await discover(node)
   expect([...air.services.keys()]).toEqual([])
   await node.invite()
-  await expect.poll(() => [...air.services.keys()]).toEqual([tagOf(node)])
+  await patiently(() => [...air.services.keys()]).toEqual([tagOf(node)])
   await node.invite()
   expect([...air.services.keys()]).toEqual([tagOf(node)])
 })
@@ -88,10 +89,10 @@ test('a member that is heard is connected', async () => {
   const [a, b] = [await start(), await start()]
   await b.membership.join(await a.membership.invite({}, []))
   await discover(a)
-  await expect.poll(() => air.services.size).toBe(1)
+  await patiently(() => air.services.size).toBe(1)
   const id = peerIdFromString(b.network.peerId)
   air.say(tagOf(a), { id, multiaddrs: b.network.libp2p.getMultiaddrs() })
-  await expect.poll(() => a.network.libp2p.getPeers().map(String)).toEqual([b.network.peerId])
+  await patiently(() => a.network.libp2p.getPeers().map(String)).toEqual([b.network.peerId])
   expect(events).toEqual([{ kind: 'lan-peer-found', peer: b.network.peerId }])
 })
 
@@ -100,10 +101,10 @@ test('a stranger that is heard does not get in', async () => {
   await a.invite()
   await stranger.invite()
   await discover(a)
-  await expect.poll(() => air.services.size).toBe(1)
+  await patiently(() => air.services.size).toBe(1)
   const id = peerIdFromString(stranger.network.peerId)
   air.say(tagOf(a), { id, multiaddrs: stranger.network.libp2p.getMultiaddrs() })
-  await expect.poll(() => stranger.events.length).toBeGreaterThan(0)
+  await patiently(() => stranger.events.length).toBeGreaterThan(0)
   expect(a.network.libp2p.getPeers()).toEqual([])
 })
 
@@ -113,14 +114,14 @@ test('without multicast the node runs on and says so', async () => {
   await node.invite()
   await discover(node)
   const message = 'no multicast here'
-  await expect.poll(() => events).toEqual([{ kind: 'lan-discovery-failed', message }])
+  await patiently(() => events).toEqual([{ kind: 'lan-discovery-failed', message }])
 })
 
 test('a disposed discovery is silent and stays so', async () => {
   const node = await start()
   await node.invite()
   const lan = await discover(node)
-  await expect.poll(() => air.services.size).toBe(1)
+  await patiently(() => air.services.size).toBe(1)
   await lan[Symbol.asyncDispose]()
   expect(air.services.size).toBe(0)
   await node.invite()

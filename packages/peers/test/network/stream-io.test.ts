@@ -13,6 +13,7 @@ import {
 import { receiveInto, sendChunks } from '../../src/network/stream-io.ts'
 import type { TestNetwork } from '../../testing/index.ts'
 import { startTestMesh } from '../../testing/index.ts'
+import { patiently } from '../support/patience.ts'
 
 const MiB = 1024 * 1024
 const protocol = '/test/body'
@@ -144,7 +145,7 @@ describe('back-pressure', () => {
   const bound = maxStreamWindowBytes + maxUnwrittenBytes + maxUnsentBytes + 4 * maxSendBytes
 
   test('a paused reader stops the sender within a few megabytes, then gets all of it', async () => {
-    const length = 64 * MiB
+    const length = 32 * MiB
     let produced = 0
     const hash = createHash('sha256')
     function* source() {
@@ -175,7 +176,7 @@ describe('back-pressure', () => {
   })
 
   test('a reader that stops again and again gets all of it', async () => {
-    const length = 24 * MiB
+    const length = 12 * MiB
     const body = new Uint8Array(randomBytes(length))
     respond = (stream) => send(stream, [body])
     const hash = createHash('sha256')
@@ -191,7 +192,7 @@ describe('back-pressure', () => {
   })
 
   test('a stalled stream does not grow while its sibling moves', async () => {
-    const length = 48 * MiB
+    const length = 24 * MiB
     let produced = 0
     function* endless() {
       const chunk = new Uint8Array(64 * 1024)
@@ -222,7 +223,7 @@ describe('a body that goes wrong', () => {
   test('is cut when its sender ends before the reader listens', async () => {
     respond = (stream) => send(stream, [])
     const stream = await open()
-    await expect.poll(() => stream.remoteWriteStatus).toBe('closed')
+    await patiently(() => stream.remoteWriteStatus).toBe('closed')
     await expect(receiveInto(stream, collector(), { length: 1, signal })).rejects.toThrow(
       expect.objectContaining({ code: 'STREAM_CUT', receivedBytes: 0 }),
     )
@@ -280,7 +281,7 @@ describe('a body that goes wrong', () => {
     const stuck = stuckSink()
     const options = { length: 32 * MiB, signal: controller.signal }
     const received = receiveInto(await open(), stuck, options)
-    await expect.poll(() => stuck.size()).toBeGreaterThan(0)
+    await patiently(() => stuck.size()).toBeGreaterThan(0)
     controller.abort(new RangeError('enough'))
     await expect(received).rejects.toThrow(RangeError)
     expect(await failure.promise).toMatchObject({ code: 'STREAM_SEND' })
@@ -301,7 +302,7 @@ describe('a body that goes wrong', () => {
     const stuck = stuckSink()
     const received = receiveInto(await open(), stuck, { length: 32 * MiB, signal })
     received.catch(() => {})
-    await expect.poll(() => stuck.size()).toBeGreaterThan(0)
+    await patiently(() => stuck.size()).toBeGreaterThan(0)
     controller.abort(new RangeError('enough'))
     expect(await failure.promise).toBeInstanceOf(RangeError)
     await expect(received).rejects.toThrow(expect.objectContaining({ code: 'STREAM_CUT' }))

@@ -15,7 +15,7 @@ import type { TileHashes } from './tile-hashes.ts'
 import { hashBytes } from './tlog.ts'
 
 /** How far a read may go: `cache` never leaves this host. */
-export type Reach = 'cache' | 'remote'
+type Reach = 'cache' | 'remote'
 
 /** How a caller waits for tiles, and how far it may go for them. */
 export interface TileReadOptions {

@@ -415,6 +415,40 @@ describe('a fork', () => {
     await expect(client.lookup(filler(5), { signal })).rejects.toMatchObject(fork)
   })
 
+  test('asks nobody any more for new records', async () => {
+    const { client, ops } = clientOf(small)
+    await client.mergeHead(small.noteAt(), { signal })
+    const theirs = forkedAt(1000, 3000).noteAt()
+    await expect(client.mergeHead(theirs, { signal })).rejects.toMatchObject(fork)
+    await expect(client.lookup(filler(5), { signal })).rejects.toMatchObject(fork)
+    await expect(client.answerLookup(filler(5), { signal })).rejects.toMatchObject(fork)
+    expect(ops.reads).toEqual([])
+  })
+
+  test('found while a record is being proven keeps that one out', async () => {
+    const { client, ops } = clientOf(small)
+    await client.mergeHead(small.noteAt(), { signal })
+    const honest = ops.readRemote
+    const { open, opened } = gate()
+    const asked = gate()
+    ops.readRemote = async (path, options) => {
+      if (path === '/tile/8/0/000') {
+        asked.open()
+        await opened
+      }
+      return honest(path, options)
+    }
+    const looking = client.lookup(filler(5), { signal })
+    await asked.opened
+    const theirs = forkedAt(1000, 3000).noteAt()
+    await expect(client.mergeHead(theirs, { signal })).rejects.toMatchObject(fork)
+    open()
+    await expect(looking).rejects.toMatchObject(fork)
+    await client.settled()
+    expect(await client.known(filler(5))).toBeUndefined()
+    expect([...ops.cache.keys()].filter((path) => path.startsWith('/lookup/'))).toEqual([])
+  })
+
   test('found while a head is being checked keeps that one out', async () => {
     const { client, ops } = clientOf(base)
     await client.mergeHead(base.noteAt(3000), { signal })

@@ -52,19 +52,22 @@ describe('keeping the upper tiles', () => {
     await client.keepTiles({ signal })
     await client.settled()
     ops.reads.length = 0
-    let cacheReads = 0
+    const cacheReads: string[] = []
     const readCache = ops.readCache
     ops.readCache = (path) => {
-      cacheReads++
+      cacheReads.push(path)
       return readCache(path)
     }
     await client.keepTiles({ signal })
-    expect(cacheReads).toBe(0)
+    expect(cacheReads).toEqual([])
     const { client: restarted } = clientOf(fake, ops)
     await restarted.keepTiles({ signal })
     expect(ops.reads).toEqual([])
+    expect(cacheReads.toSorted()).toEqual(upper(ops))
+    cacheReads.length = 0
     await restarted.mergeHead(fake.noteAt(200_000), { signal })
     await restarted.keepTiles({ signal })
+    expect(cacheReads).not.toContain('/tile/8/1/000')
     await restarted.settled()
     expect(
       ops.reads.filter((path) => path === '/tile/8/1/000' || path === '/tile/8/1/001'),

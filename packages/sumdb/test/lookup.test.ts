@@ -272,6 +272,15 @@ describe('a lookup answer is refused', () => {
     await refused(fake)
   })
 
+  test('for its module before any tile is read or head is taken for it', async () => {
+    const fake = log()
+    fake.faults.swappedRecords.set('example.com/Wanted@v1.2.3', 'example.com/other@v1.2.3')
+    const { client, ops } = clientOf(fake)
+    await expect(client.lookup(wanted, { signal })).rejects.toMatchObject(untrusted)
+    expect(ops.reads.every((path) => path.includes('/lookup/'))).toBe(true)
+    expect(ops.head).toBeUndefined()
+  })
+
   test('when the line asked for is in the signed tree note only (CVE-2026-56864)', async () => {
     const fake = log()
     fake.faults.swappedRecords.set('example.com/Wanted@v1.2.3', 'example.com/other@v1.2.3')

@@ -1,6 +1,6 @@
 import { parseModuleVersion } from '@modmesh/module'
 import { describe, expect, test } from 'vitest'
-import { type RecordProof, SumdbUnavailableError } from '../src/index.ts'
+import { proveRecord, type RecordProof, SumdbUnavailableError } from '../src/index.ts'
 import { FakeSumdb, fakeLines, memoryOps } from '../testing/index.ts'
 import { clientOf, filler, flip, logOf, signal, wanted } from './setting.ts'
 
@@ -163,6 +163,15 @@ describe('a forged record from a peer is refused:', () => {
     }
   })
 
+  test('a record of the log with a blank line in it, which no database makes', async () => {
+    const fake = base.fork(10)
+    fake.add(wanted.path, wanted.version, `${fakeLines(wanted.path, wanted.version)}\nmore\n`)
+    const hashes = proveRecord(11, 10, (level, index) => fake.node(level, index))
+    const record = { database: fake.name, id: 10, text: fake.text(10), hashes, head: fake.noteAt() }
+    const { client } = alone(fake)
+    await expect(client.verifyRecord(wanted, record, { signal })).rejects.toMatchObject(untrusted)
+  })
+
   test('the true record of another module', async () => {
     const { client } = alone(base)
     const theirs = await proofAt(base, 70_000, filler(7))
@@ -185,6 +194,8 @@ describe('a record from a peer of a forked log', () => {
     expect(ops.evidence).toEqual([{ ours: base.noteAt(), theirs: forked.noteAt() }])
     expect(await client.known(wanted)).toBeUndefined()
     await expect(client.verifyRecord(wanted, proof, { signal })).rejects.toMatchObject(fork)
+    await expect(client.verifyRecord(wanted, older, { signal })).rejects.toMatchObject(fork)
+    expect(await client.known(wanted)).toBeUndefined()
   })
 
   test('under an older head is found out behind the answer', async () => {

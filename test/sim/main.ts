@@ -12,20 +12,21 @@ const { values } = parseArgs({
   },
 })
 
-process.exitCode = values.seed === undefined ? await runMany() : await runOne(Number(values.seed))
+process.exitCode =
+  values.seed === undefined ? await runMany() : await runOne(wholeNumber(values.seed))
 
 /** Replays one seed. */
 async function runOne(seed: number): Promise<number> {
   const onTrace = values.trace ? { onTrace: (line: string) => console.log(line) } : {}
-  const until = values.until === undefined ? {} : { until: Number(values.until) }
+  const until = values.until === undefined ? {} : { until: wholeNumber(values.until) }
   const result = await runSeed(seed, { ...onTrace, ...until })
   return report(result) ? 0 : 1
 }
 
 /** Runs a range of seeds; one in a hundred twice, which must not differ. */
 async function runMany(): Promise<number> {
-  const count = Number(values.seeds ?? 1000)
-  const from = Number(values.from)
+  const count = wholeNumber(values.seeds ?? '1000')
+  const from = wholeNumber(values.from)
   const startedMs = performance.now()
   const tally = new Map<string, number>()
   let events = 0
@@ -61,4 +62,11 @@ function report(result: SeedResult): boolean {
   console.log(`SIM FAIL inv=${invariant} seed=${seed} event=${event} ${replay}`)
   console.log(detail)
   return false
+}
+
+/** Reads `12` or `0x0c`. */
+function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw new TypeError(`not a whole number: ${text}`)
+  return value
 }

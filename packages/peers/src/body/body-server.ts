@@ -32,6 +32,7 @@ export class BodyServer {
   readonly #owner: BodyServerOwner
   readonly #times: BodyTimes
   readonly #stop = new AbortController()
+  readonly #streams = new Set<Stream>()
 
   constructor(
     components: {
@@ -62,8 +63,11 @@ export class BodyServer {
     )
   }
 
+  /** Resets what is running: an end in good order would look like a short body sent on purpose. */
   async stop(): Promise<void> {
-    this.#stop.abort(new Error('node stops'))
+    const reason = new Error('node stops')
+    this.#stop.abort(reason)
+    for (const stream of this.#streams) stream.abort(reason)
     await this.#libp2p.unhandle(bodyProtocol)
   }
 
@@ -75,6 +79,7 @@ export class BodyServer {
       { stallMs: this.#times.sendStallMs, ...bodyRate },
     )
     const signal = AbortSignal.any([this.#stop.signal, guard.signal])
+    this.#streams.add(stream)
     try {
       await this.#answer(stream, { peer, guard, signal })
       await stream.close({ signal })
@@ -83,6 +88,7 @@ export class BodyServer {
       if (isProtocolFault(error)) this.#owner.fault(peer, 'broken body request')
       stream.abort(error instanceof Error ? error : new Error('upload failed', { cause: error }))
     } finally {
+      this.#streams.delete(stream)
       guard.stop()
     }
   }

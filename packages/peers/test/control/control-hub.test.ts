@@ -4,7 +4,6 @@ import * as lp from 'it-length-prefixed'
 import { describe, expect, test } from 'vitest'
 import { encodeMessage } from '../../src/control/frame.ts'
 import { controlProtocol, type Hello } from '../../src/control/message.ts'
-import { controlLimits } from '../../src/limits.ts'
 import { rogueMember } from '../../testing/index.ts'
 import { hashOf } from '../support/memory-shelf.ts'
 import { failOnUnhandled } from '../support/no-unhandled.ts'
@@ -176,6 +175,5 @@ describe('a control hub', () => {
       fault: 'unable',
     })
     expect(a.node.holders(wanted)).toEqual([])
-    expect(controlLimits.inventoryEntries).toBe(1_000_000)
   })
 })

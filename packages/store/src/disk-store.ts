@@ -42,6 +42,7 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   readonly #parts: OpenedStore
   readonly #versions = new Map<ModulePath, Set<Version>>()
   readonly #commits = new Map<string, Promise<unknown>>()
+  readonly #staged = new Set<StagedFile>()
   readonly #sumdbCaches = new Map<string, SumdbCache>()
   readonly #committed = new Set<(zip: HeldZip) => void>()
 
@@ -83,14 +84,15 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   async stageZip(module: ModuleVersion): Promise<StagedZip> {
     const path = join(this.#layout.staging, `${randomBytes(16).toString('hex')}.zip`)
     const { disk, pool, report, hooks, maxZipBytes } = this.#parts
+    const onDone = (staged: StagedFile): unknown => this.#staged.delete(staged)
+    const commit = (verified: VerifiedFile, proof: Proof): Promise<HeldZip> =>
+      this.#commitInTurn(verified, proof)
+    const components = { disk, pool, report, hooks, maxZipBytes, onDone, commit }
     try {
       const file = await disk.open(path, 'create')
-      const commit = (verified: VerifiedFile, proof: Proof): Promise<HeldZip> =>
-        this.#commitInTurn(verified, proof)
-      return new StagedFile(
-        { disk, pool, report, hooks, maxZipBytes, commit },
-        { module, path, file },
-      )
+      const staged = new StagedFile(components, { module, path, file })
+      this.#staged.add(staged)
+      return staged
     } catch (error) {
       throw new StoreWriteError('a staged zip', error)
     }
@@ -155,6 +157,7 @@ export class DiskStore implements ZipStore, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#commits.values())
+    await Promise.allSettled([...this.#staged].map((staged) => staged.discard()))
     await this.#parts.close()
   }
 

@@ -32,6 +32,8 @@ export interface StagedComponents {
   readonly report: ReportEvent
   readonly hooks: CommitHooks
   readonly maxZipBytes: number
+  /** Called once, when the file is committed or discarded. */
+  readonly onDone: (staged: StagedFile) => void
   /** Takes the file over: it is renamed or removed when this settles. */
   readonly commit: (verified: VerifiedFile, proof: Proof) => Promise<HeldZip>
 }
@@ -114,17 +116,22 @@ export class StagedFile implements StagedZip {
   async commit(proof: Proof): Promise<HeldZip> {
     this.#refuseWhenDone()
     if (this.#verified === undefined) throw new Error('commit before verify')
-    this.#isDone = true
+    this.#end()
     return this.#components.commit(this.#verified, proof)
   }
 
   async discard(): Promise<void> {
     if (this.#isDone) return
-    this.#isDone = true
+    this.#end()
     // A write that failed was already told to its caller.
     await this.#tail.catch(() => {})
     await this.#file.close()
     await this.#components.disk.remove(this.#path)
+  }
+
+  #end(): void {
+    this.#isDone = true
+    this.#components.onDone(this)
   }
 
   #refuseWhenDone(): void {

@@ -3,6 +3,7 @@ import { cpSync } from 'node:fs'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { hashMod } from '@modmesh/module'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { DiskStore } from '../src/disk-store.ts'
@@ -39,7 +40,7 @@ beforeAll(async () => {
 
 /** Runs the child that commits one zip. Returns the signal it died of. */
 function runChild(dir: string, step: string, when: string): Promise<string | undefined> {
-  const child = join(import.meta.dirname, 'support/commit-child.ts')
+  const child = fileURLToPath(new URL('./support/commit-child.ts', import.meta.url))
   const env = { ...process.env, NODE_COMPILE_CACHE: compileCache }
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [child, dir, step, when], { env }, (error, _stdout, stderr) => {
@@ -75,7 +76,7 @@ describe('a process killed during a commit', () => {
     async ({ step, when }, context) => {
       const { expect } = context
       const dir = await storeWithOld(context.onTestFinished)
-      const child = join(import.meta.dirname, 'support/commit-child.ts')
+      const child = fileURLToPath(new URL('./support/commit-child.ts', import.meta.url))
       const signal = await new Promise((resolve) => {
         execFile(process.execPath, [child, dir, step, when], (error) => resolve(error?.signal))
       })

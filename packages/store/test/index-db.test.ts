@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { cp, mkdtemp, open, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { hashMod } from '@modmesh/module'
 import { Level } from 'level'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -96,7 +97,7 @@ async function flip(path: string, part: number): Promise<void> {
 
 /** Opens the store in a process of its own; the number of things held, or the signal it died of. */
 function countHeld(dir: string): Promise<number | string> {
-  const child = join(import.meta.dirname, 'support/held-child.ts')
+  const child = fileURLToPath(new URL('./support/held-child.ts', import.meta.url))
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [child, dir], (error, stdout, stderr) => {
       if (error === null) resolve(Number(stdout))

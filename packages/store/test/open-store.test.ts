@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { DiskStore } from '../src/disk-store.ts'
 import { StoreAccessError, StoreLockedError } from '../src/errors.ts'
@@ -88,7 +89,10 @@ describe('a second opener', () => {
 
   test('in another process is told the id of the first, and may go on when that is killed', async () => {
     const dir = await tempDir()
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'support/hold-child.ts'), dir])
+    const child = spawn(process.execPath, [
+      fileURLToPath(new URL('./support/hold-child.ts', import.meta.url)),
+      dir,
+    ])
     try {
       const [line] = (await once(child.stdout, 'data')) as [Buffer]
       expect(line.toString()).toBe('open\n')
@@ -112,15 +116,18 @@ describe('a second opener', () => {
 })
 
 describe('start', () => {
-  test('empties staging', async () => {
+  test('empties staging, which a closed store has done itself', async () => {
     const dir = await tempDir()
+    const staging = join(dir, 'store/v1/staging')
     {
       await using store = await DiskStore.open({ dir })
       const staged = await store.stageZip(moduleAt('v1.0.0'))
       await staged.write(Buffer.from('part'))
+      expect(await readdir(staging)).toHaveLength(1)
     }
-    const staging = join(dir, 'store/v1/staging')
-    expect(await readdir(staging)).toHaveLength(1)
+    expect(await readdir(staging)).toEqual([])
+    await writeFile(join(staging, 'left.zip'), 'part')
+    await mkdir(join(staging, 'left'))
     await using _ = await DiskStore.open({ dir })
     expect(await readdir(staging)).toEqual([])
   })

@@ -15,7 +15,8 @@ export interface RecordProof {
 
 /** Hashes of a module version, proven by a record of a checksum database. */
 export interface ProvenSums {
-  readonly zip: ZipHash
+  /** Absent when the record has a `/go.mod` line alone: then no zip is acceptable. */
+  readonly zip: ZipHash | undefined
   /** Absent when the record has no `/go.mod` line. */
   readonly mod: ModHash | undefined
   readonly proof: {

@@ -21,7 +21,7 @@ export interface LookupAnswer {
 
 /** The hashes a record has for one module version. */
 export interface GoSum {
-  readonly zip: ZipHash
+  readonly zip: ZipHash | undefined
   readonly mod: ModHash | undefined
 }
 
@@ -53,14 +53,16 @@ export function isRecordText(text: string): boolean {
 /**
  * Reads the hashes of a module version out of an authenticated record. A record of another module is
  * refused even when it is in the log (CVE-2026-42501), and nothing but the record's own text is ever
- * read (CVE-2026-56864). Throws SumdbUntrustedError.
+ * read (CVE-2026-56864). One of the two lines is enough, as it is for `go`: who asks for a zip finds
+ * no hash to accept it by when only the go.mod has a line. Throws SumdbUntrustedError.
  */
 export function readGoSum(text: string, module: ModuleVersion): GoSum {
   const zip = findHash(text, `${module.path} ${module.version} `, parseZipHash)
-  if (zip === undefined) {
+  const mod = findHash(text, `${module.path} ${module.version}/go.mod `, parseModHash)
+  if (zip === undefined && mod === undefined) {
     throw new SumdbUntrustedError(`the record has no line for ${module.path} ${module.version}`)
   }
-  return { zip, mod: findHash(text, `${module.path} ${module.version}/go.mod `, parseModHash) }
+  return { zip, mod }
 }
 
 /** Hashes of other kinds than h1 are left to later versions; two different h1 contradict each other. */

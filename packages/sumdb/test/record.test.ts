@@ -68,6 +68,13 @@ describe('go.sum lines', () => {
     expect(readGoSum(`${zipLine}\n`, wanted).mod).toBeUndefined()
   })
 
+  test('a record with the go.mod line alone proves no zip', () => {
+    expect(readGoSum(`${modLine}\n`, wanted)).toEqual({
+      zip: undefined,
+      mod: modLine.split(' ')[2],
+    })
+  })
+
   test('lines of other hashes than h1 are passed over', () => {
     expect(readGoSum(zipLine.replace('h1:', 'h2:') + `\n${lines}`, wanted)).toEqual(
       readGoSum(lines, wanted),
@@ -80,7 +87,6 @@ describe('go.sum lines', () => {
     ['of a longer version', fakeLines(wanted.path, `${wanted.version}0`)],
     ['of a longer path', fakeLines(`x${wanted.path}`, wanted.version)],
     ['of the path in other letters', fakeLines(wanted.path.toLowerCase(), wanted.version)],
-    ['with the go.mod line alone', `${modLine}\n`],
     ['with another kind of hash alone', `${zipLine.replace('h1:', 'h2:')}\n`],
     ['with two spaces', `${zipLine.replaceAll(' ', '  ')}\n`],
     ['with a shortened hash', `${zipLine.slice(0, -4)}\n`],

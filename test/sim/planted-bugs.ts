@@ -1,16 +1,18 @@
-import type { Budgets, Clock, StagedZip, ZipStore } from '@modmesh/fill'
+import type { Budgets, Clock, Peers, StagedZip, ZipStore } from '@modmesh/fill'
 import type { MemoryDisk } from '@modmesh/fill/twins'
 
 /** A mistake put in between the fill and its ports, to prove that the simulator sees it. */
 export interface PlantedBug {
   store(store: ZipStore): ZipStore
   clock(clock: Clock, budgets: Budgets): Clock
+  peers(peers: Peers): Peers
   crash(disk: MemoryDisk): void
 }
 
 export const noBug: PlantedBug = {
   store: (store) => store,
   clock: (clock) => clock,
+  peers: (peers) => peers,
   crash: (disk) => disk.crash(),
 }
 
@@ -34,6 +36,20 @@ export const dropDeadline: PlantedBug = {
     monotonicMs: () => clock.monotonicMs(),
     wallMs: () => clock.wallMs(),
     sleep: (ms, options) => clock.sleep(ms === budgets.fetchTimeoutMs ? 1e12 : ms, options),
+  }),
+}
+
+/** Never asks a peer for a zip. */
+export const shunPeers: PlantedBug = {
+  ...noBug,
+  peers: (peers) => ({
+    isAlone: () => peers.isAlone(),
+    findRecords: (module, options) => peers.findRecords(module, options),
+    findVersions: (path, options) => peers.findVersions(path, options),
+    holders: () => [],
+    findHolders: async function* () {},
+    fetchZip: (peer, zipHash) => Promise.reject(new Error(`${peer} is shunned for ${zipHash}`)),
+    blame: (peer, what) => peers.blame(peer, what),
   }),
 }
 

@@ -10,8 +10,11 @@ import { type Life, SimNode } from './sim-node.ts'
 import { Internet, upstreamMoods } from './sim-upstream.ts'
 import { Truth } from './truth.ts'
 
-/** I1 answers are true; I3 commits survive; I4 one answer each, in time; I7 nothing private leaks; I9 offline asks nobody; I11 nothing is left. */
-export type Invariant = 'I1' | 'I3' | 'I4' | 'I7' | 'I9' | 'I11'
+/**
+ * I1 answers are true; I3 commits survive; I4 one answer each, in time; I7 nothing private leaks;
+ * I9 offline asks nobody; I11 nothing is left; L1 when the faults are over, whoever can have a zip gets it.
+ */
+export type Invariant = 'I1' | 'I3' | 'I4' | 'I7' | 'I9' | 'I11' | 'L1'
 
 /** How a seed ended. */
 export interface SeedResult {
@@ -45,6 +48,12 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
 
 /** Far beyond what a seed takes: a world that does not come to rest has a leak. */
 const maxEvents = 200_000
+
+/** After this every fill that began in a fault has met its deadline, and no "not found" is believed, ms. */
+const settleMs = 60_000
+
+const demandId = -1
+const patience = { cancelMs: undefined, cachedOnly: false }
 
 interface PendingRequest {
   readonly id: number
@@ -152,9 +161,9 @@ class SimWorld {
     node: SimNode,
     question: Question,
     how: { readonly cancelMs: number | undefined; readonly cachedOnly: boolean },
-  ): Promise<void> {
+  ): Promise<string> {
     const { life } = node
-    if (life === undefined) return
+    if (life === undefined) return 'down'
     const startedMs = this.#clock.monotonicMs()
     const request: PendingRequest = { id, node, life, question, startedMs, answers: 0 }
     this.#requests.push(request)
@@ -168,14 +177,16 @@ class SimWorld {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     })
     const options = { signal: client.signal, cachedOnly: how.cachedOnly }
+    let outcome = 'ok'
     try {
       const wrong = await Promise.race([ask(life, question, options, this.#truth), reset])
-      this.#note(request, 'ok')
       if (wrong !== undefined) this.#fail('I1', `${node.id} ${describe(question)}: ${wrong}`)
     } catch (error) {
-      this.#note(request, error instanceof Error ? nameOf(error) : String(error))
+      outcome = error instanceof Error ? nameOf(error) : String(error)
     }
+    this.#note(request, outcome)
     uncancel?.()
+    return outcome
   }
 
   /** Counts one final answer, and checks its time. */
@@ -250,6 +261,27 @@ class SimWorld {
     this.#database.fault = 'none'
     for (const node of this.#nodes) this.#bringUp(node)
     this.#trace('calm')
+    this.#clock.after(settleMs, () => {
+      for (const node of this.#nodes) void this.#demand(node)
+    })
+  }
+
+  /** L1: liars and stallers that stay do not keep a node from what upstream or an honest peer has. */
+  async #demand(node: SimNode): Promise<void> {
+    const { budgets, diskFaults, online } = this.#plan
+    const isPatient =
+      budgets.fetchTimeoutMs >= 30_000 && budgets.meshOnlyMs >= 5_000 && budgets.stallMs >= 2_000
+    const release = this.#rng.fork(`demand ${node.id}`).pick(this.#truth.releases)
+    const zipHash = release.sums.zip
+    const question: Question = { kind: 'zip', module: release.module }
+    const isHeld = this.#nodes.some(
+      (other) => other.role === 'honest' && zipHash !== undefined && other.inventory.has(zipHash),
+    )
+    const isDue = online[node.index] === true || (isHeld && !release.isPrivate)
+    if (!isPatient || diskFaults > 0 || !isDue) return
+    const outcome = await this.#request(demandId, node, question, patience)
+    this.#count(`demanded ${outcome}`)
+    if (outcome !== 'ok') this.#fail('L1', `${node.id} ${describe(question)}: ${outcome}`)
   }
 
   #onEvent(node: SimNode, event: FillEvent): void {

@@ -5,6 +5,7 @@ import {
   type ModuleRecord,
   mayShare,
   type PeerId,
+  type ProvenSums,
 } from '@modmesh/fill'
 import { type FakeClock, MemoryChecksumDb, MemoryDisk, MemoryZipStore } from '@modmesh/fill/twins'
 import {
@@ -56,6 +57,8 @@ export class SimNode {
   readonly id: PeerId
   readonly role: Role
   readonly disk = new MemoryDisk()
+  /** Records proven so far: kept on disk. */
+  readonly #known = new Map<string, ProvenSums>()
   /** What it tells the mesh that it holds. */
   readonly inventory = new Set<ZipHash>()
   /** Zips it told to be committed: they must be there after any crash. */
@@ -100,7 +103,7 @@ export class SimNode {
     const picks = rng.fork('fill')
     const components = {
       store: bug.store(store),
-      peers: new SimPeers(parts),
+      peers: bug.peers(new SimPeers(parts)),
       upstream,
       checksumDb: db,
       clock: bug.clock(clock, plan.budgets),
@@ -196,7 +199,7 @@ export class SimNode {
   #openDb(clock: Clock): MemoryChecksumDb {
     const { truth, database } = this.#around
     const isOnline = this.#around.plan.online[this.index]!
-    const db = new MemoryChecksumDb(truth.log, clock)
+    const db = new MemoryChecksumDb(truth.log, clock, this.#known)
     db.delayMs = 60
     Object.defineProperty(db, 'fault', { get: () => (isOnline ? database.fault : 'down') })
     return db

@@ -114,7 +114,7 @@ export class SimPeers implements Peers {
     )
   }
 
-  /** Answers of all connected nodes in the order of their arrival; one that does not come is waited for 150 ms. */
+  /** Answers of all connected nodes in the order of their arrival; a dead connection is noticed after 3 s. */
   async *#ask<T>(
     question: (node: SimNode) => Promise<T | undefined>,
     options: Asking,
@@ -150,7 +150,7 @@ export class SimPeers implements Peers {
     const stop = () => limit.abort(options.signal.reason)
     if (options.signal.aborted) stop()
     options.signal.addEventListener('abort', stop, { once: true })
-    const late = this.#clock.sleep(150, { signal: limit.signal })
+    const late = this.#clock.sleep(3_000, { signal: limit.signal })
     try {
       const answer = this.#call(node, () => question(node), { signal: limit.signal })
       return await Promise.race([answer, late.then(() => undefined)])

@@ -3,6 +3,7 @@ import {
   dropDeadline,
   forgetDiscard,
   type PlantedBug,
+  shunPeers,
   skipSync,
   skipVerify,
 } from './planted-bugs.ts'
@@ -41,6 +42,7 @@ describe('the simulated mesh', () => {
     ['the deadline never rings', dropDeadline, 'I4'],
     ['staged zips are not discarded', forgetDiscard, 'I11'],
     ['commits are not synced', skipSync, 'I3'],
+    ['peers are never asked', shunPeers, 'L1'],
   ]
   test.for(bugs)('sees when %s', async ([, bug, invariant]) => {
     const failures = new Map<Invariant, number>()

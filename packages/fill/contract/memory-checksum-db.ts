@@ -63,7 +63,7 @@ export class MemoryLog {
 export class MemoryChecksumDb implements ChecksumDb {
   readonly log: MemoryLog
   readonly #clock: Clock
-  readonly #known = new Map<string, ProvenSums>()
+  readonly #known: Map<string, ProvenSums>
   /** False: switched off, or every path is private. */
   isOn = true
   /** `down` fails at once, `hang` never answers and ignores its signal, `stall` waits for the signal. */
@@ -71,8 +71,10 @@ export class MemoryChecksumDb implements ChecksumDb {
   delayMs = 0
   lookups = 0
 
-  constructor(log: MemoryLog, clock: Clock) {
+  /** `known` is what outlives it, as the cache on a disk does. */
+  constructor(log: MemoryLog, clock: Clock, known: Map<string, ProvenSums> = new Map()) {
     this.log = log
+    this.#known = known
     this.#clock = clock
   }
 

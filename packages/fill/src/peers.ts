@@ -31,7 +31,8 @@ export interface Peers {
   isAlone(): boolean
   /**
    * Asks connected peers, then providers of the path's name key, for what they know of a module
-   * version; yields answers as they come and ends when all answered or the signal aborts.
+   * version; yields answers as they come and ends when all answered or the signal aborts. How long
+   * is worth waiting is the caller's to decide: a far peer may be the only one.
    */
   findRecords(
     module: ModuleVersion,

@@ -9,9 +9,9 @@ import { exitCodes } from './exit-codes.ts'
  */
 export async function prepareDataDir(dir: string): Promise<void> {
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 })
+    await makeDirs(dir)
     const found = await stat(dir)
-    if (!found.isDirectory()) throw refused(`${dir} is not a directory`)
+    if (!found.isDirectory()) throw refused(`${dir} is not a directory; choose another --dir`)
     checkOwner(dir, found)
     if ((found.mode & 0o022) !== 0 && process.platform !== 'win32') {
       throw refused(`${dir} can be written by other users; run: chmod go-w ${dir}`)
@@ -19,6 +19,29 @@ export async function prepareDataDir(dir: string): Promise<void> {
     await checkUsable(dir)
   } catch (error) {
     throw error instanceof CommandError ? error : cannotUse(dir, error)
+  }
+}
+
+/** Not Node's own recursive form: below /proc that one tries for ever. */
+async function makeDirs(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { mode: 0o700 })
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return
+    const parent = dirname(dir)
+    if (errorCode(error) !== 'ENOENT' || (await exists(parent))) throw error
+    await makeDirs(parent)
+    await mkdir(dir, { mode: 0o700 })
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false
+    throw error
   }
 }
 
@@ -34,7 +57,7 @@ function checkOwner(path: string, found: { readonly uid: number }): void {
 async function checkUsable(dir: string): Promise<void> {
   for (const folder of ['mesh', 'run']) {
     const path = join(dir, folder)
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    await makeDirs(path)
     const found = await lstat(path)
     if (!found.isDirectory()) throw refused(`${path} is not a directory`)
     checkOwner(path, found)
@@ -46,6 +69,7 @@ function cannotUse(dir: string, error: unknown): CommandError {
   const why: Readonly<Record<string, string>> = {
     EACCES: `no permission to use ${dir}; choose another --dir, or change its owner`,
     EPERM: `no permission to use ${dir}; choose another --dir, or change its owner`,
+    ENOENT: `${dir} cannot be made there; choose another --dir`,
     EROFS: `${dir} is on a read-only file system; choose another --dir`,
     ENOTDIR: `${dirname(dir)} is not a directory; choose another --dir`,
     EEXIST: `${dir} is not a directory; choose another --dir`,

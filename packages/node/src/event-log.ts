@@ -43,10 +43,12 @@ export function logFillEvent(log: Logger, event: FillEvent): void {
 
 function logFailure(log: Logger, event: Extract<FillEvent, { readonly kind: 'failed' }>): void {
   const { what, path, version, error } = event
-  const fields = { what, path, version, code: errorCode(error), reason: error.message }
-  // "Not found" and a client that went away are daily life.
+  const code = errorCode(error)
+  const fields = { what, path, version, code, reason: error.message }
+  // "Not found" and a client that went away are daily life; upstream's trouble is in `status`, too.
   const isDaily = error instanceof ModuleNotFoundError || error.name === 'AbortError'
   if (isDaily) log.debug(fields, 'not answered')
+  else if (code === 'UPSTREAM_UNAVAILABLE' || code === 'OFFLINE') log.info(fields, 'not answered')
   else log.warn(fields, 'not answered')
 }
 

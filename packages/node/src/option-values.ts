@@ -79,7 +79,7 @@ export const peerAddressValue: ValueSchema<string> = v.pipe(
 /** Any text that is not empty. */
 export const textValue: ValueSchema<string> = v.pipe(
   v.string(),
-  v.check((text) => text !== '', 'some text'),
+  v.check((text) => text !== '', 'a text that is not empty'),
 )
 
 /** Splits HOST:PORT; undefined when it is not one. */

@@ -1,3 +1,4 @@
+import { access, constants } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
@@ -92,12 +93,21 @@ async function findConfigFile(
   around: Surroundings,
 ): Promise<FoundFile | undefined> {
   const { value, origin } = readOption('config', flags, undefined, around)
+  if (value === undefined) return await findDefaultFile(around)
+  const entries = await readConfigFile(value)
+  if (entries !== undefined) return { path: value, entries }
+  throw new UsageError(`${formatOrigin('config', origin)}: ${value} does not exist`)
+}
+
+/** Nobody named this one: it need not exist, nor be ours to read (as after `sudo -u`). */
+async function findDefaultFile(around: Surroundings): Promise<FoundFile | undefined> {
   const configHome = around.env.XDG_CONFIG_HOME || join(around.home, '.config')
-  const path = value === undefined ? join(configHome, 'modmesh', 'config.toml') : String(value)
-  const entries = await readConfigFile(path)
-  if (entries === undefined && origin.kind !== 'default') {
-    throw new UsageError(`${formatOrigin('config', origin)}: ${path} does not exist`)
-  }
+  const path = join(configHome, 'modmesh', 'config.toml')
+  const isReadable = await access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  )
+  const entries = isReadable ? await readConfigFile(path) : undefined
   return entries && { path, entries }
 }
 

@@ -108,7 +108,7 @@ function upstreamText(status: RunningStatus, options: TextOptions): string {
   if (state === 'offline') return 'not asked (--offline)'
   if (state === 'off') return 'off'
   if (lastAskedAt === null) return `${list}   not asked yet`
-  const outcome = lastOk ? 'ok' : `no answer: ${printableName(lastError ?? '')}`
+  const outcome = lastOk ? 'ok' : `failed: ${printableName(lastError ?? '')}`
   return `${list}   ${outcome}, ${ago(lastAskedAt, options)}`
 }
 

@@ -25,7 +25,7 @@ export async function start(flags: FlagTexts, around: Surroundings): Promise<Exi
   endOnUnexpected(log)
   const lifecycle = new Lifecycle(log)
   try {
-    const node = await buildNode(plan, { log, lifecycle, around })
+    const node = await orExit(buildNode(plan, { log, lifecycle, around }), stopSignal)
     const early = await Promise.race([firstPeer(node), stopSignal])
     if (early === undefined) announceReady(node, log)
     const signal = await stopSignal
@@ -40,6 +40,13 @@ export async function start(flags: FlagTexts, around: Surroundings): Promise<Exi
   log.info('stopped')
   // Nothing is left to wait for; a forgotten timer must not keep the process.
   process.exit(exitCodes.done)
+}
+
+/** A signal while nothing is served yet ends the process at once: a start can be cut anywhere. */
+async function orExit<T>(starting: Promise<T>, stopSignal: Promise<unknown>): Promise<T> {
+  const started = starting.then((value) => ({ value }))
+  const first = await Promise.race([started, stopSignal.then(() => undefined)])
+  return first === undefined ? process.exit(exitCodes.done) : first.value
 }
 
 /** Resolves with the first SIGTERM or SIGINT; the second ends the process at once. */

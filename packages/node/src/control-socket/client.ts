@@ -75,6 +75,10 @@ function asCommandError(dir: string, path: string, error: unknown, signal: Abort
   }
   if (code !== undefined && notListening.has(code))
     return new NodeNotRunningError(dir, { cause: error })
+  if (code === 'EACCES' || code === 'EPERM') {
+    const message = `no permission to ask the node on ${dir}; run this as the user that runs it`
+    return new CommandError(message, { exitCode: exitCodes.failed, cause: error })
+  }
   return new CommandError(`${path}: ${errorText(error)}`, {
     exitCode: exitCodes.failed,
     cause: error,

@@ -1,0 +1,195 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { DiskStore } from '@modmesh/store'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { ControlServer } from '../src/control-socket/server.ts'
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+const recorder = fileURLToPath(new URL('support/record-imports.mjs', import.meta.url))
+
+let dir = ''
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'modmesh-cli-'))
+})
+afterEach(async () => {
+  await rm(dir, { recursive: true, force: true })
+})
+
+interface Result {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+async function run(
+  args: readonly string[],
+  init: { env?: Record<string, string>; node?: readonly string[] } = {},
+): Promise<Result> {
+  const others = Object.entries(process.env).filter(([name]) => !name.startsWith('MODMESH_'))
+  const env = { ...Object.fromEntries(others), XDG_CONFIG_HOME: dir, ...init.env }
+  const child = spawn(process.execPath, [...(init.node ?? []), main, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number]>,
+  ])
+  return { code, stdout, stderr }
+}
+
+describe('help', () => {
+  test('of start lists every option with its variable and default', async () => {
+    const { code, stdout, stderr } = await run(['start', '--help'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatchSnapshot()
+  })
+
+  test.for([
+    [[]],
+    [['--help']],
+    [['help', 'env']],
+    [['invite', '-help']],
+    [['--version']],
+  ] as const)('is printed on stdout for %j', async ([args]) => {
+    const { code, stdout, stderr } = await run(args)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain('modmesh')
+  })
+})
+
+describe('a usage error', () => {
+  test.for([
+    { args: ['strat'], says: 'unknown command "strat"; did you mean "start"?' },
+    { args: ['start', '--lisen', 'x'], says: "unknown option '--lisen' (Did you mean --listen?)" },
+    { args: ['start', '--dir'], says: "option '--dir <DIR>' argument missing" },
+    { args: ['status', 'extra'], says: 'too many arguments' },
+    { args: ['start', '--ttl', 'x'], says: '--ttl: "x" is not allowed; it takes seconds' },
+    { args: ['start', '--upstream', 'ftp://x'], says: '--upstream: ' },
+    { args: ['start', '--sumdb', 'nosuch'], says: '--sumdb: ' },
+    {
+      args: ['start', '--join', '/does/not/exist'],
+      says: '--join: /does/not/exist: does not exist',
+    },
+    { args: ['invite', '--expires', 'never'], says: '--expires: "never" is not allowed' },
+    { args: ['env', '--shell', 'csh'], says: 'Allowed choices are go, sh, fish, pwsh' },
+  ])('$args ends with 2 and one line: $says', async ({ args, says }) => {
+    const { code, stdout, stderr } = await run(args)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain(says)
+    expect(stderr).toMatch(/^modmesh: [^\n]+\n$/u)
+  })
+
+  test('in the environment names the variable', async () => {
+    const { code, stderr } = await run(['start'], { env: { MODMESH_CONNECT: 'x' } })
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: 'modmesh: MODMESH_CONNECT: "x" is not allowed; it takes all, configured\n',
+    })
+  })
+
+  test('in the configuration file names file and line', async () => {
+    const config = join(dir, 'c.toml')
+    await writeFile(config, 'site = "a"\nlisten = 1.5\n')
+    const { code, stderr } = await run(['start', '--config', config])
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/^modmesh: [^\n]+c\.toml:2: listen: "1\.5" is not allowed; [^\n]+\n$/u)
+  })
+})
+
+describe('without a node', () => {
+  test('status says so, in text and JSON, and makes nothing', async () => {
+    const missing = join(dir, 'missing')
+    const plain = await run(['status', '--dir', missing])
+    expect(plain.code).toBe(21)
+    expect(plain.stdout).toContain(`no node is running on ${missing}`)
+    const json = await run(['status', '-json', '--dir', missing])
+    expect(json.code).toBe(21)
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      schema: 'modmesh.status/1',
+      running: false,
+      store: null,
+    })
+    await expect(readFile(missing)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  test('status shows what the store holds', async () => {
+    await (await DiskStore.open({ dir }))[Symbol.asyncDispose]()
+    const { code, stdout } = await run(['status', '--json', '--dir', dir])
+    expect(code).toBe(21)
+    expect(JSON.parse(stdout)).toMatchObject({ store: { zips: 0, zipBytes: 0, mods: 0 } })
+  })
+
+  test('status leaves a store alone that another process works on', async () => {
+    await using _store = await DiskStore.open({ dir })
+    const { code, stdout } = await run(['status', '--json', '--dir', dir])
+    expect(code).toBe(21)
+    expect(JSON.parse(stdout)).toMatchObject({ store: null })
+  })
+
+  test('invite ends with 21 and the command that helps', async () => {
+    const { code, stdout, stderr } = await run(['invite', '--dir', dir])
+    expect({ code, stdout }).toEqual({ code: 21, stdout: '' })
+    expect(stderr).toContain(`modmesh start --dir ${dir}`)
+  })
+
+  test('env prints what the configuration says', async () => {
+    const env = { MODMESH_LISTEN: '127.0.0.1:99', MODMESH_PATH_SECRET: 'abcdefgh' }
+    const { code, stdout } = await run(['env', '--dir', dir], { env })
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: 'go env -w GOPROXY=http://127.0.0.1:99/abcdefgh\n',
+    })
+  })
+})
+
+describe('beside a node', () => {
+  const hello = {
+    pid: 1,
+    version: 'x',
+    startedAt: '2026-01-01T00:00:00Z',
+    env: { GOPROXY: 'http://127.0.0.1:4321' },
+  }
+
+  test('env asks it for the port', async () => {
+    await using _control = await ControlServer.listen(dir, async () => hello)
+    const go = await run(['env', '--dir', dir])
+    expect(go).toEqual({ code: 0, stdout: 'go env -w GOPROXY=http://127.0.0.1:4321\n', stderr: '' })
+    const json = await run(['env', '-json'], { env: { MODMESH_DIR: dir } })
+    expect(JSON.parse(json.stdout)).toEqual({
+      schema: 'modmesh.env/1',
+      running: true,
+      env: hello.env,
+    })
+  })
+
+  test('invite prints the ticket alone on stdout', async () => {
+    const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
+    const invitation = { ticket: 'modmesh1abc', mesh: 'm', site: null, expiresAt }
+    await using _control = await ControlServer.listen(dir, async () => invitation)
+    const { code, stdout, stderr } = await run(['invite', '--dir', dir, '--site', 'oslo'])
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'modmesh1abc\n' })
+    expect(stderr).toContain('Ticket for mesh m')
+    expect(stderr).not.toContain('modmesh1abc')
+  })
+
+  test('clients load neither the mesh nor HTTP nor the log', async () => {
+    await using _control = await ControlServer.listen(dir, async () => hello)
+    const list = join(dir, 'imports')
+    const env = { RECORD_IMPORTS: list }
+    await run(['env', '--dir', dir], { env, node: ['--import', recorder] })
+    await run(['status', '--dir', join(dir, 'x')], { env, node: ['--import', recorder] })
+    const loaded = await readFile(list, 'utf8')
+    expect(loaded).toContain('/commands/env.ts')
+    expect(loaded).toContain('/commands/status.ts')
+    for (const heavy of ['libp2p', 'packages/peers/', 'undici', '/pino/', 'classic-level']) {
+      expect(loaded).not.toContain(heavy)
+    }
+  })
+})

@@ -25,7 +25,7 @@ export function checkGate(
   request: GateRequest,
   options: { readonly hosts: ReadonlySet<string> },
 ): Refusal | undefined {
-  // Node drops what is over its own count: a request at the limit may hide a second Host.
+  // Versions of Node differ in whether they refuse or drop what is over the count: it may hide a second Host.
   if (request.rawHeaders.length / 2 >= maxHeaderCount) {
     return { status: 431, reason: 'too many header fields' }
   }

@@ -177,6 +177,16 @@ describe('what the local port lets in', () => {
       status: 431,
     },
     {
+      name: 'as many headers as Node may have cut to',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\n${'X: y\n'.repeat(maxHeaderCount - 2)}${end}`,
+      status: 431,
+    },
+    {
+      name: 'one header less',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\n${'X: y\n'.repeat(maxHeaderCount - 3)}${end}`,
+      status: 200,
+    },
+    {
       name: 'CONNECT',
       request: 'CONNECT evil.test:443 HTTP/1.1\nHost: localhost\n\n',
       status: Number.NaN,

@@ -1,6 +1,7 @@
 import { ZipRulesError } from '@modmesh/module'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Fault } from '../../../../test/support/fake-upstream.ts'
+import { probeWaitMs } from '../../src/limits.ts'
 import { fetchZip, module, UpstreamKit, zipPath } from '../support/upstream-kit.ts'
 
 const { signal } = new AbortController()
@@ -87,6 +88,18 @@ describe.concurrent('an upstream that is gone', () => {
     await back.up()
     await expect
       .poll(() => other.fetchMod(module, { signal }).then(text, () => ''), { timeout: 2_000 })
+      .toContain('module ')
+  })
+
+  test('is back also when it needs longer to say so than a request waits', async () => {
+    const fake = await kit.startFake()
+    fake.break((path) => path === '/', { kind: 'delay', ms: 2 * probeWaitMs })
+    const upstream = kit.ask(fake.url)
+    await fake.down()
+    await expect(upstream.fetchMod(module, { signal })).rejects.toThrow('refused')
+    await fake.up()
+    await expect
+      .poll(() => upstream.fetchMod(module, { signal }).then(text, () => ''), { timeout: 5_000 })
       .toContain('module ')
   })
 

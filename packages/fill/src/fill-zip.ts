@@ -1,6 +1,6 @@
 import { formatModuleVersion, type ModuleVersion, type ZipHash } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
-import { ModuleNotFoundError, PeerError } from './errors.ts'
+import { ModuleNotFoundError, PeerError, UpstreamUnavailableError } from './errors.ts'
 import { explainFailure } from './explain-failure.ts'
 import { asError, type FillContext, notHere } from './fill-context.ts'
 import { HolderList, type KnownHolder } from './holder-list.ts'
@@ -126,10 +126,18 @@ class ZipFill {
       case 'ask-upstream':
         return this.#askUpstream()
       case 'give-up':
-        throw new AllFailedError(this.#errors)
+        throw new AllFailedError([...this.#errors, ...this.#silence()])
       case 'wait':
         return await this.#news(move.ms)
     }
+  }
+
+  /** Peers that have not answered may have it: that is trouble of ours, and never "nobody has it". */
+  #silence(): Error[] {
+    if (this.#holders.state !== 'running') return []
+    const name = formatModuleVersion(this.#module)
+    const message = `${name}: peers have not answered within ${this.#ctx.budgets.meshOnlyMs} ms`
+    return [new UpstreamUnavailableError(message, { timedOut: true })]
   }
 
   async #findSums(): Promise<ProvenSums> {

@@ -349,6 +349,17 @@ describe('who could be asked decides the error', () => {
     expect(world.clock.monotonicMs()).toBeLessThanOrEqual(5000)
   })
 
+  test('upstream off and a peer that may hold the proven zip does not say: no "not found"', async () => {
+    const world = new World()
+    const { module } = world.publish()
+    await world.run(world.fill.sums(module, patient))
+    world.upstream.isOn = false
+    world.peers.add('a').isSilent = true
+    const error = await world.failure(world.fill.zip(module, patient))
+    expect(error).toBeInstanceOf(UpstreamUnavailableError)
+    expect(error).toMatchObject({ timedOut: true })
+  })
+
   test('upstream says no: not found', async () => {
     const world = new World()
     const { module } = world.release()

@@ -154,8 +154,11 @@ export const bodyTimes: BodyTimes = {
   connectMs: 3_000,
 }
 
-/** have-query to a peer without inventory: max(20 ms, 3 round trips), at most 150 ms (design section 6). */
-export const haveQueryTimes = { minMs: 20, rtts: 3, maxMs: 150 } as const
+/**
+ * How long connected peers alone are asked before the DHT's providers are, ms: the design's longest
+ * budget of a have-query (section 6). How long a late answer is still waited for is the asker's to say.
+ */
+export const providersAfterMs = 150
 
 /** The background queue of DHT announcements. */
 export const announceLimits = {

@@ -110,7 +110,7 @@ export class MeshCore {
     await this.hub.start()
     this.#announcer?.start()
     await this.#dialLoop.start()
-    if (this.#init.mdns) this.#lan = this.#newLan()
+    if (this.#init.mdns && this.#isOpen()) this.#lan = this.#newLan()
   }
 
   async stop(): Promise<void> {
@@ -219,7 +219,8 @@ export class MeshCore {
       self: () => ({
         peer: network.peerId,
         site: membership.site(),
-        addresses: network.addresses(),
+        // Who connects to configured peers only does not ask to be dialled either.
+        addresses: this.#isOpen() ? network.addresses() : [],
       }),
       links: () => this.hub.links(),
       siteOf: (peer) => this.siteOf(peer),
@@ -229,6 +230,11 @@ export class MeshCore {
       },
       failed: this.failed,
     }
+  }
+
+  /** Whether we connect to every member heard of, and want to be heard of. */
+  #isOpen(): boolean {
+    return this.#init.connect === 'all'
   }
 
   #dht(): DhtService | undefined {

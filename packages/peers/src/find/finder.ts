@@ -16,7 +16,7 @@ import { Lanes } from '../control/lanes.ts'
 import type { PeerLink } from '../control/peer-link.ts'
 import type { DhtService } from '../dht/dht-service.ts'
 import { QueryFailedError, SessionClosedError } from '../errors.ts'
-import { askLimits, bodyTimes, haveQueryTimes, tileLimits } from '../limits.ts'
+import { askLimits, bodyTimes, providersAfterMs, tileLimits } from '../limits.ts'
 import type { PeerScores } from '../peer-score.ts'
 import { gather } from './gather.ts'
 import type { Missing } from './missing.ts'
@@ -134,7 +134,7 @@ export class Finder {
           this.#ranked().map(({ link }) => lanes.run(() => askOnce(link), { signal })),
         )
         // A hung peer must not keep the providers waiting.
-        await Promise.race([connected, wait(haveQueryTimes.maxMs)])
+        await Promise.race([connected, wait(providersAfterMs)])
         await Promise.all([connected, this.#askProviders(path, askOnce, signal)])
       },
       { signal: options.signal, failed: this.#parts.failed },
@@ -169,9 +169,8 @@ export class Finder {
     const unsure = this.#ranked((link) => !link.knowsInventory)
     const lanes = new Lanes(askLimits.peersAtOnce)
     const askOne = async ({ link, peer, rttMs }: RankedLink) => {
-      const options = { signal, deadlineMs: haveQueryMs(rttMs) }
       const query = { kind: 'have-query', keys: key } as const
-      const answer = await this.#quietly(link.session.ask<'have-query'>(query, options), signal)
+      const answer = await this.#quietly(link.session.ask<'have-query'>(query, { signal }), signal)
       if (answer !== undefined && Buffer.from(answer.keys).equals(key)) {
         offer({ peer, via: 'have', rttMs })
       }
@@ -240,11 +239,6 @@ export class Finder {
       return undefined
     }
   }
-}
-
-function haveQueryMs(rttMs: number | undefined): number {
-  const { minMs, rtts, maxMs } = haveQueryTimes
-  return rttMs === undefined ? maxMs : Math.min(maxMs, Math.max(minMs, rtts * rttMs))
 }
 
 function parseVersions(text: string): Version[] {

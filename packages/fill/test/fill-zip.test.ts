@@ -354,7 +354,7 @@ describe('who could be asked decides the error', () => {
     const { module } = world.publish()
     await world.run(world.fill.sums(module, patient))
     world.upstream.isOn = false
-    world.peers.add('a').isSilent = true
+    Object.assign(world.peers.add('a'), { via: 'have', isSilent: true })
     const error = await world.failure(world.fill.zip(module, patient))
     expect(error).toBeInstanceOf(UpstreamUnavailableError)
     expect(error).toMatchObject({ timedOut: true })

@@ -1,11 +1,13 @@
 /** Bytes of a central directory we read: 200,000 entries of 320 bytes, far beyond any real module. */
 export const maxDirectoryBytes: number = 64 << 20
 /** Entries up to this are inflated in one call; larger ones in pieces, so that a bomb costs bounded memory. Bytes. */
-export const oneShotEntryBytes: number = 2 << 20
-/** Piece in which large entries are inflated and files are copied. Bytes. */
+export const oneShotEntryBytes: number = 512 << 10
+/** Piece in which large entries are inflated: node takes new memory for each. Bytes. */
+export const inflateChunkBytes: number = 64 << 10
+/** Piece in which files are read, hashed and copied. Bytes. */
 export const pieceBytes: number = 256 << 10
 /** Part of a zip kept in memory while it is verified: one read serves many small entries. Bytes. */
-export const readWindowBytes: number = 2 << 20
+export const readWindowBytes: number = 1 << 20
 /** Zips whose entries hold less are verified on the main thread: a message to a worker costs more. Bytes. */
 export const inlineVerifyBytes: number = 256 << 10
 /** Verification is bound by memory bandwidth beyond this; each worker also costs some 10 MB. */

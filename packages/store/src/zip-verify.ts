@@ -12,7 +12,7 @@ import {
   ZipRulesError,
 } from '@modmesh/module'
 import { asError, errnoOf } from './errors.ts'
-import { oneShotEntryBytes, pieceBytes } from './limits.ts'
+import { inflateChunkBytes, oneShotEntryBytes, pieceBytes } from './limits.ts'
 import { type DirectoryEntry, parseZipDirectory } from './zip-directory.ts'
 import { type EntrySpan, locateEntry, orderEntries } from './zip-entries.ts'
 import { type PlacedEntry, planRewrite, type RewritePart } from './zip-rewrite.ts'
@@ -175,7 +175,7 @@ async function* contentPieces(
     yield* packedPieces(zip, span)
     return
   }
-  const inflate = createInflateRaw({ chunkSize: pieceBytes })
+  const inflate = createInflateRaw({ chunkSize: inflateChunkBytes })
   // The error, if any, comes out of the iteration below.
   pipeline(Readable.from(packedPieces(zip, span), { objectMode: false }), inflate, () => {})
   for await (const piece of inflate) yield piece as Buffer

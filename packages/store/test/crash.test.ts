@@ -127,6 +127,18 @@ describe('a power cut during a commit', () => {
     if (isAcknowledged) expect(held).toContain('zip v1.1.0')
   })
 
+  test('the first things a new store acknowledged survive', async () => {
+    const dir = await tempDir()
+    const disk = new PowerDisk()
+    const store = await DiskStore.open({ dir, disk })
+    await putMod(store)
+    await putZip(store, fresh, smallZip(fresh).bytes)
+    disk.turnOff()
+    await store[Symbol.asyncDispose]().catch(() => {})
+    await disk.cut({ data: () => 0, names: () => 0 })
+    expect((await checkStore(dir)).held).toEqual(['mod v1.1.0', 'zip v1.1.0'])
+  })
+
   test('an index from before the cut is brought up to date', async () => {
     const dir = await storeWithOld()
     const index = join(dir, 'store/v1/index')

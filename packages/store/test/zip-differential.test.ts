@@ -1,14 +1,14 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ZipHash, ZipRulesError } from '@modmesh/module'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { goTest } from '../../../test/support/go.ts'
 import { buildModuleZip, type ModuleZipOptions } from '../../../test/support/module-zip.ts'
 import { type VerifiedZip, verifyZipFile } from '../src/zip-verify.ts'
 import { moduleAt } from './support/zips.ts'
 
-const hasGo = spawnSync('go', ['version']).status === 0
 const seed = Number(process.env.MODMESH_ZIP_SEED ?? Math.floor(Math.random() * 2 ** 31))
 const count = Number(process.env.MODMESH_ZIP_CASES ?? 400)
 const module = moduleAt('v1.0.0')
@@ -30,34 +30,31 @@ function askGo(paths: readonly string[]): (string | undefined)[] {
   return paths.map((_, i) => (lines[i] === 'refused' ? undefined : lines[i]))
 }
 
-test.skipIf(!hasGo)(
-  `we never take a zip that Go refuses, nor with another h1 (seed ${seed})`,
-  async () => {
-    const random = generator(seed)
-    const paths: string[] = []
-    for (let i = 0; i < count; i++) {
-      const path = join(dir, `${i}.zip`)
-      await writeFile(path, mutate(random, pick(random, bases)))
-      paths.push(path)
+goTest(`we never take a zip that Go refuses, nor with another h1 (seed ${seed})`, async () => {
+  const random = generator(seed)
+  const paths: string[] = []
+  for (let i = 0; i < count; i++) {
+    const path = join(dir, `${i}.zip`)
+    await writeFile(path, mutate(random, pick(random, bases)))
+    paths.push(path)
+  }
+  const expected = askGo(paths)
+  const tally = { both: 0, goOnly: 0, neither: 0, rewritten: 0 }
+  for (const [i, path] of paths.entries()) {
+    const ours = await tryVerify(path)
+    if (ours === undefined) {
+      tally[expected[i] === undefined ? 'neither' : 'goOnly']++
+      continue
     }
-    const expected = askGo(paths)
-    const tally = { both: 0, goOnly: 0, neither: 0, rewritten: 0 }
-    for (const [i, path] of paths.entries()) {
-      const ours = await tryVerify(path)
-      if (ours === undefined) {
-        tally[expected[i] === undefined ? 'neither' : 'goOnly']++
-        continue
-      }
-      expect({ case: i, h1: ours.zipHash }).toEqual({ case: i, h1: expected[i] })
-      tally.both++
-      if (ours.rewrite !== undefined) tally.rewritten += await checkRewrite(path, ours)
-    }
-    // The mutations must reach every verdict, or this test says nothing.
-    expect(tally.both).toBeGreaterThan(count / 20)
-    expect(tally.neither).toBeGreaterThan(count / 20)
-    expect(tally.rewritten).toBeGreaterThan(0)
-  },
-)
+    expect({ case: i, h1: ours.zipHash }).toEqual({ case: i, h1: expected[i] })
+    tally.both++
+    if (ours.rewrite !== undefined) tally.rewritten += await checkRewrite(path, ours)
+  }
+  // The mutations must reach every verdict, or this test says nothing.
+  expect(tally.both).toBeGreaterThan(count / 20)
+  expect(tally.neither).toBeGreaterThan(count / 20)
+  expect(tally.rewritten).toBeGreaterThan(0)
+})
 
 /** What a rewrite makes is read alike by both, too. */
 async function checkRewrite(path: string, zip: VerifiedZip): Promise<number> {
@@ -75,7 +72,7 @@ async function checkRewrite(path: string, zip: VerifiedZip): Promise<number> {
 
 const rewritten = new Map<string, ZipHash>()
 afterAll(() => {
-  if (hasGo && rewritten.size > 0) {
+  if (rewritten.size > 0) {
     expect(askGo([...rewritten.keys()])).toEqual([...rewritten.values()])
   }
 })

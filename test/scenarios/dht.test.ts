@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, expect } from 'vitest'
+import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
+import { GoHome, goTest } from '../support/go.ts'
+import { invite, peerOf, statusOf } from '../support/mesh.ts'
+import { type StartedNode, startNode } from '../support/start-node.ts'
+
+const modules: readonly FakeModule[] = [
+  ...Array.from({ length: 8 }, (_, n) => ({ path: `example.com/far${n}`, version: 'v1.0.0' })),
+  { path: 'example.com/Far/Upper', version: 'v2.0.0+incompatible' },
+]
+const names = modules.map(({ path, version }) => `${path}@${version}`)
+
+let stack: AsyncDisposableStack
+beforeEach(() => {
+  stack = new AsyncDisposableStack()
+})
+afterEach(() => stack.disposeAsync())
+
+async function connectedTo(node: StartedNode): Promise<string[]> {
+  const { mesh } = await statusOf(node)
+  return mesh.peers.filter((peer) => peer.connected).map(({ id }) => id)
+}
+
+goTest(
+  'a node finds through the DHT what only a node holds that it is not connected to',
+  async () => {
+    const upstream = stack.use(await FakeUpstream.start({ modules }))
+    const database = ['--sumdb', upstream.sumdb.keyText]
+    const home = { sumdb: upstream.sumdb.keyText }
+    const a = stack.use(await startNode({ args: ['--upstream', upstream.url, ...database] }))
+    const goA = stack.use(await GoHome.make({ ...home, proxy: a.url }))
+    expect(await goA.run(['mod', 'download', ...names])).toMatchObject({ code: 0 })
+    const env = { MODMESH_JOIN: await invite(a) }
+    const off = ['--upstream', 'off', ...database]
+    const b = stack.use(await startNode({ args: off, env }))
+    await expect.poll(() => connectedTo(b), { timeout: 30_000 }).toEqual([a.peerId])
+    upstream.break(() => true, { kind: 'stall' })
+    upstream.forget()
+
+    const [addressOfB = ''] = (await statusOf(b)).mesh.addresses
+    const onlyB = ['--connect', 'configured', '--peer', addressOfB, '--inventory', 'off']
+    const c = stack.use(await startNode({ args: [...off, ...onlyB], env }))
+    await expect.poll(() => connectedTo(c), { timeout: 30_000 }).toContain(b.peerId)
+
+    const goC = stack.use(await GoHome.make({ ...home, proxy: c.url }))
+    const download = async (): Promise<string> => {
+      const { code, stderr } = await goC.run(['mod', 'download', ...names])
+      return code === 0 ? 'done' : stderr
+    }
+    // A tells the DHT in the background, at its own pace.
+    await expect.poll(download, { timeout: 120_000 }).toBe('done')
+
+    expect((await statusOf(c)).store.zips).toBe(modules.length)
+    expect((await statusOf(b)).store.zips).toBe(0)
+    const given = (await peerOf(c, a.peerId))?.receivedBytes ?? 0
+    expect(given).toBeGreaterThan(modules.length * 100)
+    expect((await peerOf(a, c.peerId))?.sentBytes).toBe(given)
+    expect((await peerOf(c, b.peerId))?.receivedBytes).toBe(0)
+    expect(upstream.requests).toEqual([])
+  },
+)

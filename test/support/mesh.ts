@@ -1,0 +1,84 @@
+import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { escapeModulePath, escapeVersion, parseModuleVersion, type ZipHash } from '@modmesh/module'
+import { DiskStore } from '@modmesh/store'
+import type { PeerLine, RunningStatus } from '../../packages/node/src/status.ts'
+import type { NamedModule } from './module-zip.ts'
+import type { StartedNode } from './start-node.ts'
+
+/** Makes a ticket with the real command. */
+export async function invite(node: StartedNode): Promise<string> {
+  const { code, stdout, stderr } = await node.run(['invite'])
+  if (code !== 0) throw new Error(`invite failed (${code}): ${stderr}`)
+  return stdout.trim()
+}
+
+/** Asks a running node for its status with the real command. */
+export async function statusOf(node: StartedNode): Promise<RunningStatus> {
+  const { stdout, stderr } = await node.run(['status', '--json'])
+  const status = JSON.parse(stdout) as RunningStatus | { readonly running: false }
+  if (!status.running) throw new Error(`not running: ${stderr}`)
+  return status
+}
+
+/** What a node says of one peer; undefined when it names none such. */
+export async function peerOf(node: StartedNode, peerId: string): Promise<PeerLine | undefined> {
+  const { mesh } = await statusOf(node)
+  return mesh.peers.find(({ id }) => id === peerId)
+}
+
+/** The URL path of a file of a module version. */
+export function filePath({ path, version }: NamedModule, suffix: 'zip' | 'mod' | 'info'): string {
+  const module = parseModuleVersion(path, version)
+  return `/${escapeModulePath(module.path)}/@v/${escapeVersion(version)}.${suffix}`
+}
+
+/** What the store of a node that is not running holds, everything hashed again. */
+export interface CheckedStore {
+  readonly zips: readonly { readonly module: string; readonly zipHash: ZipHash }[]
+  readonly mods: number
+  /** What does not verify, with the reason. */
+  readonly bad: readonly string[]
+  /** Files that a start found under `staging/` and did not remove. */
+  readonly staged: readonly string[]
+  /** Files that were set aside as damaged. */
+  readonly quarantined: readonly string[]
+}
+
+/** Opens a copy of a data directory, as the next start would, and verifies all that is in it. */
+export async function checkStore(dir: string): Promise<CheckedStore> {
+  const copy = await mkdtemp(join(tmpdir(), 'modmesh-copy-'))
+  try {
+    await cp(dir, copy, { recursive: true, filter: (source) => !source.endsWith('.sock') })
+    return await readStore(copy)
+  } finally {
+    await rm(copy, { recursive: true, force: true })
+  }
+}
+
+async function readStore(dir: string): Promise<CheckedStore> {
+  await using store = await DiskStore.open({ dir })
+  const { signal } = new AbortController()
+  const bad: string[] = []
+  for await (const outcome of store.verifyAll({ signal })) {
+    const { path, version } = outcome.module
+    if (!outcome.ok) bad.push(`${outcome.what} of ${path}@${version}: ${outcome.reason}`)
+  }
+  const zips: CheckedStore['zips'][number][] = []
+  for await (const { module, zipHash } of store.contents()) {
+    zips.push({ module: `${module.path}@${module.version}`, zipHash })
+  }
+  const { mods } = await store.stats()
+  const folder = join(dir, 'store/v1')
+  const [staged, quarantined] = [
+    await filesIn(folder, 'staging'),
+    await filesIn(folder, 'quarantine'),
+  ]
+  return { zips, mods, bad, staged, quarantined }
+}
+
+async function filesIn(folder: string, name: string): Promise<string[]> {
+  const entries = await readdir(folder)
+  return entries.includes(name) ? await readdir(join(folder, name)) : []
+}

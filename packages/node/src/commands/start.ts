@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { buildNode, type RunningNode } from '../build-node.ts'
+import type { RunningNode } from '../build-node.ts'
 import { errorText } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { Lifecycle } from '../lifecycle.ts'
@@ -25,6 +25,8 @@ export async function start(flags: FlagTexts, around: Surroundings): Promise<Exi
   endOnUnexpected(log)
   const lifecycle = new Lifecycle(log)
   try {
+    // Loaded after the options were checked: a usage error need not wait for the mesh.
+    const { buildNode } = await import('../build-node.ts')
     const node = await orExit(buildNode(plan, { log, lifecycle, around }), stopSignal)
     const early = await Promise.race([firstPeer(node), stopSignal])
     if (early === undefined) announceReady(node, log)

@@ -12,6 +12,7 @@ import type { Disk } from './disk.ts'
 import { StoreWriteError } from './errors.ts'
 import { HeldFile } from './held-zip.ts'
 import { type Layout, layoutOf, zipPath } from './layout.ts'
+import { Listeners } from './listeners.ts'
 import { hasMod, isModKey, moduleOfModKey, readModuleMeta, writeModuleMeta } from './module-meta.ts'
 import { type OpenedStore, openStore, type StoreInit } from './open-store.ts'
 import { StagedFile, type VerifiedFile } from './staged-zip.ts'
@@ -44,12 +45,13 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   readonly #commits = new Map<string, Promise<unknown>>()
   readonly #staged = new Set<StagedFile>()
   readonly #sumdbCaches = new Map<string, SumdbCache>()
-  readonly #committed = new Set<(zip: HeldZip) => void>()
+  readonly #committed: Listeners<HeldZip>
 
   private constructor(parts: OpenedStore) {
     this.#parts = parts
     this.#layout = parts.layout
     this.#disk = parts.disk
+    this.#committed = new Listeners(parts.report)
     for (const key of parts.journal.keys()) {
       const module = moduleOfModKey(key)
       if (module !== undefined) this.#noteVersion(module)
@@ -133,13 +135,12 @@ export class DiskStore implements ZipStore, AsyncDisposable {
 
   /** Calls the listener for every zip that became durable. Returns how to stop. */
   onCommitted(listener: (zip: HeldZip) => void): () => void {
-    this.#committed.add(listener)
-    return () => this.#committed.delete(listener)
+    return this.#committed.add(listener)
   }
 
   /** Calls the listener for every zip that is no longer held, so that it is announced no more. */
   onRemoved(listener: (zip: ZipRecord) => void): () => void {
-    return this.#parts.onRemoved(listener)
+    return this.#parts.removed.add(listener)
   }
 
   /** Hashes everything again; what is bad goes to quarantine. */
@@ -209,11 +210,11 @@ export class DiskStore implements ZipStore, AsyncDisposable {
       const replaced = shelf.put(zip)
       index.putZip(zip)
       if (replaced !== undefined && replaced.record.zipDigest !== zip.record.zipDigest) {
-        await vault.removeFiles(replaced.record.zipDigest)
+        await vault.removeReplaced(replaced.record)
       }
     })
     const result = new HeldFile(vault, zip)
-    for (const listener of this.#committed) listener(result)
+    this.#committed.tell(result)
     return result
   }
 

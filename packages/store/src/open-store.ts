@@ -4,6 +4,7 @@ import { asError, StoreWriteError } from './errors.ts'
 import { prepareFolders } from './folders.ts'
 import { IndexDb } from './index-db.ts'
 import type { Layout } from './layout.ts'
+import { Listeners } from './listeners.ts'
 import { MetaJournal } from './meta-journal.ts'
 import { recoverZips } from './recover-zips.ts'
 import type { ReportEvent } from './store-event.ts'
@@ -43,7 +44,7 @@ export interface OpenedStore {
   readonly vault: ZipVault
   readonly index: IndexDb
   readonly journal: MetaJournal
-  readonly onRemoved: (listener: (zip: ZipRecord) => void) => () => void
+  readonly removed: Listeners<ZipRecord>
   readonly close: () => Promise<void>
 }
 
@@ -109,11 +110,8 @@ async function openParts({
   const pool = new VerifyPool()
   closers.push(() => pool[Symbol.asyncDispose]())
   const { shelf } = recovered
-  const removed = new Set<(zip: ZipRecord) => void>()
-  const onRemoved = (zip: ZipRecord): void => {
-    for (const listener of removed) listener(zip)
-  }
-  const vault = new ZipVault({ disk, layout, report, shelf, index, onRemoved })
+  const removed = new Listeners<ZipRecord>(report)
+  const vault = new ZipVault({ disk, layout, report, shelf, index, removed })
   return {
     layout,
     disk,
@@ -127,10 +125,7 @@ async function openParts({
     index,
     journal,
     close,
-    onRemoved: (listener) => {
-      removed.add(listener)
-      return () => removed.delete(listener)
-    },
+    removed,
   }
 }
 

@@ -17,6 +17,8 @@ export type StoreEvent =
   | { readonly kind: 'index-failed'; readonly error: Error }
   /** Something that is only tidying up went wrong. */
   | { readonly kind: 'tidy-failed'; readonly path: string; readonly error: Error }
+  /** Somebody who wanted to be told of a commit or a removal threw. */
+  | { readonly kind: 'listener-failed'; readonly error: Error }
   /** A zip that parsers could read differently was kept in its plain form. */
   | { readonly kind: 'rewritten'; readonly module: ModuleVersion; readonly reason: string }
 

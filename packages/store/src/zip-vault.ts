@@ -7,6 +7,7 @@ import { asError, errnoOf, StoreDamagedError, StoreWriteError } from './errors.t
 import type { IndexDb } from './index-db.ts'
 import { type Layout, recordPath, zipFolder, zipPath } from './layout.ts'
 import { maxQuarantined, pieceBytes, rehashAfterMs } from './limits.ts'
+import type { Listeners } from './listeners.ts'
 import { recordBytes } from './recover-zips.ts'
 import type { ReportEvent } from './store-event.ts'
 import type { ZipRecord } from './zip-record.ts'
@@ -18,7 +19,7 @@ export interface VaultComponents {
   readonly report: ReportEvent
   readonly shelf: ZipShelf
   readonly index: IndexDb
-  readonly onRemoved: (zip: ZipRecord) => void
+  readonly removed: Listeners<ZipRecord>
 }
 
 /**
@@ -84,16 +85,22 @@ export class ZipVault {
     if (!this.#components.shelf.remove(zip)) return
     const { zipDigest, module } = zip.record
     this.#components.index.dropZip(zipDigest)
-    this.#components.onRemoved(zip.record)
+    this.#components.removed.tell(zip.record)
     await quarantineFiles(this.#components, zipDigest, { module, reason })
   }
 
-  /** Removes the files of a zip that another one replaced. */
-  async removeFiles(digest: ZipDigest): Promise<void> {
-    const { disk, layout, index } = this.#components
-    index.dropZip(digest)
-    await disk.remove(zipPath(layout, digest))
-    await disk.remove(recordPath(layout, digest))
+  /** Removes what another zip replaced. The next start repeats what fails here. */
+  async removeReplaced(record: ZipRecord): Promise<void> {
+    const { disk, layout, index, report, removed } = this.#components
+    removed.tell(record)
+    index.dropZip(record.zipDigest)
+    const path = zipPath(layout, record.zipDigest)
+    try {
+      await disk.remove(path)
+      await disk.remove(recordPath(layout, record.zipDigest))
+    } catch (error) {
+      report({ kind: 'tidy-failed', path, error: asError(error) })
+    }
   }
 
   /** Notes a better proof, durably. */

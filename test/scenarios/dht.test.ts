@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect } from 'vitest'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, goTest } from '../support/go.ts'
-import { invite, peerOf, statusOf } from '../support/mesh.ts'
+import { askStatus, invite, peerOf, statusOf } from '../support/mesh.ts'
 import { type StartedNode, startNode } from '../support/start-node.ts'
 
 const modules: readonly FakeModule[] = [
@@ -52,7 +52,8 @@ goTest(
 
     expect((await statusOf(c)).store.zips).toBe(modules.length)
     expect((await statusOf(b)).store.zips).toBe(0)
-    const given = (await peerOf(c, a.peerId))?.receivedBytes ?? 0
+    const { mesh } = await askStatus(c)
+    const given = mesh.peers.find(({ id }) => id === a.peerId)?.receivedBytes ?? 0
     expect(given).toBeGreaterThan(modules.length * 100)
     expect((await peerOf(a, c.peerId))?.sentBytes).toBe(given)
     expect((await peerOf(c, b.peerId))?.receivedBytes).toBe(0)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, goTest } from '../support/go.ts'
-import { filePath, invite, peerOf, statusOf } from '../support/mesh.ts'
+import { askStatus, filePath, invite, peerOf } from '../support/mesh.ts'
 import { type StartedNode, startNode } from '../support/start-node.ts'
 
 /** Twenty plain modules, and one of every kind that is easy to get wrong. */
@@ -138,7 +138,7 @@ describe('a node that joined, with upstream gone', () => {
     expect(await readFile(join(cwd, 'go.sum'), 'utf8')).toBe(goSum)
     expect(upstream.requests).toEqual([])
 
-    const { answers, store, refused } = await statusOf(b)
+    const { answers, store, refused } = await askStatus(b)
     expect(store.zips).toBe(held.length)
     expect(answers.sinceStart.upstream.answers).toBe(0)
     expect(answers.sinceStart.peer.answers).toBeGreaterThanOrEqual(held.length)

@@ -93,7 +93,8 @@ export class GoHome implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.dir, { recursive: true, force: true })
+    // A child that `go` leaves behind for a moment may still write there.
+    await rm(this.dir, { recursive: true, force: true, maxRetries: 10 })
   }
 
   #headFile(database: string): string {

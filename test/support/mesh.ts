@@ -14,12 +14,16 @@ export async function invite(node: StartedNode): Promise<string> {
   return stdout.trim()
 }
 
-/** Asks a running node for its status with the real command. */
+/** Reads a running node's status page: what `status --json` prints, without a process of its own. */
 export async function statusOf(node: StartedNode): Promise<RunningStatus> {
-  const { stdout, stderr } = await node.run(['status', '--json'])
-  const status = JSON.parse(stdout) as RunningStatus | { readonly running: false }
-  if (!status.running) throw new Error(`not running: ${stderr}`)
-  return status
+  return (await (await fetch(`${node.url}/-/status`)).json()) as RunningStatus
+}
+
+/** Asks a running node for its status with the real command. */
+export async function askStatus(node: StartedNode): Promise<RunningStatus> {
+  const { code, stdout, stderr } = await node.run(['status', '--json'])
+  if (code !== 0) throw new Error(`status failed (${code}): ${stderr}`)
+  return JSON.parse(stdout) as RunningStatus
 }
 
 /** What a node says of one peer; undefined when it names none such. */
@@ -40,8 +44,6 @@ export interface CheckedStore {
   readonly mods: number
   /** What does not verify, with the reason. */
   readonly bad: readonly string[]
-  /** Files that a start found under `staging/` and did not remove. */
-  readonly staged: readonly string[]
   /** Files that were set aside as damaged. */
   readonly quarantined: readonly string[]
 }
@@ -70,15 +72,16 @@ async function readStore(dir: string): Promise<CheckedStore> {
     zips.push({ module: `${module.path}@${module.version}`, zipHash })
   }
   const { mods } = await store.stats()
-  const folder = join(dir, 'store/v1')
-  const [staged, quarantined] = [
-    await filesIn(folder, 'staging'),
-    await filesIn(folder, 'quarantine'),
-  ]
-  return { zips, mods, bad, staged, quarantined }
+  return { zips, mods, bad, quarantined: await filesIn(dir, 'quarantine') }
 }
 
-async function filesIn(folder: string, name: string): Promise<string[]> {
-  const entries = await readdir(folder)
-  return entries.includes(name) ? await readdir(join(folder, name)) : []
+/** Files under `staging/` of a data directory: bodies that came in part. */
+export function stagedIn(dir: string): Promise<string[]> {
+  return filesIn(dir, 'staging')
+}
+
+async function filesIn(dir: string, folder: string): Promise<string[]> {
+  const store = join(dir, 'store/v1')
+  const folders = await readdir(store)
+  return folders.includes(folder) ? await readdir(join(store, folder)) : []
 }

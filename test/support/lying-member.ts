@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { HeldZip, RecordProof } from '@modmesh/fill'
+import { type ModuleVersion, parseZipDigest, type ZipHash } from '@modmesh/module'
+import { type HeadExchange, MeshNode, type PeerShelf } from '@modmesh/peers'
+import { MemoryMembershipStore, newTestIdentity } from '@modmesh/peers/testing'
+
+/** What a lying member says of one module version. */
+export interface Lie {
+  readonly module: ModuleVersion
+  /** Under which its inventory claims the zip, and gives it. */
+  readonly zipHash: ZipHash
+  readonly body: LyingBody
+  readonly info?: Uint8Array
+  readonly mod?: Uint8Array
+  readonly record?: RecordProof
+}
+
+/** The bytes that are sent, and what the header before them claims; by default the truth. */
+export interface LyingBody {
+  readonly bytes: Uint8Array
+  readonly declaredLength?: number
+  readonly declaredDigest?: string
+}
+
+/** A member in good standing that speaks all our protocols as they are meant, and lies in them. */
+export interface LyingMember extends AsyncDisposable {
+  readonly peerId: string
+  /** How often its bytes were asked for. */
+  bodiesAsked(): number
+}
+
+/** Starts one in this process; it joins with a ticket. */
+export async function startLyingMember(ticket: string, lie: Lie): Promise<LyingMember> {
+  const { privateKey } = await newTestIdentity()
+  const dir = await mkdtemp(join(tmpdir(), 'modmesh-liar-'))
+  const shelf = new LyingShelf(lie)
+  const node = await MeshNode.start(
+    { shelf, heads: noHeads, membership: new MemoryMembershipStore() },
+    {
+      privateKey,
+      datastoreDir: dir,
+      listen: '127.0.0.1:0',
+      peers: [],
+      mdns: false,
+      name: 'liar',
+      inventory: true,
+      connect: 'all',
+    },
+  )
+  await node.join(ticket)
+  return {
+    peerId: node.peerId,
+    bodiesAsked: () => shelf.bodiesAsked,
+    [Symbol.asyncDispose]: async () => {
+      await node.stop()
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+class LyingShelf implements PeerShelf {
+  bodiesAsked = 0
+  readonly #lie: Lie
+
+  constructor(lie: Lie) {
+    this.#lie = lie
+  }
+
+  async *contents(): AsyncGenerator<{ module: ModuleVersion; zipHash: ZipHash }> {
+    yield this.#lie
+  }
+
+  onAdded(): () => void {
+    return () => {}
+  }
+
+  async findContent(zipHash: ZipHash): Promise<HeldZip | undefined> {
+    const { module, body } = this.#lie
+    if (zipHash !== this.#lie.zipHash) return undefined
+    this.bodiesAsked += 1
+    const digest = body.declaredDigest ?? createHash('sha256').update(body.bytes).digest('hex')
+    return {
+      module,
+      zipHash,
+      zipDigest: parseZipDigest(digest),
+      size: body.declaredLength ?? body.bytes.length,
+      proof: { kind: 'go-sum' },
+      async *read() {
+        for (let at = 0; at < body.bytes.length; at += 1 << 18) {
+          yield body.bytes.subarray(at, at + (1 << 18))
+        }
+      },
+    }
+  }
+
+  async record(module: ModuleVersion): ReturnType<PeerShelf['record']> {
+    const { info, mod, record } = this.#lie
+    const { path, version } = this.#lie.module
+    if (module.path !== path || module.version !== version) return undefined
+    return { module, info, mod, record, holdsZip: true }
+  }
+
+  async versions(): Promise<readonly ModuleVersion['version'][]> {
+    return [this.#lie.module.version]
+  }
+
+  async tile(): Promise<undefined> {
+    return undefined
+  }
+}
+
+const noHeads: HeadExchange = {
+  heads: () => Promise.resolve([]),
+  onHead: () => () => {},
+  received() {},
+}

@@ -1,7 +1,7 @@
 /** Bytes of a central directory we read: 200,000 entries of 320 bytes, far beyond any real module. */
 export const maxDirectoryBytes: number = 64 << 20
-/** Entries up to this are inflated in one call, which costs a quarter less; larger ones in pieces, so that a bomb costs bounded memory. Bytes. */
-export const oneShotEntryBytes: number = 16 << 20
+/** Entries up to this are inflated in one call, which costs less; larger ones in pieces, so that a bomb costs bounded memory. Bytes. */
+export const oneShotEntryBytes: number = 1 << 20
 /** Piece in which large entries are inflated: node takes new memory for each. Bytes. */
 export const inflateChunkBytes: number = 64 << 10
 /** Piece in which files are read, hashed and copied. Bytes. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { defaultBudgets, type FillEvent, ModuleFill } from '@modmesh/fill'
 import { HttpUpstream, ProxyServer } from '@modmesh/goproxy'
+import type { ZipHash } from '@modmesh/module'
 import { MeshNode } from '@modmesh/peers'
 import { DiskStore, DurableFile } from '@modmesh/store'
 import { type ChecksumDatabase, noChecksumDb, openChecksumDatabase } from './checksum-database.ts'
@@ -68,7 +69,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
 
   const mesh = await startMesh(plan, { store, database, state, ...context })
   state.mesh = mesh
-  store.onRemoved(({ zipHash }) => mesh.withdraw(zipHash))
+  store.onRemoved(({ zipHash }) => void withdrawIfGone(store, mesh, zipHash))
   if (plan.ticket !== undefined) await mesh.join(plan.ticket)
 
   const checksumDb = database?.client ?? noChecksumDb
@@ -150,6 +151,12 @@ async function startMesh(
     },
   )
   return lifecycle.add('mesh', mesh)
+}
+
+/** Another zip of the same content may be held still. Never rejects. */
+async function withdrawIfGone(store: DiskStore, mesh: MeshNode, zipHash: ZipHash): Promise<void> {
+  const held = await store.findContent(zipHash).catch(() => undefined) // then it cannot be served
+  if (held === undefined) mesh.withdraw(zipHash)
 }
 
 function openFill(

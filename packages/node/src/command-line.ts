@@ -33,10 +33,7 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
 }
 
 /** Builds the command table: names, flags and help; what each does is loaded when it runs. */
-export function buildProgram(
-  around: Surroundings,
-  done: (exitCode: ExitCode) => void = () => undefined,
-): Command {
+function buildProgram(around: Surroundings, done: (exitCode: ExitCode) => void): Command {
   const program = new Command('modmesh')
   const bind =
     <T>(load: () => Promise<Run<T>>) =>

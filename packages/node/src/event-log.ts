@@ -83,6 +83,9 @@ export function logStoreEvent(log: Logger, event: StoreEvent): void {
     case 'tidy-failed':
       log.warn({ path: event.path, reason: errorText(event.error) }, 'could not be tidied up')
       return
+    case 'listener-failed':
+      log.error({ reason: errorText(event.error) }, 'a listener of the store failed')
+      return
     case 'rewritten': {
       const module = formatModuleVersion(event.module)
       log.debug({ module, reason: event.reason }, 'zip kept in its plain form')

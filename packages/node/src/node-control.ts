@@ -10,7 +10,7 @@ import { programVersion } from './version.ts'
 const defaultInviteMs = 24 * 3_600_000
 
 /** What `invite` is answered with. */
-export interface Invitation {
+interface Invitation {
   readonly ticket: string
   readonly mesh: string
   readonly site: string | null

@@ -11,7 +11,7 @@ import type { Option, OptionName, Settings, Surroundings } from './settings.ts'
 export type FlagTexts = { readonly [K in OptionName]?: string }
 
 /** Where the value of an option came from. */
-export type Origin =
+type Origin =
   | { readonly kind: 'flag' | 'variable' }
   | { readonly kind: 'file'; readonly path: string; readonly line: number }
   | { readonly kind: 'default' }
@@ -59,7 +59,7 @@ export async function readDirOption(flags: FlagTexts, around: Surroundings): Pro
 }
 
 /** Says where an option was set, as people would look for it. */
-export function formatOrigin(name: OptionName, origin: Origin): string {
+function formatOrigin(name: OptionName, origin: Origin): string {
   switch (origin.kind) {
     case 'flag':
       return `--${flagName(name)}`

@@ -47,7 +47,7 @@ export interface Surroundings {
 }
 
 /** The headings of `start --help`, in order. */
-export type OptionGroup = 'This node' | 'Local port' | 'Sources' | 'Mesh'
+type OptionGroup = 'This node' | 'Local port' | 'Sources' | 'Mesh'
 
 /** One row of the table: a flag, an environment variable and a configuration key at once. */
 export interface Option<T> {

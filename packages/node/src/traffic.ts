@@ -5,7 +5,7 @@ import { printableName } from './printable.ts'
 export type SourceKind = Source['kind']
 
 /** Answers given and their bytes. */
-export interface Count {
+interface Count {
   readonly answers: number
   readonly bytes: number
 }

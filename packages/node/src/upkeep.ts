@@ -6,7 +6,7 @@ import type { Logger } from './log.ts'
 import type { Surroundings } from './settings.ts'
 
 /** After a new head, so that a burst of lookups that moves it makes one round. Milliseconds. */
-const settleMs = 2_000
+const settleMs = 5_000
 /** Between rounds without a new head: go commands of this host bring heads of their own. Milliseconds. */
 const roundMs = 600_000
 /** Between rounds of which the last failed. Milliseconds. */

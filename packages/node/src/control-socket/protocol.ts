@@ -6,7 +6,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts'
  * The control protocol: the client sends one line of JSON, the node answers with one line and closes.
  * A node refuses a version it does not speak, so mixed installations fail with a clear text.
  */
-export const controlVersion = 1
+const controlVersion = 1
 
 /** Commands are short; a longer line is not ours. Bytes. */
 export const maxRequestBytes: number = 64 * 1024

@@ -9,7 +9,7 @@ import { exitCodes } from '../exit-codes.ts'
 const maxSocketPathBytes = 100
 
 /** The folder of the control socket. */
-export function runDir(dir: string): string {
+function runDir(dir: string): string {
   return join(dir, 'run')
 }
 

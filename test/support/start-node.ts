@@ -5,9 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The program, as it is run from a checkout. */
-export const mainPath: string = fileURLToPath(
-  new URL('../../packages/node/src/main.ts', import.meta.url),
-)
+const mainPath: string = fileURLToPath(new URL('../../packages/node/src/main.ts', import.meta.url))
 
 export interface StartNodeInit {
   /** Flags after `start`; they win over the defaults below. */

@@ -143,6 +143,7 @@ describe('a target that names nothing is refused', () => {
     '/cached-only',
     '/sumdb',
     '/sumdb/supported',
+    '/sumdb/x/../sum.golang.org/supported',
     '/sumdb/sum.golang.org',
     '/sumdb/sum.golang.org/other',
     '/sumdb/sum.golang.org/supported/x',

@@ -371,6 +371,7 @@ describe('starting and stopping', () => {
     await expect(open(served.port)).rejects.toThrow(/ECONNREFUSED/)
     resolve()
     expect(await (await answer).text()).toBe(zipText)
+    expect((await answer).headers.get('connection')).toBe('close')
     await closed
   })
 

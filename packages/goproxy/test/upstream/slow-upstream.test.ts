@@ -106,7 +106,7 @@ describe.concurrent('an upstream that is gone', () => {
   test('is known to be gone also when our own limit was shorter than its', async () => {
     const fake = await kit.startFake()
     fake.break(() => true, { kind: 'stall' })
-    const upstream = kit.ask(fake.url, { fetchTimeoutMs: 50 })
+    const upstream = kit.ask(fake.url, { fetchTimeoutMs: 400 })
     await expect(upstream.fetchMod(module, { signal })).rejects.toMatchObject({ timedOut: true })
     await expect(upstream.fetchMod(module, { signal })).rejects.toThrow('a moment ago')
     expect(fake.count()).toBe(1)

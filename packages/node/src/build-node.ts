@@ -17,12 +17,14 @@ import { MeshLog } from './mesh-log.ts'
 import { answerControl } from './node-control.ts'
 import { NodeState } from './node-state.ts'
 import { nodePages } from './pages.ts'
+import { printableName } from './printable.ts'
 import type { Surroundings } from './settings.ts'
 import { SharedShelf } from './shelf.ts'
 import type { StartPlan } from './start-plan.ts'
 import { StatusReporter } from './status-reporter.ts'
 import { Traffic } from './traffic.ts'
 import { SumdbUpkeep } from './upkeep.ts'
+import { userAgent } from './version.ts'
 
 /** A node that serves. */
 export interface RunningNode {
@@ -83,7 +85,13 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
       databases: database === undefined ? [] : [database.client],
       pages: nodePages({ notReady: () => state.notReady(), status: () => reporter.status() }),
     },
-    { listen: settings.listen, hosts: settings.host, pathSecret: settings.pathSecret },
+    {
+      listen: settings.listen,
+      hosts: settings.host,
+      pathSecret: settings.pathSecret,
+      // Without the target: it may hold the path secret. What a fill could not answer it tells itself.
+      onError: (error) => log.debug({ reason: printableName(String(error)) }, 'request failed'),
+    },
   )
   lifecycle.defer('local port', async () => await state.proxy?.close({ drainMs }))
   return { mesh, state }
@@ -91,7 +99,8 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
 
 function openUpstream({ settings }: StartPlan): HttpUpstream {
   const { upstream: list, offline, caFile } = settings
-  return new HttpUpstream({ list, offline, caFile, fetchTimeoutMs: settings.fetchTimeout * 1_000 })
+  const fetchTimeoutMs = settings.fetchTimeout * 1_000
+  return new HttpUpstream({ list, offline, caFile, fetchTimeoutMs, userAgent: userAgent() })
 }
 
 function openDatabase(

@@ -9,6 +9,7 @@ import {
   type VerifierKey,
 } from '@modmesh/sumdb'
 import type { StartPlan } from './start-plan.ts'
+import { userAgent } from './version.ts'
 
 /** Asks connected peers for a tile of a database; undefined when none has it. Unverified. */
 export type FetchTile = (
@@ -39,6 +40,7 @@ export function openChecksumDatabase(
     offline: settings.offline,
     caFile: settings.caFile,
     fetchTimeoutMs: settings.fetchTimeout * 1_000,
+    userAgent: userAgent(),
   })
   const cache = components.store.sumdbCache(name)
   const ops: SumdbOps = {

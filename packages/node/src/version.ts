@@ -9,3 +9,8 @@ export function programVersion(): string {
   }
   return 'unknown'
 }
+
+/** How the node names itself to upstreams. */
+export function userAgent(): string {
+  return `modmesh/${programVersion()}`
+}

@@ -171,7 +171,7 @@ export const announceLimits = {
   /** New contents wait until none came for so long, milliseconds: a running build has the core. */
   quietMs: 500,
   /** But no longer than this, milliseconds. */
-  quietMaxMs: 10_000,
+  quietMaxMs: 60_000,
   /** Before the queue looks again for somebody to announce to, milliseconds. */
   aloneMs: 250,
   /** Tries of an announcement that nobody took. */

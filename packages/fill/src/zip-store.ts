@@ -14,7 +14,10 @@ export interface ByteRange {
   readonly end: number
 }
 
-/** Where a body goes while it arrives. Resolves when it is ready for more (back-pressure). */
+/**
+ * Where a body goes while it arrives. Resolves when it is ready for more (back-pressure), and has no
+ * use for the chunk's memory then: the source may fill it again.
+ */
 export interface ByteSink {
   write(chunk: Uint8Array): Promise<void>
 }

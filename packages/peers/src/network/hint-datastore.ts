@@ -4,8 +4,9 @@ import { LevelDatastore } from 'datastore-level'
 import type { Batch, Key, Pair } from 'interface-datastore'
 import { Key as DatastoreKey } from 'interface-datastore'
 import type { Level } from 'level'
-import type { HintQuota } from './hint-quota.ts'
+import { type HintQuota, isPeerKey } from './hint-quota.ts'
 import { maxRecordBytes } from './limits.ts'
+import { PeerRecords } from './peer-records.ts'
 
 const checksumBytes = 8
 
@@ -16,10 +17,12 @@ const checksumBytes = 8
  */
 export class HintDatastore extends LevelDatastore {
   readonly #quota: HintQuota
+  readonly #peers: PeerRecords
 
   constructor(db: Level<string, Uint8Array>, quota: HintQuota) {
     super(db)
     this.#quota = quota
+    this.#peers = new PeerRecords(db, { seal })
   }
 
   /** Counts what is there; call once before use. */
@@ -33,29 +36,31 @@ export class HintDatastore extends LevelDatastore {
       await this.delete(key)
       return key
     }
-    const verdict = this.#quota.admit(name, this.db.getSync(name) !== undefined)
+    const isPeer = isPeerKey(name)
+    const verdict = this.#quota.admit(name, !isPeer && this.db.getSync(name) !== undefined)
     if (verdict.evict !== undefined) await this.delete(new DatastoreKey(verdict.evict, false))
-    if (verdict.admitted) await this.#write(name, value)
+    if (isPeer) this.#peers.put(name, value)
+    else if (verdict.admitted) await this.#write(name, value)
     return key
   }
 
   override async get(key: Key): Promise<Uint8Array> {
     const name = key.toString()
-    const value = open(name, await this.#read(name))
+    const value = await this.#find(name)
     if (value === undefined) throw new NotFoundError(`no record ${name}`)
     return value
   }
 
   override async has(key: Key): Promise<boolean> {
-    const name = key.toString()
-    return open(name, await this.#read(name)) !== undefined
+    return (await this.#find(key.toString())) !== undefined
   }
 
   override async delete(key: Key): Promise<void> {
     const name = key.toString()
     try {
-      if (this.db.getSync(name) === undefined) return
-      await this.db.del(name)
+      const isKnown = this.#peers.get(name) !== undefined || this.db.getSync(name) !== undefined
+      if (!isKnown) return
+      await this.#peers.delete(name)
       this.#quota.removed(name)
     } catch {
       // A hint that cannot be deleted now is deleted by a later pass or never used.
@@ -74,6 +79,7 @@ export class HintDatastore extends LevelDatastore {
   }
 
   override async *_query(options: { values: boolean; prefix?: string }): AsyncGenerator<Pair> {
+    await this.#peers.flush()
     try {
       for await (const pair of super._query({ ...options, values: true })) {
         const value = open(pair.key.toString(), pair.value)
@@ -82,6 +88,19 @@ export class HintDatastore extends LevelDatastore {
     } catch {
       // A damaged table ends the listing; what follows it is as good as unknown.
     }
+  }
+
+  override async close(): Promise<void> {
+    await this.#peers.flush()
+    await super.close()
+  }
+
+  async #find(name: string): Promise<Uint8Array | undefined> {
+    const recent = this.#peers.get(name)
+    if (recent !== undefined) return recent
+    const value = open(name, await this.#read(name))
+    if (value !== undefined && isPeerKey(name)) this.#peers.loaded(name, value)
+    return value
   }
 
   async #read(name: string): Promise<Uint8Array | undefined> {

@@ -122,8 +122,13 @@ export class HintQuota {
   }
 }
 
+/** Whether a key is that of a peer's record. */
+export function isPeerKey(key: string): boolean {
+  return key.startsWith('/peers/')
+}
+
 function kindOf(key: string): Kind {
-  if (key.startsWith('/peers/')) return 'peer'
+  if (isPeerKey(key)) return 'peer'
   if (key.startsWith('/dht/provider/')) return 'provider'
   if (key.startsWith('/dht/record/')) return 'value'
   return 'other'

@@ -58,6 +58,8 @@ export const maxProviderRecords = 250_000
 export const maxValueRecords = 256
 /** Remembered peers; the least recently used goes first. */
 export const maxPeerRecords = 4096
+/** Changed peer records are saved together this often, milliseconds. */
+export const peerFlushMs = 5000
 /** Bytes of one record; a peer record that grew beyond is dropped, not extended for ever. */
 export const maxRecordBytes: number = 16 * KiB
 
@@ -67,3 +69,5 @@ export const maxSendBytes: number = 512 * KiB
 export const maxUnsentBytes: number = 256 * KiB
 /** Received bytes waiting for a slow sink above which a stream is paused. */
 export const maxUnwrittenBytes: number = 1 * MiB
+/** Received chunks are joined up to this before they go to the sink: one write for many. */
+export const joinedBytes: number = 256 * KiB

@@ -1,7 +1,7 @@
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import type { ByteSink } from '@modmesh/fill'
 import { StreamCutError, StreamOverrunError } from './errors.ts'
-import { maxUnwrittenBytes } from './limits.ts'
+import { joinedBytes, maxUnwrittenBytes } from './limits.ts'
 
 /** What a receiver is told. */
 export interface ReceiverInit {
@@ -18,6 +18,8 @@ export class Receiver {
   readonly #init: ReceiverInit
   readonly #waiting: Uint8Array[] = []
   readonly #done = Promise.withResolvers<void>()
+  /** Reused from write to write. */
+  #joined: Uint8Array | undefined
   #received = 0
   #unwritten = 0
   #writing = false
@@ -115,7 +117,7 @@ export class Receiver {
   async #write(): Promise<void> {
     this.#writing = true
     try {
-      for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift()) {
+      for (let chunk = this.#next(); chunk !== undefined; chunk = this.#next()) {
         await this.#sink.write(chunk)
         if (this.#settled) return
         this.#unwritten -= chunk.byteLength
@@ -128,6 +130,24 @@ export class Receiver {
     } finally {
       this.#writing = false
     }
+  }
+
+  /** What waits, small chunks joined: a sink's cost is mostly per call. */
+  #next(): Uint8Array | undefined {
+    const first = this.#waiting.shift()
+    const second = this.#waiting[0]
+    if (first === undefined || second === undefined) return first
+    if (first.byteLength + second.byteLength > joinedBytes) return first
+    this.#joined ??= new Uint8Array(Math.min(joinedBytes, this.#init.length))
+    this.#joined.set(first)
+    let filled = first.byteLength
+    for (let chunk = this.#waiting[0]; chunk !== undefined; chunk = this.#waiting[0]) {
+      if (filled + chunk.byteLength > this.#joined.byteLength) break
+      this.#joined.set(chunk, filled)
+      filled += chunk.byteLength
+      this.#waiting.shift()
+    }
+    return this.#joined.subarray(0, filled)
   }
 
   #settle(): void {
@@ -153,7 +173,8 @@ export class Receiver {
   }
 
   #cut(cause?: unknown): StreamCutError {
-    const { length } = this.#init
-    return new StreamCutError({ receivedBytes: this.#received, expectedBytes: length }, { cause })
+    // What came before we listened is in the stream's own buffer.
+    const receivedBytes = this.#received + this.#stream.readBufferLength
+    return new StreamCutError({ receivedBytes, expectedBytes: this.#init.length }, { cause })
   }
 }

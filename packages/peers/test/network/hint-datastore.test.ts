@@ -152,10 +152,39 @@ describe('quotas', () => {
   })
 })
 
+describe('peer records', () => {
+  test('are answered from memory, also when the table cannot be written', async () => {
+    const hints = await open()
+    await hints.db.close()
+    await hints.put(key('/peers/a'), value)
+    expect(await hints.get(key('/peers/a'))).toEqual(value)
+    await hints.delete(key('/peers/a'))
+    expect(await hints.has(key('/peers/a'))).toBe(false)
+    await hints.db.open()
+  })
+
+  test('that were deleted stay away after a restart', async () => {
+    const hints = await open()
+    await putAll(hints, ['/peers/a', '/peers/b'])
+    expect(await keys(hints, '/peers/')).toEqual(['/peers/a', '/peers/b'])
+    await hints.put(key('/peers/a'), Uint8Array.of(7))
+    await hints.delete(key('/peers/a'))
+    expect(await keys(await open(), '/peers/')).toEqual(['/peers/b'])
+  })
+
+  test('that the quota pushed out are gone from the table, too', async () => {
+    const hints = await open()
+    await putAll(hints, ['/peers/a', '/peers/b', '/peers/c'])
+    expect(await keys(hints, '/peers/')).toHaveLength(3)
+    await putAll(hints, ['/peers/d'])
+    expect(await keys(await open(), '/peers/')).toEqual(['/peers/b', '/peers/c', '/peers/d'])
+  })
+})
+
 describe('damage', () => {
   test('a flipped bit in a value makes it absent', async () => {
+    await (await open()).put(key('/peers/a'), value)
     const hints = await open()
-    await hints.put(key('/peers/a'), value)
     const raw = await hints.db.get('/peers/a')
     await hints.db.put('/peers/a', raw!.with(9, raw![9]! ^ 1))
     await expect(hints.get(key('/peers/a'))).rejects.toThrow('no record')
@@ -163,8 +192,8 @@ describe('damage', () => {
   })
 
   test('a value under another key is absent', async () => {
+    await (await open()).put(key('/peers/a'), value)
     const hints = await open()
-    await hints.put(key('/peers/a'), value)
     await hints.db.put('/peers/b', (await hints.db.get('/peers/a'))!)
     expect(await hints.has(key('/peers/b'))).toBe(false)
   })

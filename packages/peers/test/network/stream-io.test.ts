@@ -231,12 +231,16 @@ describe('a body that goes wrong', () => {
 
   test('is cut when its source fails, and the sender gets the source’s error', async () => {
     const failure = Promise.withResolvers<unknown>()
-    function* source() {
+    const opened = Promise.withResolvers<void>()
+    async function* source() {
       yield new Uint8Array(1000)
+      await opened.promise
       throw new RangeError('the disk is gone')
     }
     respond = (stream) => sendChunks(stream, source(), { signal }).catch(failure.resolve)
-    await expect(receiveInto(await open(), collector(), { length: 2000, signal })).rejects.toThrow(
+    const stream = await open()
+    opened.resolve()
+    await expect(receiveInto(stream, collector(), { length: 2000, signal })).rejects.toThrow(
       expect.objectContaining({ code: 'STREAM_CUT' }),
     )
     expect(await failure.promise).toBeInstanceOf(RangeError)

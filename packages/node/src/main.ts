@@ -1,8 +1,7 @@
 #!/usr/bin/env node
-import { setFlagsFromString } from 'node:v8'
-import { runCommandLine } from './command-line.ts'
+import { tuneEngine } from './engine.ts'
 
-// V8 else starts a whole collection for each 64 MB of buffers that pass through: a fifth of a fill.
-setFlagsFromString('--external-memory-accounted-in-global-limit')
-
+tuneEngine()
+// Loaded after, so that the engine's settings hold for all of it.
+const { runCommandLine } = await import('./command-line.ts')
 process.exitCode = await runCommandLine(process.argv.slice(2))

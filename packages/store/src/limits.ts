@@ -12,6 +12,8 @@ export const readWindowBytes: number = 1 << 20
 export const inlineVerifyBytes: number = 256 << 10
 /** Verification is bound by memory bandwidth beyond this; each worker also costs some 10 MB. */
 export const maxVerifyWorkers = 4
+/** Young generation of a worker: entries die at once, and a large one only keeps their memory longer. */
+export const workerYoungMegabytes = 6
 /** Chunk of a read that is served: large enough for 500 MB/s, small enough for many readers. Bytes. */
 export const serveChunkBytes: number = 256 << 10
 /** A zip that was not hashed for this long is hashed again while it is served. Milliseconds. */

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { type ModuleVersion, ZipRulesError } from '@modmesh/module'
-import { inlineVerifyBytes, maxVerifyWorkers } from './limits.ts'
+import { inlineVerifyBytes, maxVerifyWorkers, workerYoungMegabytes } from './limits.ts'
 import type { VerifyJob, VerifyReply } from './verify-worker.ts'
 import { parseZipDirectory } from './zip-directory.ts'
 import { type VerifiedZip, verifyZipFile } from './zip-verify.ts'
@@ -74,7 +74,9 @@ export class VerifyPool implements AsyncDisposable {
     if (this.#workers.size >= this.#size || this.#queue.length === 0) return undefined
     // Sources run as they are; built files have another ending.
     const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-    const worker = new Worker(new URL(`./verify-worker.${ending}`, import.meta.url))
+    const worker = new Worker(new URL(`./verify-worker.${ending}`, import.meta.url), {
+      resourceLimits: { maxYoungGenerationSizeMb: workerYoungMegabytes },
+    })
     const fail = (error: Error): void => {
       this.#workers.delete(worker)
       const at = this.#idle.indexOf(worker)

@@ -4,6 +4,7 @@ import type { ChecksumDb } from './checksum-db.ts'
 import type { Clock } from './clock.ts'
 import { ModuleNotFoundError, UpstreamUnavailableError } from './errors.ts'
 import type { FillEvent } from './fill-event.ts'
+import { MeshHeadStart } from './head-start.ts'
 import type { PeerId, Peers } from './peers.ts'
 import { Scope } from './scope.ts'
 import type { Upstream } from './upstream.ts'
@@ -42,6 +43,7 @@ export class FillContext {
   readonly checksumDb: ChecksumDb
   readonly clock: Clock
   readonly budgets: Budgets
+  readonly headStart: MeshHeadStart
   readonly random: () => number
   readonly #init: FillInit
   readonly #tasks = new Set<Promise<unknown>>()
@@ -55,6 +57,7 @@ export class FillContext {
     this.clock = components.clock
     this.random = components.random ?? (() => 0)
     this.budgets = init.budgets
+    this.headStart = new MeshHeadStart(init.budgets)
     this.#init = init
   }
 

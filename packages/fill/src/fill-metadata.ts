@@ -132,7 +132,7 @@ async function fromUpstream(
   },
 ): Promise<Answer<Uint8Array>> {
   const { peers, sums, signal } = way
-  await giveTime(ctx, peers, ctx.budgets.headStartMs, signal)
+  await giveTime(ctx, peers, ctx.headStart.ms, signal)
   try {
     const value =
       part === 'mod'

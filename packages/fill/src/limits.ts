@@ -42,3 +42,6 @@ export const slowBytesPerMs = 64
 
 /** Holders whose round trips differ by less are equally good, ms. */
 export const equalRttMs = 2
+
+/** Searches in a row in which no peer knew anything, after which peers have no head start any more. */
+export const fruitlessSearches = 8

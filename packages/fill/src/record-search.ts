@@ -38,10 +38,12 @@ export class RecordSearch {
     ctx.background(ctx.clock.sleep(ctx.budgets.meshOnlyMs, { signal: cut.signal }).then(stop))
     try {
       for await (const record of until(ctx.peers.findRecords(module, cut), cut.signal)) {
+        ctx.headStart.found()
         if (isOf(record, module)) this.#add(record)
         else ctx.blame(record.peer, module, 'sent a record of another module version')
         if (this.#seen.length >= maxRecordsPerSearch) return
       }
+      if (this.#seen.length === 0 && !cut.signal.aborted) ctx.headStart.missed()
     } finally {
       stop()
       scope.signal.removeEventListener('abort', stop)

@@ -86,7 +86,7 @@ async function askDatabase(
   peers: HeadStart,
   signal: AbortSignal,
 ): Promise<ResolvedSums> {
-  await giveTime(ctx, peers, ctx.budgets.headStartMs, signal)
+  await giveTime(ctx, peers, ctx.headStart.ms, signal)
   try {
     const sums = await abortable(ctx.checksumDb.lookup(module, { signal }), signal)
     return { sums: withNeed(sums, need), from: undefined }

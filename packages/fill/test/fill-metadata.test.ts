@@ -6,6 +6,7 @@ import {
 } from '@modmesh/fill'
 import { formatModuleVersion } from '@modmesh/module'
 import { describe, expect, test } from 'vitest'
+import { fruitlessSearches } from '../src/limits.ts'
 import { decode, patient, type Release, text, World } from './support/world.ts'
 
 const pseudo = 'v0.0.0-20240506070809-0123456789ab'
@@ -138,6 +139,18 @@ describe('.mod', () => {
     world.peers.add('a').isSilent = true
     await world.run(world.fill.mod(module, patient))
     expect(world.clock.monotonicMs()).toBe(20)
+  })
+
+  test('peers that knew nothing for a while cost nothing, until one knows something', async () => {
+    const world = new World()
+    const peer = world.peers.add('a')
+    for (let n = 0; n < fruitlessSearches; n++) {
+      await world.run(world.fill.mod(world.publish(`v1.0.${n}`).module, patient))
+    }
+    peer.isSilent = true
+    const before = world.clock.monotonicMs()
+    await world.run(world.fill.mod(world.publish('v2.0.0+incompatible').module, patient))
+    expect(world.clock.monotonicMs()).toBe(before)
   })
 
   test('a silent peer delays a "no" of upstream by a have-query only', async () => {

@@ -7,7 +7,6 @@ import { DiskStore, DurableFile } from '@modmesh/store'
 import { type ChecksumDatabase, noChecksumDb, openChecksumDatabase } from './checksum-database.ts'
 import { machineClock } from './clock.ts'
 import { ControlServer } from './control-socket/server.ts'
-import { prepareDataDir } from './data-dir.ts'
 import { logFillEvent, logStoreEvent } from './event-log.ts'
 import { PeerHeads } from './heads.ts'
 import { openIdentity } from './identity.ts'
@@ -57,7 +56,6 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
     logFillEvent(log, event)
   }
 
-  await prepareDataDir(dir)
   const report = logStoreEvent.bind(undefined, log)
   const store = lifecycle.add('store', await DiskStore.open({ dir, report }))
 

@@ -1,43 +1,26 @@
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 
 const run = promisify(execFile)
-const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-let cache: string
+const engine = new URL('../src/engine.ts', import.meta.url).href
 
-beforeEach(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'modmesh-engine-'))
-})
-
-afterEach(async () => {
-  await rm(cache, { recursive: true, force: true })
-})
-
-async function version(home: string): Promise<string> {
-  const env = { ...process.env, XDG_CACHE_HOME: home, NODE_COMPILE_CACHE: '' }
-  return (await run(process.execPath, [main, '--version'], { env })).stdout
-}
-
-test('compiled code is kept for the next start', async () => {
-  const said = await version(cache)
-  expect(said).toMatch(/^modmesh /)
-  expect(await readdir(join(cache, 'modmesh', 'code'))).not.toEqual([])
-  expect(await version(cache)).toBe(said)
-})
-
-test('a folder in which others can write is not trusted with code', async () => {
-  const code = join(cache, 'modmesh', 'code')
-  await mkdir(code, { recursive: true })
-  await chmod(code, 0o777)
-  expect(await version(cache)).toMatch(/^modmesh /)
-  expect(await readdir(code)).toEqual([])
-})
-
-test('a home without room for it changes nothing', async () => {
-  expect(await version('/dev/null')).toMatch(/^modmesh /)
+test('what is loaded after cacheCode is compiled once, into the data directory', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'modmesh-engine-'))
+  try {
+    const script = `
+      const { cacheCode, relaxCollections } = await import(${JSON.stringify(engine)})
+      relaxCollections()
+      cacheCode(${JSON.stringify(dir)})
+      await import(${JSON.stringify(new URL('../src/duration.ts', import.meta.url).href)})`
+    const { stderr } = await run(process.execPath, ['--input-type=module', '-e', script])
+    expect(stderr).toBe('')
+    const kept = await readdir(join(dir, 'cache', 'code'), { recursive: true, withFileTypes: true })
+    expect(kept.filter((entry) => entry.isFile())).not.toEqual([])
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
 })

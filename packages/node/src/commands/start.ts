@@ -1,6 +1,8 @@
 import { flushCompileCache } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunningNode } from '../build-node.ts'
+import { prepareDataDir } from '../data-dir.ts'
+import { cacheCode, relaxCollections } from '../engine.ts'
 import { errorText } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { Lifecycle } from '../lifecycle.ts'
@@ -26,7 +28,11 @@ export async function start(flags: FlagTexts, around: Surroundings): Promise<Exi
   endOnUnexpected(log)
   const lifecycle = new Lifecycle(log)
   try {
-    // Loaded after the options were checked: a usage error need not wait for the mesh.
+    const { dir } = read.settings
+    await prepareDataDir(dir)
+    relaxCollections()
+    cacheCode(dir)
+    // Loaded after all that was checked: a usage error need not wait for the mesh.
     const { buildNode } = await import('../build-node.ts')
     const node = await orExit(buildNode(plan, { log, lifecycle, around }), stopSignal)
     const early = await Promise.race([firstPeer(node), stopSignal])

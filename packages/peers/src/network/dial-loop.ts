@@ -4,7 +4,12 @@ import type { Refusal } from '../gate/refusal.ts'
 import type { Membership } from '../membership/membership.ts'
 import type { DialPace, DialTarget, TargetOrigin } from './dial-target.ts'
 import { dialPace, isForgettable, newTarget, redialDelayMs } from './dial-target.ts'
-import { maxLearnedAddresses, maxLearnedConnections, maxLearnedPeers } from './limits.ts'
+import {
+  failuresUntilIdle,
+  maxLearnedAddresses,
+  maxLearnedConnections,
+  maxLearnedPeers,
+} from './limits.ts'
 import type { Network } from './network.ts'
 import type { NetworkEvent } from './network-event.ts'
 import { parsePeerAddress, peerIdOf } from './peer-address.ts'
@@ -266,10 +271,15 @@ export class DialLoop implements AsyncDisposable {
   #failed(key: string, entry: Entry, error: unknown): void {
     if (this.#stopped.signal.aborted) return
     const { target } = entry
-    const refusal = this.#takeRefusal(target)
+    const refusals = this.#takeRefusals(target)
+    const [refusal] = refusals
     const message = refusal?.message ?? messageOf(error)
     target.failures++
     target.isSelf = refusal?.cause.kind === 'self'
+    // Others live at all its addresses now: a host that was set up anew, or the next CI runner.
+    const others = refusals.filter(({ cause }) => cause.kind === 'unexpected-peer')
+    const tried = error instanceof AggregateError ? error.errors.length : 1
+    if (others.length >= tried) target.failures = Math.max(target.failures, failuresUntilIdle)
     // Once per change: a host that is down for a night is one line, not thousands.
     if (message !== target.lastError) {
       this.#log({ kind: 'dial-failed', target: target.label, message })
@@ -283,16 +293,14 @@ export class DialLoop implements AsyncDisposable {
     this.#wakeLater(entry)
   }
 
-  #takeRefusal(target: DialTarget): Refusal | undefined {
-    for (const [address, refusal] of this.#refusals) {
-      const isIts =
+  #takeRefusals(target: DialTarget): readonly Refusal[] {
+    const own = [...this.#refusals].filter(
+      ([address, { peer }]) =>
         address === target.address?.toString() ||
-        (target.peer !== undefined && refusal.peer === target.peer)
-      if (!isIts) continue
-      this.#refusals.delete(address)
-      return refusal
-    }
-    return undefined
+        (target.peer !== undefined && peer === target.peer),
+    )
+    for (const [address] of own) this.#refusals.delete(address)
+    return own.map(([, refusal]) => refusal)
   }
 
   #mayDial(target: DialTarget): boolean {

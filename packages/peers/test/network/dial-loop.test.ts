@@ -194,6 +194,14 @@ describe('a learned member', () => {
     await patiently(() => loop.status()).toEqual([])
   })
 
+  test('whose address is another host’s now is tried once', async () => {
+    const other = await start({ ticket })
+    const { loop } = await dialFrom(founder, { pace: { ...pace, firstMs: 60_000, maxMs: 60_000 } })
+    const gone = peerIdFromString((await newTestIdentity()).peerId)
+    await loop.learn({ id: gone, multiaddrs: [multiaddr(listenOf(other))] }, 'mesh')
+    await patiently(() => loop.status().map(({ target }) => target)).not.toContain(String(gone))
+  })
+
   test('is found again after a restart, without configuration', async () => {
     const node = await start({ ticket })
     await node.network.libp2p.dial(multiaddr(founder.address))

@@ -185,7 +185,7 @@ describe('a membership that has expired', () => {
     const watcher = await start({ ticket, expiryCheckMs: 20, nowMs: () => clock.ms })
     await dial(watcher.network.libp2p, brief.address)
     expect(watcher.network.libp2p.getConnections()).toHaveLength(1)
-    clock.ms += 60_000
+    clock.ms += 61_000
     await patiently(() => watcher.network.libp2p.getConnections()).toEqual([])
     const peer = brief.network.peerId
     expect(watcher.events).toContainEqual({ kind: 'member-expired', peer })

@@ -24,7 +24,7 @@ export type { Answer, AskOptions, ModuleSource } from './module-source.ts'
 export type { Holder, ModuleRecord, PeerId, Peers } from './peers.ts'
 export type { Proof } from './proof.ts'
 export { mayShare } from './share-policy.ts'
-export type { Upstream, UpstreamAnswer } from './upstream.ts'
+export type { MutableAsk, Upstream, UpstreamAnswer } from './upstream.ts'
 export type {
   ByteRange,
   ByteSink,

@@ -6,6 +6,15 @@ export interface UpstreamAnswer {
   readonly bytes: Uint8Array
   /** The upstream's origin for display, never with credentials. */
   readonly from: string
+  /** What upstream can be asked with whether these are still its bytes. Opaque, short text, no secrets. */
+  readonly validator?: string
+}
+
+/** How an answer that changes is asked for. */
+export interface MutableAsk {
+  readonly signal: AbortSignal
+  /** What upstream answered before. When it says that nothing changed, these very bytes come back. */
+  readonly known?: { readonly bytes: Uint8Array; readonly validator: string }
 }
 
 /**
@@ -28,12 +37,8 @@ export interface Upstream {
     module: ModuleVersion,
     options: { readonly signal: AbortSignal },
   ): Promise<UpstreamAnswer>
-  fetchList(path: ModulePath, options: { readonly signal: AbortSignal }): Promise<UpstreamAnswer>
-  fetchLatest(path: ModulePath, options: { readonly signal: AbortSignal }): Promise<UpstreamAnswer>
+  fetchList(path: ModulePath, options: MutableAsk): Promise<UpstreamAnswer>
+  fetchLatest(path: ModulePath, options: MutableAsk): Promise<UpstreamAnswer>
   /** `.info` of a branch, tag or commit prefix. */
-  fetchQuery(
-    path: ModulePath,
-    query: string,
-    options: { readonly signal: AbortSignal },
-  ): Promise<UpstreamAnswer>
+  fetchQuery(path: ModulePath, query: string, options: MutableAsk): Promise<UpstreamAnswer>
 }

@@ -51,6 +51,9 @@ export const maxRetryAfterMs = 2_000
 /** What is read of an error answer's text, bytes. */
 export const maxDetailBytes: number = 2 << 10
 
+/** An ETag or Last-Modified of an upstream that is kept, characters: real ones have some 70. */
+export const maxValidatorChars = 256
+
 /** Pause between probes of an origin that refused us, ms: a refusal costs nothing. */
 export const refusedProbeGapMs = 100
 /** Pause between probes of an origin that did not answer, ms. */

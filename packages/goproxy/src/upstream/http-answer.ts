@@ -3,9 +3,9 @@ import { maxDetailBytes } from '../limits.ts'
 import { FetchError } from './fetch-error.ts'
 import { mayRedirect } from './reach.ts'
 
-/** An answer with status 200, or 206 when a part was asked for. */
+/** An answer with status 200, 206 when a part was asked for, or 304 when a change was. */
 export interface HttpAnswer {
-  readonly status: 200 | 206
+  readonly status: 200 | 206 | 304
   /** A header's value; the first one of several. */
   header(name: string): string | undefined
   /** Rejects with FetchError, or the signal's reason. Must be read to its end or left by `return`. */
@@ -15,16 +15,20 @@ export interface HttpAnswer {
 /** Lines of an upstream's own error text that are passed on. */
 const maxDetailLines = 2
 
-/** Accepts 200 (and 206 for a continuation) and nothing else, as cmd/go. Throws FetchError. */
+/** Accepts 200 (206 for a continuation, 304 for a condition) and nothing else, as cmd/go. Throws FetchError. */
 export async function acceptAnswer(
   origin: string,
   response: Dispatcher.ResponseData,
-  options: { readonly signal: AbortSignal; readonly partial: boolean },
+  options: {
+    readonly signal: AbortSignal
+    readonly partial: boolean
+    readonly conditional: boolean
+  },
 ): Promise<HttpAnswer> {
   const { statusCode: status } = response
-  if (status !== 200 && !(status === 206 && options.partial)) {
-    throw await statusError(origin, response)
-  }
+  const isPart = status === 206 && options.partial
+  const isUnchanged = status === 304 && options.conditional
+  if (status !== 200 && !isPart && !isUnchanged) throw await statusError(origin, response)
   const encoding = headerOf(response, 'content-encoding') ?? 'identity'
   if (encoding.toLowerCase() !== 'identity') {
     response.body.destroy()

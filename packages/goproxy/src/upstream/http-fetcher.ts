@@ -6,6 +6,7 @@ import { FetchError, isRetryable } from './fetch-error.ts'
 import { acceptAnswer, type HttpAnswer, redirectTarget, toFetchError } from './http-answer.ts'
 import { OriginHealth } from './origin-health.ts'
 import type { HttpEntry } from './proxy-list.ts'
+import type { Validator } from './validator.ts'
 
 /** How HTTP is spoken to upstreams. */
 export interface HttpFetcherInit {
@@ -22,6 +23,14 @@ export interface Continuation {
   readonly start: number
   /** A strong ETag, quotes included. */
   readonly etag: string
+}
+
+/** What is asked beside the path. */
+interface GetOptions {
+  readonly signal: AbortSignal
+  readonly continuation?: Continuation
+  /** Ask for the file only when it is another one by now; else the answer is 304. */
+  readonly unless?: Validator
 }
 
 const redirects: readonly number[] = [301, 302, 303, 307, 308]
@@ -46,11 +55,7 @@ export class HttpFetcher implements AsyncDisposable {
   }
 
   /** Asks with up to maxRetries further attempts. `path` begins with a slash, percent-encoded. Throws FetchError. */
-  async get(
-    entry: HttpEntry,
-    path: string,
-    options: { readonly signal: AbortSignal; readonly continuation?: Continuation },
-  ): Promise<HttpAnswer> {
+  async get(entry: HttpEntry, path: string, options: GetOptions): Promise<HttpAnswer> {
     for (let attempt = 0; ; attempt++) {
       try {
         return await this.#attempt(entry, path, options)
@@ -77,11 +82,7 @@ export class HttpFetcher implements AsyncDisposable {
     await this.#dispatchers[Symbol.asyncDispose]()
   }
 
-  async #attempt(
-    entry: HttpEntry,
-    path: string,
-    options: { readonly signal: AbortSignal; readonly continuation?: Continuation },
-  ): Promise<HttpAnswer> {
+  async #attempt(entry: HttpEntry, path: string, options: GetOptions): Promise<HttpAnswer> {
     await this.#health.admit(entry.origin)
     let url = new URL(entry.origin)
     const configured = url.hostname
@@ -89,8 +90,11 @@ export class HttpFetcher implements AsyncDisposable {
     for (let hop = 0; hop <= limits.maxRedirects; hop++) {
       const response = await this.#send(entry, url, target, options)
       if (!redirects.includes(response.statusCode)) {
-        const partial = options.continuation !== undefined
-        return acceptAnswer(url.origin, response, { signal: options.signal, partial })
+        return acceptAnswer(url.origin, response, {
+          signal: options.signal,
+          partial: options.continuation !== undefined,
+          conditional: options.unless !== undefined,
+        })
       }
       response.body.destroy()
       const next = redirectTarget(configured, url, target, response)
@@ -104,7 +108,7 @@ export class HttpFetcher implements AsyncDisposable {
     entry: HttpEntry,
     url: URL,
     target: string,
-    options: { readonly signal: AbortSignal; readonly continuation?: Continuation },
+    options: GetOptions,
   ): Promise<Dispatcher.ResponseData> {
     const startedMs = performance.now()
     try {
@@ -112,7 +116,7 @@ export class HttpFetcher implements AsyncDisposable {
         origin: url.origin,
         path: target,
         method: 'GET',
-        headers: this.#headers(entry, url, options.continuation),
+        headers: this.#headers(entry, url, options),
         signal: options.signal,
       })
       this.#health.sawAnswer(url.origin)
@@ -130,7 +134,8 @@ export class HttpFetcher implements AsyncDisposable {
   }
 
   /** The exact set of header fields an upstream sees; credentials go to the configured origin only. */
-  #headers(entry: HttpEntry, url: URL, continuation: Continuation | undefined): string[] {
+  #headers(entry: HttpEntry, url: URL, options: GetOptions): string[] {
+    const { continuation, unless } = options
     const headers = ['user-agent', this.#userAgent, 'accept-encoding', 'identity']
     if (entry.authorization !== undefined && url.origin === entry.origin) {
       headers.push('authorization', entry.authorization)
@@ -138,6 +143,8 @@ export class HttpFetcher implements AsyncDisposable {
     if (continuation !== undefined) {
       headers.push('range', `bytes=${continuation.start}-`, 'if-range', continuation.etag)
     }
+    if (unless?.etag !== undefined) headers.push('if-none-match', unless.etag)
+    if (unless?.lastModified !== undefined) headers.push('if-modified-since', unless.lastModified)
     return headers
   }
 

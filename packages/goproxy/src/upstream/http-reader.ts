@@ -5,7 +5,8 @@ import { FetchError } from './fetch-error.ts'
 import type { HttpAnswer } from './http-answer.ts'
 import type { HttpFetcher } from './http-fetcher.ts'
 import type { HttpEntry } from './proxy-list.ts'
-import type { CopyOptions, ReadOptions, UpstreamReader } from './upstream-reader.ts'
+import type { CopyOptions, ReadAgain, ReadOptions, UpstreamReader } from './upstream-reader.ts'
+import { formatValidator, parseValidator, type Validator } from './validator.ts'
 
 /** What is known of a body that is coming in pieces. */
 interface Progress {
@@ -31,13 +32,36 @@ export class HttpReader implements UpstreamReader {
   }
 
   async read(path: string, options: ReadOptions): Promise<Uint8Array> {
+    const { bytes } = await this.#read(path, undefined, options)
+    return bytes
+  }
+
+  async readAgain(
+    path: string,
+    validator: string | undefined,
+    options: ReadOptions,
+  ): Promise<ReadAgain> {
+    const unless = validator === undefined ? undefined : parseValidator(this.#entry, validator)
+    const { answer, bytes } = await this.#read(path, unless, options)
+    if (answer.status === 304) return { kind: 'unchanged' }
+    return { kind: 'read', bytes, validator: formatValidator(this.#entry, answer) }
+  }
+
+  async #read(
+    path: string,
+    unless: Validator | undefined,
+    options: ReadOptions,
+  ): Promise<{ readonly answer: HttpAnswer; readonly bytes: Uint8Array }> {
     for (let restart = 0; ; restart++) {
       try {
-        const { signal } = options
-        const answer = await this.#http.get(this.#entry, this.#encode(path), { signal })
+        const conditions = unless === undefined ? {} : { unless }
+        const answer = await this.#http.get(this.#entry, this.#encode(path), {
+          signal: options.signal,
+          ...conditions,
+        })
         const limit = { maxBytes: options.maxBytes, name: this.name }
         await refuseLong(answer, limit)
-        return await collect(answer.body, limit)
+        return { answer, bytes: await collect(answer.body, limit) }
       } catch (error) {
         await this.#beforeRestart(error, restart, options.signal)
       }

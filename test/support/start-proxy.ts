@@ -126,5 +126,7 @@ function bindOps(store: DiskStore, name: string, remote: HttpSumdb): SumdbOps {
     writeCache: (path, bytes) => cache.writeCache(path, bytes),
     dropCache: (path) => cache.dropCache(path),
     keepForkEvidence: (notes) => cache.keepForkEvidence(notes),
+    readForkEvidence: () => cache.readForkEvidence(),
+    keepRefused: (answer) => cache.keepRefused(answer),
   }
 }

@@ -66,6 +66,10 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const upstream = lifecycle.add('upstream', openUpstream(plan))
   const database = openDatabase(plan, { store, state, lifecycle })
   state.client = database?.client
+  database?.client.onFork((fork) => {
+    const { ours, theirs } = fork
+    log.error({ ours, theirs }, 'checksum database forked: nothing new is trusted')
+  })
 
   const mesh = await startMesh(plan, { store, database, state, ...context })
   state.mesh = mesh

@@ -51,6 +51,8 @@ export function openChecksumDatabase(
     writeCache: (path, bytes) => cache.writeCache(path, bytes),
     dropCache: (path) => cache.dropCache(path),
     keepForkEvidence: (notes) => cache.keepForkEvidence(notes),
+    readForkEvidence: () => cache.readForkEvidence(),
+    keepRefused: (answer) => cache.keepRefused(answer),
   }
   const client = new SumdbClient({ ops }, { key: sumdb.key, isPrivate: plan.isPrivate })
   return { key: sumdb.key, client, remote }

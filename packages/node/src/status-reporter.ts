@@ -29,6 +29,8 @@ export class StatusReporter {
     const report = traffic.report()
     const peers = (state.mesh?.peers() ?? []).map(peerLine)
     const store = await this.#components.store.stats()
+    // Read first: it finds the fork that an earlier process kept the proof of.
+    const checksumDatabase = await this.#checksumDatabase()
     const warnings = this.#warnings(report)
     const isForked = state.client?.fork !== undefined
     const isFailing = report.storeFailure !== undefined
@@ -52,7 +54,7 @@ export class StatusReporter {
         peers,
       },
       upstream: this.#upstream(report),
-      checksumDatabase: await this.#checksumDatabase(),
+      checksumDatabase,
       store,
       answers: {
         sinceStart: report.sinceStart,
@@ -96,9 +98,13 @@ export class StatusReporter {
 
   async #checksumDatabase(): Promise<RunningStatus['checksumDatabase']> {
     const { client } = this.#components.state
-    if (this.#plan.sumdb.kind === 'off') return { name: null, treeSize: null }
-    const head = await client?.head()
-    return { name: this.#plan.sumdb.name, treeSize: head?.size ?? null }
+    const none = { treeSize: null, forked: false, refusedAnswers: 0 }
+    if (this.#plan.sumdb.kind === 'off') return { name: null, ...none }
+    const { name } = this.#plan.sumdb
+    if (client === undefined) return { name, ...none }
+    const head = await client.head()
+    const { fork, refusedAnswers } = client
+    return { name, treeSize: head?.size ?? null, forked: fork !== undefined, refusedAnswers }
   }
 }
 

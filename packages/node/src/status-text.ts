@@ -113,10 +113,14 @@ function upstreamText(status: RunningStatus, options: TextOptions): string {
 }
 
 function checksumText(status: RunningStatus): string {
-  const { name, treeSize } = status.checksumDatabase
+  const { name, treeSize, forked, refusedAnswers } = status.checksumDatabase
   if (name === null) return 'off: zips are taken at upstream’s word and not given to peers'
-  if (treeSize === null) return `${name}   nothing proven yet`
-  return `${name}   tree of ${formatNumber(treeSize)} records`
+  const notes: string[] = []
+  if (forked) notes.push('FORKED')
+  if (refusedAnswers > 0) notes.push(`${formatNumber(refusedAnswers)} wrong answers refused`)
+  const proven =
+    treeSize === null ? 'nothing proven yet' : `tree of ${formatNumber(treeSize)} records`
+  return `${name}   ${[proven, ...notes].join(', ')}`
 }
 
 const sourceWords: Readonly<Record<SourceKind, string>> = {

@@ -74,6 +74,10 @@ export interface RunningStatus {
   readonly checksumDatabase: {
     readonly name: string | null
     readonly treeSize: number | null
+    /** It signed two trees that cannot be one log's: nothing new is trusted, also after a restart. */
+    readonly forked: boolean
+    /** Answers of it since the start that did not verify. */
+    readonly refusedAnswers: number
   }
   readonly store: StoreStatus
   readonly answers: {

@@ -9,6 +9,8 @@ const plain = { nowMs, colour: false }
 const none = { answers: 0, bytes: 0 }
 const noCounts = { store: none, peer: none, upstream: none, held: none }
 
+const database = { name: 'sum.golang.org', treeSize: null, forked: false, refusedAnswers: 0 }
+
 const lone: RunningStatus = {
   schema: statusSchema,
   running: true,
@@ -30,7 +32,7 @@ const lone: RunningStatus = {
     lastOk: null,
     lastError: null,
   },
-  checksumDatabase: { name: 'sum.golang.org', treeSize: null },
+  checksumDatabase: database,
   store: { zips: 0, zipBytes: 0, mods: 0 },
   answers: { sinceStart: noCounts, lastHour: noCounts, failed: 0 },
   refused: { total: 0, latest: [] },
@@ -73,7 +75,7 @@ const busy: RunningStatus = {
     ],
   },
   upstream: { ...lone.upstream, lastAskedAt: '2026-11-21T11:59:30Z', lastOk: true },
-  checksumDatabase: { name: 'sum.golang.org', treeSize: 41_203_888 },
+  checksumDatabase: { ...database, treeSize: 41_203_888 },
   store: { zips: 9_311, zipBytes: 38_200_000_000, mods: 12_000 },
   answers: {
     lastHour: { ...noCounts, store: { answers: 1, bytes: 54 } },
@@ -141,9 +143,15 @@ Store      38.2 GB in 9,311 zips, 12,000 go.mod
   })
 
   test('says what a missing database means', () => {
-    const checksumDatabase = { name: null, treeSize: null }
+    const checksumDatabase = { ...database, name: null, treeSize: null }
     const text = formatStatus({ ...lone, checksumDatabase }, plain)
     expect(text).toContain('Checksums  off: zips are taken at upstream’s word')
+  })
+
+  test('says that the database forked, and how often it was refused', () => {
+    const checksumDatabase = { ...database, treeSize: 1_234, forked: true, refusedAnswers: 3 }
+    const text = formatStatus({ ...lone, checksumDatabase }, plain)
+    expect(text).toContain('tree of 1,234 records, FORKED, 3 wrong answers refused\n')
   })
 
   test('without a node says so, and what the store holds', () => {

@@ -34,6 +34,10 @@ export const minCompactBytes: number = 4 << 20
 export const maxQuarantined = 32
 /** Files of fork evidence kept per database: somebody who forks again and again must not fill the disk. */
 export const maxForkEvidence = 100
+/** Refused answers kept per database: enough to see what is wrong, whoever asks again and again. */
+export const maxRefusedAnswers = 100
+/** Kept of one refused answer: a tile is 8 KiB, a lookup answer 1 KiB. Bytes. */
+export const maxRefusedBytes: number = 64 << 10
 /** The sidecar record of a zip. Bytes. */
 export const maxRecordBytes: number = 64 << 10
 /** Deaths of a process before its index is thrown away: a damaged one can abort the process each time. */

@@ -1,25 +1,33 @@
 import { hash, randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
-import { HeadConflictError, type SumdbOps } from '@modmesh/sumdb'
+import {
+  type ForkNotes,
+  HeadConflictError,
+  maxNoteBytes,
+  type RefusedAnswer,
+  type SumdbOps,
+} from '@modmesh/sumdb'
 import type { Disk } from './disk.ts'
 import { DurableFile } from './durable-file.ts'
 import { StoreWriteError } from './errors.ts'
 import { makeFolder } from './folders.ts'
 import { type Layout, parseTilePath, sumdbFolder, tilePath } from './layout.ts'
-import { maxForkEvidence } from './limits.ts'
+import { maxForkEvidence, maxRefusedAnswers, maxRefusedBytes } from './limits.ts'
 import type { MetaJournal } from './meta-journal.ts'
 
 /** What a checksum-database client keeps on disk. */
-export type SumdbCache = Pick<
-  SumdbOps,
-  'readHead' | 'writeHead' | 'readCache' | 'writeCache' | 'dropCache' | 'keepForkEvidence'
->
+export type SumdbCache = Omit<SumdbOps, 'readRemote'>
 
 export interface SumdbCacheComponents {
   readonly disk: Disk
   readonly layout: Layout
   readonly journal: MetaJournal
 }
+
+/** Two notes of the size that a client reads at most, and their headings. Bytes. */
+const maxForkBytes: number = 2 * maxNoteBytes + 1024
+const oursHeading = 'our signed tree head:\n'
+const theirsHeading = '\ntheir signed tree head:\n'
 
 /** The largest tile that is kept: 2^8 hashes of 32 bytes is usual, a client verifies each. Bytes. */
 const maxTileBytes = 1 << 20
@@ -75,14 +83,31 @@ export class DiskSumdbCache implements SumdbCache {
     }
   }
 
-  async keepForkEvidence(notes: { readonly ours: string; readonly theirs: string }): Promise<void> {
+  async keepForkEvidence(notes: ForkNotes): Promise<void> {
+    await this.#keepEvidence('fork', Buffer.from(formatFork(notes)), maxForkEvidence)
+  }
+
+  async readForkEvidence(): Promise<ForkNotes | undefined> {
     const { disk } = this.#components
-    const text = `our signed tree head:\n${notes.ours}\ntheir signed tree head:\n${notes.theirs}`
     const folder = join(this.#folder, 'fork')
-    const path = join(folder, `${hash('sha256', text)}.txt`)
+    const [name] = (await disk.list(folder)).toSorted()
+    if (name === undefined) return undefined
+    const bytes = await disk.readFile(join(folder, name), maxForkBytes)
+    return parseFork(Buffer.from(bytes ?? []).toString('utf8'))
+  }
+
+  async keepRefused(answer: RefusedAnswer): Promise<void> {
+    await this.#keepEvidence('refused', formatRefused(answer), maxRefusedAnswers)
+  }
+
+  /** Keeps equal evidence once, under a name that is its digest. */
+  async #keepEvidence(kind: string, bytes: Uint8Array, maxFiles: number): Promise<void> {
+    const { disk } = this.#components
+    const folder = join(this.#folder, kind)
+    const path = join(folder, `${hash('sha256', bytes)}.txt`)
     if ((await disk.identity(path)) !== undefined) return
-    if ((await disk.list(folder)).length >= maxForkEvidence) return
-    await this.#replaceFile(path, Buffer.from(text), { isDurable: true })
+    if ((await disk.list(folder)).length >= maxFiles) return
+    await this.#replaceFile(path, bytes, { isDurable: true })
   }
 
   #key(path: string): string {
@@ -123,4 +148,24 @@ export class DiskSumdbCache implements SumdbCache {
       throw new StoreWriteError('a checksum-database file', error)
     }
   }
+}
+
+function formatFork({ ours, theirs }: ForkNotes): string {
+  return oursHeading + ours + theirsHeading + theirs
+}
+
+/** Reads what formatFork wrote; of a damaged text as much as there is, because it still tells of a fork. */
+function parseFork(text: string): ForkNotes {
+  const start = text.startsWith(oursHeading) ? oursHeading.length : 0
+  const end = text.indexOf(theirsHeading, start)
+  if (end < 0) return { ours: text.slice(start), theirs: '' }
+  return { ours: text.slice(start, end), theirs: text.slice(end + theirsHeading.length) }
+}
+
+/** A text that says what was asked and why the answer was refused, then the answer byte by byte. */
+function formatRefused({ path, reason, head, bytes }: RefusedAnswer): Uint8Array {
+  const lines = [`asked: ${path}`, `refused: ${reason}`]
+  if (head !== undefined) lines.push(`signed tree head:\n${head}`)
+  const heading = `${lines.join('\n')}\nanswer, ${bytes.length} bytes:\n`
+  return Buffer.concat([Buffer.from(heading), bytes.subarray(0, maxRefusedBytes)])
 }

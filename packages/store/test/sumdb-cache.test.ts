@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HeadConflictError } from '@modmesh/sumdb'
 import { describe, expect, test } from 'vitest'
@@ -89,6 +89,58 @@ describe('the cache of a checksum database', () => {
     const kept = await readFile(join(folder, file ?? ''), 'utf8')
     expect(kept).toContain(notes.ours)
     expect(kept).toContain(notes.theirs)
+  })
+
+  test('gives the evidence of a fork back after a restart', async () => {
+    const dir = await tempDir()
+    const notes = {
+      ours: 'go.sum database tree\n5\nAA==\n\n— sum.test BB==\n',
+      theirs: 'go.sum database tree\n6\nCC==\n\n— sum.test DD==\n',
+    }
+    {
+      await using store = await DiskStore.open({ dir })
+      expect(await store.sumdbCache(name).readForkEvidence()).toBeUndefined()
+      await store.sumdbCache(name).keepForkEvidence(notes)
+    }
+    await using again = await DiskStore.open({ dir })
+    expect(await again.sumdbCache(name).readForkEvidence()).toEqual(notes)
+    expect(await again.sumdbCache('sum.other.org').readForkEvidence()).toBeUndefined()
+  })
+
+  test.for([
+    ['cut', (text: string) => text.slice(0, 50)],
+    ['empty', () => ''],
+    ['something else', () => 'x'.repeat(3_000_000)],
+  ] as const)('evidence of a fork that is %s still tells of one', async ([, damage]) => {
+    const dir = await tempDir()
+    await using store = await DiskStore.open({ dir })
+    const cache = store.sumdbCache(name)
+    await cache.keepForkEvidence({ ours: 'our note\n', theirs: 'their note\n' })
+    const folder = join(dir, 'sumdb/v1', name, 'fork')
+    const file = join(folder, (await readdir(folder))[0] ?? '')
+    await writeFile(file, damage(await readFile(file, 'utf8')))
+    expect(await cache.readForkEvidence()).toBeDefined()
+  })
+
+  test('keeps refused answers: what was asked, why, and every byte of it', async () => {
+    const dir = await tempDir()
+    await using store = await DiskStore.open({ dir })
+    const cache = store.sumdbCache(name)
+    const bytes = Uint8Array.from([0, 1, 254, 255])
+    const answer = { path: '/tile/8/0/000', reason: 'no match', head: 'the note\n', bytes }
+    for (let i = 0; i < 2; i++) await cache.keepRefused(answer)
+    const folder = join(dir, 'sumdb/v1', name, 'refused')
+    const [file, ...others] = await readdir(folder)
+    expect(others).toEqual([])
+    const kept = await readFile(join(folder, file ?? ''))
+    for (const part of ['/tile/8/0/000', 'no match', 'the note\n'])
+      expect(kept.includes(part)).toBe(true)
+    expect(kept.subarray(-4)).toEqual(Buffer.from(bytes))
+    for (let i = 0; i < 110; i++) await cache.keepRefused({ ...answer, reason: `${i}` })
+    expect(await readdir(folder)).toHaveLength(100)
+    // A flood of them does not keep a fork from being remembered.
+    await cache.keepForkEvidence({ ours: 'a', theirs: 'b' })
+    expect(await cache.readForkEvidence()).toEqual({ ours: 'a', theirs: 'b' })
   })
 
   test('the evidence of many forks is bounded', async () => {

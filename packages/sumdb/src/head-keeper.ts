@@ -9,7 +9,8 @@ import { Flights } from './flights.ts'
 import { maxHeadConflicts, maxHeadsInMemory } from './limits.ts'
 import type { VerifierKey } from './note.ts'
 import { Recent } from './recent.ts'
-import type { SumdbOps } from './sumdb-ops.ts'
+import type { Refusals } from './refusals.ts'
+import type { ForkNotes, SumdbOps } from './sumdb-ops.ts'
 import type { TileReader } from './tile-reader.ts'
 import { equalHashes } from './tlog.ts'
 import { openTreeHead, type SignedHead } from './tree-head.ts'
@@ -33,12 +34,14 @@ interface Candidate {
 export class HeadKeeper {
   readonly #ops: SumdbOps
   readonly #reader: TileReader
+  readonly #refusals: Refusals
   readonly #key: VerifierKey
   readonly #merges = new Flights<OwnHead>()
   readonly #refreshes = new Flights<OwnHead>()
   readonly #opened = new Recent<string, SignedHead>(maxHeadsInMemory)
   readonly #merged = new Recent<string, true>(maxHeadsInMemory)
   readonly #listeners = new Set<(note: string) => void>()
+  readonly #forkListeners = new Set<(fork: SumdbForkError) => void>()
   readonly #waiting = new Set<Candidate>()
   #working = false
   #loading: Promise<void> | undefined
@@ -46,24 +49,40 @@ export class HeadKeeper {
   /** What the store is known to hold: the `previous` of the next write. */
   #stored: string | undefined
   #fork: SumdbForkError | undefined
+  /** Evidence that the disk would not take yet: without it a restart would forget the fork. */
+  #unkept: ForkNotes | undefined
 
   constructor(
-    components: { readonly ops: SumdbOps; readonly reader: TileReader },
+    components: {
+      readonly ops: SumdbOps
+      readonly reader: TileReader
+      readonly refusals: Refusals
+    },
     init: { readonly key: VerifierKey },
   ) {
     this.#ops = components.ops
     this.#reader = components.reader
+    this.#refusals = components.refusals
     this.#key = init.key
   }
 
-  /** The fork that ended new trust, if there was one. */
+  /** The fork that ended new trust, if there was one and the store was read. */
   get fork(): SumdbForkError | undefined {
     return this.#fork
   }
 
-  /** Throws the SumdbForkError after which nothing new is trusted. */
-  refuseAfterFork(): void {
-    if (this.#fork !== undefined) throw this.#fork
+  /** Calls the listener once with the fork that ends new trust, at once when it is known. */
+  onFork(listener: (fork: SumdbForkError) => void): () => void {
+    if (this.#fork !== undefined) listener(this.#fork)
+    this.#forkListeners.add(listener)
+    return () => this.#forkListeners.delete(listener)
+  }
+
+  /** Throws the SumdbForkError after which nothing new is trusted, also when it was found by an earlier process. */
+  async refuseAfterFork(): Promise<void> {
+    await this.current()
+    if (this.#unkept !== undefined) await this.#keepEvidence(this.#unkept)
+    this.#refuseNow()
   }
 
   /** Verifies a signed head, once for each distinct note. Throws SumdbUntrustedError. */
@@ -90,7 +109,7 @@ export class HeadKeeper {
    * it otherwise. Throws SumdbUntrustedError, SumdbForkError, SumdbUnavailableError.
    */
   async merge(note: string, { signal }: { readonly signal: AbortSignal }): Promise<OwnHead> {
-    this.refuseAfterFork()
+    await this.refuseAfterFork()
     const head = this.open(note)
     const own = await this.current()
     if (own !== undefined && this.#merged.get(head.note)) return own
@@ -99,16 +118,36 @@ export class HeadKeeper {
 
   /** Merges the head that the database shows now. Throws as `merge` does, and SumdbNotFoundError. */
   async refresh({ signal }: { readonly signal: AbortSignal }): Promise<OwnHead> {
-    this.refuseAfterFork()
+    await this.refuseAfterFork()
     return this.#refreshes.run('latest', signal, async (flight) => {
-      const note = await this.#ops.readRemote('/latest', { signal: flight })
-      return this.merge(decodeText(note, 'latest'), { signal: flight })
+      const bytes = await this.#ops.readRemote('/latest', { signal: flight })
+      return this.merge(this.#checkLatest(bytes), { signal: flight })
     })
+  }
+
+  /** Throws SumdbUntrustedError for a note that is not the database's, and keeps it as evidence. */
+  #checkLatest(bytes: Uint8Array): string {
+    try {
+      return this.open(decodeText(bytes, 'latest')).note
+    } catch (error) {
+      if (error instanceof SumdbUntrustedError) {
+        this.#refusals.keep({ path: '/latest', reason: error.message, head: undefined, bytes })
+      }
+      throw error
+    }
+  }
+
+  #refuseNow(): void {
+    if (this.#fork !== undefined) throw this.#fork
   }
 
   async #load(): Promise<void> {
     try {
-      const note = await this.#ops.readHead()
+      const [note, evidence] = await Promise.all([
+        this.#ops.readHead(),
+        this.#ops.readForkEvidence(),
+      ])
+      if (evidence !== undefined) this.#declare(this.#forkOf(evidence))
       if (note !== undefined) this.#use(this.#viewOf(this.#openStored(note)))
       this.#stored = note
     } catch (error) {
@@ -150,7 +189,7 @@ export class HeadKeeper {
   }
 
   async #mergeOne({ head, signal }: Omit<Candidate, 'done' | 'failed'>): Promise<OwnHead> {
-    this.refuseAfterFork()
+    this.#refuseNow()
     signal.throwIfAborted()
     for (let attempt = 0; attempt < maxHeadConflicts; attempt++) {
       const own = await this.#mergeWith(this.#own, head, signal)
@@ -174,7 +213,7 @@ export class HeadKeeper {
       return this.#own
     }
     const view = await this.#checkNewer(own, theirs, signal)
-    this.refuseAfterFork()
+    this.#refuseNow()
     return (await this.#store(theirs.note)) ? this.#use(view, 'tell') : undefined
   }
 
@@ -247,11 +286,30 @@ export class HeadKeeper {
 
   /** Both notes carry the database's signature, so this is proof of a fork by itself. */
   async #stop(ours: string, theirs: string): Promise<never> {
-    const message = `${this.#key.name} signed two trees that cannot be one log's`
-    const fork = new SumdbForkError(message, { ours, theirs })
-    this.#fork = fork
-    // The stop must not depend on a disk: the error carries the same two notes.
-    await this.#ops.keepForkEvidence({ ours, theirs }).catch(() => {})
+    const fork = this.#declare(this.#forkOf({ ours, theirs }))
+    await this.#keepEvidence({ ours, theirs })
     throw fork
+  }
+
+  #forkOf(notes: ForkNotes): SumdbForkError {
+    return new SumdbForkError(`${this.#key.name} signed two trees that cannot be one log's`, notes)
+  }
+
+  #declare(fork: SumdbForkError): SumdbForkError {
+    const isFirst = this.#fork === undefined
+    this.#fork ??= fork
+    if (isFirst) for (const listener of this.#forkListeners) listener(fork)
+    return fork
+  }
+
+  /** The stop must not depend on a disk: what it does not take now is offered again with the next refusal. */
+  async #keepEvidence(notes: ForkNotes): Promise<void> {
+    this.#unkept = notes
+    try {
+      await this.#ops.keepForkEvidence(notes)
+      this.#unkept = undefined
+    } catch {
+      // The store tells of its own trouble; the error thrown to the caller carries the same two notes.
+    }
   }
 }

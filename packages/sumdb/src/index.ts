@@ -20,7 +20,7 @@ export { type OpenedNote, openNote, parseVerifierKey, type VerifierKey } from '.
 export type { ProvenSums, RecordProof } from './proven-sums.ts'
 export { formatLookup, type LookupAnswer, parseLookup } from './record.ts'
 export { SumdbClient } from './sumdb-client.ts'
-export type { SumdbOps } from './sumdb-ops.ts'
+export type { ForkNotes, RefusedAnswer, SumdbOps } from './sumdb-ops.ts'
 export { formatTilePath, parseTilePath, type Tile } from './tile.ts'
 export { checkRecord, checkTree, hashLeaf, proveRecord, proveTree, treeRoot } from './tlog.ts'
 export { formatTreeHead, openTreeHead, type SignedHead, type TreeHead } from './tree-head.ts'

@@ -5,6 +5,7 @@ import type { HeadKeeper, OwnHead } from './head-keeper.ts'
 import type { ProvenSums } from './proven-sums.ts'
 import { type LookupAnswer, parseLookup, readGoSum } from './record.ts'
 import { lookupPath, type RecordShelf } from './record-shelf.ts'
+import type { Refusals } from './refusals.ts'
 import type { SumdbOps } from './sumdb-ops.ts'
 import type { TileReadOptions } from './tile-reader.ts'
 import { equalHashes, hashLeaf } from './tlog.ts'
@@ -14,6 +15,7 @@ export class RecordProver {
   readonly #ops: Pick<SumdbOps, 'readRemote'>
   readonly #heads: HeadKeeper
   readonly #shelf: RecordShelf
+  readonly #refusals: Refusals
   readonly #database: string
   readonly #lookups = new Flights<ProvenSums>()
 
@@ -22,12 +24,14 @@ export class RecordProver {
       readonly ops: Pick<SumdbOps, 'readRemote'>
       readonly heads: HeadKeeper
       readonly shelf: RecordShelf
+      readonly refusals: Refusals
     },
     init: { readonly database: string },
   ) {
     this.#ops = components.ops
     this.#heads = components.heads
     this.#shelf = components.shelf
+    this.#refusals = components.refusals
     this.#database = init.database
   }
 
@@ -65,7 +69,24 @@ export class RecordProver {
         // Whatever keeps the database from answering: known for sure is that a wrong answer came.
         throw error
       })
-      return this.#admit(module, again, signal)
+      return await this.#admitLast(module, again, signal)
+    }
+  }
+
+  /** Keeps what the database itself answered when that does not verify either. */
+  async #admitLast(
+    module: ModuleVersion,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<ProvenSums> {
+    try {
+      return await this.#admit(module, bytes, signal)
+    } catch (error) {
+      if (error instanceof SumdbUntrustedError) {
+        const head = (await this.#heads.current())?.head.note
+        this.#refusals.keep({ path: lookupPath(module), reason: error.message, head, bytes })
+      }
+      throw error
     }
   }
 
@@ -78,7 +99,7 @@ export class RecordProver {
       own !== undefined && answer.id < own.head.size
         ? await this.#proveWhile(merging, own, module, answer, signal)
         : await this.#proveAfter(await merging, module, answer, signal)
-    this.#heads.refuseAfterFork()
+    await this.#heads.refuseAfterFork()
     return this.#shelf.keep(module, sums)
   }
 

@@ -12,6 +12,7 @@ import type { ProvenSums, RecordProof } from './proven-sums.ts'
 import { formatLookup } from './record.ts'
 import { RecordProver } from './record-prover.ts'
 import { RecordShelf } from './record-shelf.ts'
+import { Refusals } from './refusals.ts'
 import type { SumdbOps } from './sumdb-ops.ts'
 import { TileAnswers } from './tile-answers.ts'
 import { TileReader } from './tile-reader.ts'
@@ -32,6 +33,7 @@ export class SumdbClient implements AsyncDisposable {
   readonly name: string
   readonly #isPrivate: (path: ModulePath) => boolean
   readonly #writer: CacheWriter
+  readonly #refusals: Refusals
   readonly #heads: HeadKeeper
   readonly #shelf: RecordShelf
   readonly #prover: RecordProver
@@ -47,20 +49,32 @@ export class SumdbClient implements AsyncDisposable {
     this.name = init.key.name
     this.#isPrivate = init.isPrivate
     const writer = new CacheWriter(ops)
-    const reader = new TileReader({ ops, writer })
-    const heads = new HeadKeeper({ ops, reader }, { key: init.key })
+    const refusals = new Refusals(ops)
+    const reader = new TileReader({ ops, writer, refusals })
+    const heads = new HeadKeeper({ ops, reader, refusals }, { key: init.key })
     const open = heads.open.bind(heads)
     const shelf = new RecordShelf({ ops, writer }, { database: this.name, open })
     this.#writer = writer
+    this.#refusals = refusals
     this.#heads = heads
     this.#shelf = shelf
-    this.#prover = new RecordProver({ ops, heads, shelf }, { database: this.name })
+    this.#prover = new RecordProver({ ops, heads, shelf, refusals }, { database: this.name })
     this.#tiles = new TileAnswers({ ops, heads, reader })
   }
 
-  /** The fork that ended new trust since the start, if there was one. */
+  /** The fork that ended new trust, if there was one; one found by an earlier process once the head was read. */
   get fork(): SumdbForkError | undefined {
     return this.#heads.fork
+  }
+
+  /** Answers of the database itself that were refused since the start. */
+  get refusedAnswers(): number {
+    return this.#refusals.count
+  }
+
+  /** Calls the listener, which must not throw, once with the fork that ends new trust; returns how to stop that. */
+  onFork(listener: (fork: SumdbForkError) => void): () => void {
+    return this.#heads.onFork(listener)
   }
 
   /** False for private paths, of which the database must not hear. */
@@ -81,7 +95,7 @@ export class SumdbClient implements AsyncDisposable {
     this.#refusePrivate(module)
     const known = await this.#shelf.find(module)
     if (known !== undefined) return known
-    this.#heads.refuseAfterFork()
+    await this.#heads.refuseAfterFork()
     return this.#prover.lookup(module, signal)
   }
 
@@ -99,7 +113,7 @@ export class SumdbClient implements AsyncDisposable {
     const sums = this.#shelf.verify(module, record)
     const known = await this.#shelf.find(module)
     if (known?.record.text === record.text) return known
-    this.#heads.refuseAfterFork()
+    await this.#heads.refuseAfterFork()
     const own = await this.#heads.current()
     // Without a head, or with one of the same size, the answer needs no tiles.
     const atOnce = own === undefined || own.head.size === this.#heads.open(record.head).size
@@ -203,7 +217,7 @@ export class SumdbClient implements AsyncDisposable {
   /** Resolves when all that was begun behind the answers has ended. */
   async settled(): Promise<void> {
     while (this.#background.size > 0) await Promise.all(this.#background)
-    await this.#writer.settled()
+    await Promise.all([this.#writer.settled(), this.#refusals.settled()])
   }
 
   /** Ends what goes on behind the answers; what is proven is written out first. */

@@ -1,3 +1,19 @@
+/** Two signed heads that cannot be one log's. */
+export interface ForkNotes {
+  readonly ours: string
+  readonly theirs: string
+}
+
+/** An answer of the database itself that did not verify, as somebody should see it who asks why. */
+export interface RefusedAnswer {
+  /** What was asked. */
+  readonly path: string
+  readonly reason: string
+  /** The signed head that it does not agree with, when it got that far. */
+  readonly head: string | undefined
+  readonly bytes: Uint8Array
+}
+
 /** Every effect the client needs. Paths are those of the protocol and begin with `/lookup/`, `/tile/` or `/latest`. */
 export interface SumdbOps {
   /**
@@ -19,5 +35,12 @@ export interface SumdbOps {
   /** Forgets a cached thing that turned out not to verify any more (bit rot). */
   dropCache(path: string): Promise<void>
   /** Keeps both notes of a fork as evidence, durably. */
-  keepForkEvidence(notes: { readonly ours: string; readonly theirs: string }): Promise<void>
+  keepForkEvidence(notes: ForkNotes): Promise<void>
+  /**
+   * The evidence of one fork that is kept, of whichever when there are several; undefined when there is none. What
+   * is there and cannot be read any more is given as it is: it still tells of a fork.
+   */
+  readForkEvidence(): Promise<ForkNotes | undefined>
+  /** Keeps a refused answer as evidence. How many are kept is bounded. */
+  keepRefused(answer: RefusedAnswer): Promise<void>
 }

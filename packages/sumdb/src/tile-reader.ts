@@ -2,6 +2,7 @@ import type { CacheWriter } from './cache-writer.ts'
 import { SumdbNotFoundError, SumdbUnavailableError, SumdbUntrustedError } from './errors.ts'
 import { maxTilesInMemory } from './limits.ts'
 import { Recent } from './recent.ts'
+import type { Refusals } from './refusals.ts'
 import type { SumdbOps } from './sumdb-ops.ts'
 import {
   formatTilePath,
@@ -32,11 +33,17 @@ interface ReadTile {
 export class TileReader {
   readonly #ops: SumdbOps
   readonly #writer: CacheWriter
+  readonly #refusals: Refusals
   readonly #held = new Recent<string, TileHashes>(maxTilesInMemory)
 
-  constructor(components: { readonly ops: SumdbOps; readonly writer: CacheWriter }) {
+  constructor(components: {
+    readonly ops: SumdbOps
+    readonly writer: CacheWriter
+    readonly refusals: Refusals
+  }) {
     this.#ops = components.ops
     this.#writer = components.writer
+    this.#refusals = components.refusals
   }
 
   /** A full tile in memory; whether its root is the right one is for the caller to say. */
@@ -62,12 +69,13 @@ export class TileReader {
   /**
    * Reads the tiles until `verify` makes something of them: first from the cache and, for those it
    * lacks, from remote; then, when a cached one may be rotten, all from remote; then, when a peer may
-   * have lied, all from the database. Throws SumdbUntrustedError, SumdbUnavailableError.
+   * have lied, all from the database, whose tiles are kept as evidence when they do not agree with
+   * `head` either. Throws SumdbUntrustedError, SumdbUnavailableError.
    */
   async readVerified<T>(
     tiles: readonly Tile[],
     verify: (read: readonly Uint8Array[]) => Promise<T | undefined>,
-    options: TileReadOptions,
+    options: TileReadOptions & { readonly head: string },
   ): Promise<T> {
     const read = await Promise.all(tiles.map((tile) => this.#readNearest(tile, options)))
     const nearest = await verify(read.map((tile) => tile.bytes))
@@ -78,9 +86,15 @@ export class TileReader {
       const fresh = await verify(await this.#readAll(tiles, { ...options, databaseOnly: false }))
       if (fresh !== undefined) return fresh
     }
-    const last = await verify(await this.#readFromDatabase(tiles, options))
-    if (last !== undefined) return last
-    throw untrusted(tiles)
+    const last = await this.#readFromDatabase(tiles, options)
+    const verified = await verify(last)
+    if (verified !== undefined) return verified
+    const error = untrusted(tiles)
+    for (const [i, tile] of tiles.entries()) {
+      const [path, bytes] = [`/${formatTilePath(tile)}`, last[i] as Uint8Array]
+      this.#refusals.keep({ path, reason: error.message, head: options.head, bytes })
+    }
+    throw error
   }
 
   async #readNearest(tile: Tile, options: TileReadOptions): Promise<ReadTile> {

@@ -103,7 +103,8 @@ export class TreeView {
       const hashes = new TileHashes(read[0] as Uint8Array)
       return equalHashes(hashes.root(), await expected) ? hashes : undefined
     }
-    const hashes = await this.#reader.readVerified([tile], verify, options)
+    const under = { ...options, head: this.head.note }
+    const hashes = await this.#reader.readVerified([tile], verify, under)
     this.#reader.hold(tile, hashes)
     this.#keep(tile, hashes)
     return hashes
@@ -119,7 +120,8 @@ export class TreeView {
     return this.#edges.run(options.reach, options.signal, async (signal) => {
       const tiles = edgeTiles(this.head.size)
       const verify = (read: readonly Uint8Array[]) => Promise.resolve(this.#verifyEdge(tiles, read))
-      const edge = await this.#reader.readVerified(tiles, verify, { ...options, signal })
+      const under = { ...options, signal, head: this.head.note }
+      const edge = await this.#reader.readVerified(tiles, verify, under)
       for (const tile of tiles) this.#keep(tile, tileAt(edge, tile))
       this.#edge = edge
       return edge

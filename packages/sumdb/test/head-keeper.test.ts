@@ -415,6 +415,74 @@ describe('a fork', () => {
     await expect(client.lookup(filler(5), { signal })).rejects.toMatchObject(fork)
   })
 
+  test('is remembered over a restart, and what was proven before is still answered', async () => {
+    const { client, ops } = clientOf(small)
+    await client.lookup(filler(7), { signal })
+    const theirs = forkedAt(1000, 3000).noteAt()
+    await expect(client.mergeHead(theirs, { signal })).rejects.toMatchObject(fork)
+    await client.settled()
+    const { client: again } = clientOf(small, ops)
+    ops.reads.length = 0
+    const told: unknown[] = []
+    again.onFork((found) => told.push(found))
+    await expect(again.lookup(filler(5), { signal })).rejects.toMatchObject({
+      ...fork,
+      ours: small.noteAt(),
+      theirs,
+    })
+    expect(again.fork).toMatchObject(fork)
+    expect(told).toEqual([again.fork])
+    await expect(again.mergeHead(small.noteAt(100), { signal })).rejects.toMatchObject(fork)
+    await expect(again.answerTile('tile/8/0/012', { signal })).rejects.toMatchObject(fork)
+    const record = (await again.proveRecord(filler(7)))!
+    const { client: peer } = clientOf(small)
+    await peer.lookup(filler(9), { signal })
+    const other = (await peer.proveRecord(filler(9)))!
+    await expect(again.verifyRecord(filler(9), other, { signal })).rejects.toMatchObject(fork)
+    expect(record.id).toBe(7)
+    expect((await again.lookup(filler(7), { signal })).proof.record).toBe(7)
+    expect(Buffer.from(await again.answerLookup(filler(7), { signal })).toString()).toContain(
+      small.noteAt(),
+    )
+    expect(ops.reads).toEqual([])
+    expect((await again.head())?.note).toBe(small.noteAt())
+    expect(await again.canServe()).toBe(true)
+  })
+
+  test('is known from the first look at the head, and told to who asks later', async () => {
+    const { ops } = clientOf(small)
+    ops.head = small.noteAt()
+    ops.evidence.push({ ours: small.noteAt(), theirs: forkedAt(1000, 3000).noteAt() })
+    const { client } = clientOf(small, ops)
+    await client.head()
+    expect(client.fork).toMatchObject(fork)
+    const told: unknown[] = []
+    client.onFork((found) => told.push(found))
+    expect(told).toEqual([client.fork])
+  })
+
+  test('whose evidence is damaged is still one', async () => {
+    const { ops } = clientOf(small)
+    ops.head = small.noteAt()
+    ops.evidence.push({ ours: '', theirs: '' })
+    const { client } = clientOf(small, ops)
+    await expect(client.lookup(filler(5), { signal })).rejects.toMatchObject(fork)
+  })
+
+  test('that the disk would not take is offered again until it does', async () => {
+    const { client, ops } = clientOf(small)
+    await client.mergeHead(small.noteAt(), { signal })
+    const { keepForkEvidence } = ops
+    ops.keepForkEvidence = () => Promise.reject(new Error('disk full'))
+    const theirs = forkedAt(1000, 3000).noteAt()
+    await expect(client.mergeHead(theirs, { signal })).rejects.toMatchObject(fork)
+    expect(ops.evidence).toEqual([])
+    ops.keepForkEvidence = keepForkEvidence
+    await expect(client.lookup(filler(5), { signal })).rejects.toMatchObject(fork)
+    await expect(client.lookup(filler(6), { signal })).rejects.toMatchObject(fork)
+    expect(ops.evidence).toEqual([{ ours: small.noteAt(), theirs }])
+  })
+
   test('asks nobody any more for new records', async () => {
     const { client, ops } = clientOf(small)
     await client.mergeHead(small.noteAt(), { signal })

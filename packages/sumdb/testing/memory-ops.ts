@@ -1,5 +1,5 @@
 import { HeadConflictError } from '../src/errors.ts'
-import type { SumdbOps } from '../src/sumdb-ops.ts'
+import type { ForkNotes, RefusedAnswer, SumdbOps } from '../src/sumdb-ops.ts'
 import type { FakeSumdb } from './fake-sumdb.ts'
 
 /** The same operations as functions that need no `this`, so that a test can wrap one in another. */
@@ -12,7 +12,8 @@ export interface MemoryOps extends Unbound<SumdbOps> {
   /** The stored head. */
   head: string | undefined
   readonly cache: Map<string, Uint8Array>
-  readonly evidence: { readonly ours: string; readonly theirs: string }[]
+  readonly evidence: ForkNotes[]
+  readonly refused: RefusedAnswer[]
   /** Remote paths read so far, those asked of the database only with a `!` before. */
   readonly reads: string[]
 }
@@ -23,6 +24,7 @@ export function memoryOps(remote: FakeSumdb | SumdbOps['readRemote']): MemoryOps
     head: undefined,
     cache: new Map(),
     evidence: [],
+    refused: [],
     reads: [],
     async readRemote(path, options) {
       options.signal.throwIfAborted()
@@ -43,6 +45,10 @@ export function memoryOps(remote: FakeSumdb | SumdbOps['readRemote']): MemoryOps
     },
     async keepForkEvidence(notes) {
       ops.evidence.push(notes)
+    },
+    readForkEvidence: () => Promise.resolve(ops.evidence[0]),
+    async keepRefused(answer) {
+      ops.refused.push(answer)
     },
   }
   return ops

@@ -75,7 +75,7 @@ export class FillContext {
   }
 
   canAskUpstream(path: ModulePath): boolean {
-    return this.upstream.isEnabled() && this.#init.noproxy?.(path) !== true
+    return this.upstream.isEnabled(path) && this.#init.noproxy?.(path) !== true
   }
 
   /** Peers are never asked for what nobody can prove, nor for what is private. */

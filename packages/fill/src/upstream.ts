@@ -22,8 +22,8 @@ export interface MutableAsk {
  * (all else), OfflineError (nothing is configured or `--offline`: no network was touched).
  */
 export interface Upstream {
-  /** False when nothing can be asked: `off`, or `--offline`. Memory only. */
-  isEnabled(): boolean
+  /** False when nothing can be asked, for a path or at all: `off`, or `--offline`. Memory only. */
+  isEnabled(path?: ModulePath): boolean
   fetchZip(
     module: ModuleVersion,
     sink: ByteSink,

@@ -10,7 +10,13 @@ import {
   ModuleFill,
   type Peers,
 } from '@modmesh/fill'
-import { HttpSumdb, HttpUpstream, ProxyServer } from '@modmesh/goproxy'
+import {
+  HttpFetcher,
+  HttpSumdb,
+  HttpUpstream,
+  ProxyServer,
+  parseUpstreamRoutes,
+} from '@modmesh/goproxy'
 import { matchesPatterns, parsePatterns } from '@modmesh/module'
 import { DiskStore } from '@modmesh/store'
 import { parseGosumdb, SumdbClient, type SumdbOps } from '@modmesh/sumdb'
@@ -59,9 +65,11 @@ export async function startProxy(init: StartProxyInit): Promise<StartedProxy> {
   await using stack = new AsyncDisposableStack()
   if (init.dir === undefined) stack.defer(() => rm(dir, { recursive: true, force: true }))
   const store = stack.use(await DiskStore.open({ dir }))
-  const upstream = stack.use(new HttpUpstream({ list, offline, backoffMs: 5 }))
+  const http = stack.use(new HttpFetcher({ backoffMs: 5 }))
+  const upstreams = parseUpstreamRoutes(list, { otherwise: 'off' })
+  const upstream = new HttpUpstream({ http }, { upstreams, offline })
   const { name, url, key } = gosumdb
-  const remote = stack.use(new HttpSumdb({ name, url, list, offline, backoffMs: 5 }))
+  const remote = new HttpSumdb({ http }, { name, url, list: upstreams.defaultList, offline })
   const ops: SumdbOps = bindOps(store, name, remote)
   const database = stack.use(new SumdbClient({ ops }, { key, isPrivate }))
   const fill = stack.use(

@@ -24,3 +24,11 @@ export type { SumdbAnswers } from './server/sumdb-routes.ts'
 export { HttpSumdb, type HttpSumdbInit } from './upstream/http-sumdb.ts'
 export { HttpUpstream, type HttpUpstreamInit } from './upstream/http-upstream.ts'
 export { type ProxyEntry, type ProxyList, parseProxyList } from './upstream/proxy-list.ts'
+export { HttpFetcher, type HttpFetcherInit } from './upstream/http-fetcher.ts'
+export {
+  displayUpstreams,
+  parseUpstreamRoutes,
+  routeFor,
+  type UpstreamRoute,
+  type UpstreamRoutes,
+} from './upstream/upstream-routes.ts'

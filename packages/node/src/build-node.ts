@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { defaultBudgets, type FillEvent, ModuleFill } from '@modmesh/fill'
-import { HttpUpstream, ProxyServer } from '@modmesh/goproxy'
+import { HttpFetcher, HttpUpstream, ProxyServer } from '@modmesh/goproxy'
 import type { ZipHash } from '@modmesh/module'
 import { MeshNode } from '@modmesh/peers'
 import { DiskStore, DurableFile } from '@modmesh/store'
@@ -63,8 +63,9 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const answer = answerControl({ state, reporter })
   lifecycle.add('control socket', await ControlServer.listen(dir, answer))
 
-  const upstream = lifecycle.add('upstream', openUpstream(plan))
-  const database = openDatabase(plan, { store, state, lifecycle })
+  const http = lifecycle.add('connections to upstreams', openConnections(plan))
+  const upstream = openUpstream(plan, http)
+  const database = openDatabase(plan, { http, store, state, lifecycle })
   state.client = database?.client
   database?.client.onFork((fork) => {
     const { ours, theirs } = fork
@@ -99,28 +100,33 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   return { mesh, state }
 }
 
-function openUpstream({ settings }: StartPlan): HttpUpstream {
-  const { upstream: list, offline, caFile } = settings
+function openConnections({ settings: { caFile } }: StartPlan): HttpFetcher {
+  return new HttpFetcher({ caFile, userAgent: userAgent() })
+}
+
+function openUpstream({ settings, upstream }: StartPlan, http: HttpFetcher): HttpUpstream {
   const fetchTimeoutMs = settings.fetchTimeout * 1_000
-  return new HttpUpstream({ list, offline, caFile, fetchTimeoutMs, userAgent: userAgent() })
+  const { offline } = settings
+  return new HttpUpstream({ http }, { upstreams: upstream, offline, fetchTimeoutMs })
 }
 
 function openDatabase(
   plan: StartPlan,
   parts: {
+    readonly http: HttpFetcher
     readonly store: DiskStore
     readonly state: NodeState
     readonly lifecycle: Lifecycle
   },
 ): ChecksumDatabase | undefined {
-  const { store, state, lifecycle } = parts
+  const { http, store, state, lifecycle } = parts
   const database = openChecksumDatabase(plan, {
+    http,
     store,
     // The mesh needs the database for its shelf, and comes after it.
     fetchTile: async (...tile) => await state.mesh?.fetchTile(...tile),
   })
   if (database === undefined) return undefined
-  lifecycle.add('way to the checksum database', database.remote)
   lifecycle.add('checksum database', database.client)
   return database
 }

@@ -1,5 +1,5 @@
 import type { ChecksumDb } from '@modmesh/fill'
-import { HttpSumdb } from '@modmesh/goproxy'
+import { type HttpFetcher, HttpSumdb } from '@modmesh/goproxy'
 import type { DiskStore } from '@modmesh/store'
 import {
   SumdbClient,
@@ -9,7 +9,6 @@ import {
   type VerifierKey,
 } from '@modmesh/sumdb'
 import type { StartPlan } from './start-plan.ts'
-import { userAgent } from './version.ts'
 
 /** Asks connected peers for a tile of a database; undefined when none has it. Unverified. */
 export type FetchTile = (
@@ -25,22 +24,24 @@ export interface ChecksumDatabase {
   readonly remote: HttpSumdb
 }
 
-/** Opens the configured checksum database, or returns undefined for `off`. Throws InvalidCaFileError. */
+/** Opens the configured checksum database, or returns undefined for `off`. */
 export function openChecksumDatabase(
   plan: StartPlan,
-  components: { readonly store: DiskStore; readonly fetchTile: FetchTile },
+  components: {
+    readonly http: HttpFetcher
+    readonly store: DiskStore
+    readonly fetchTile: FetchTile
+  },
 ): ChecksumDatabase | undefined {
   const { settings, sumdb } = plan
   if (sumdb.kind === 'off') return undefined
   const { name } = sumdb
-  const remote = new HttpSumdb({
+  const remote = new HttpSumdb(components, {
     name,
     url: sumdb.url,
-    list: settings.upstream,
+    list: plan.upstream.defaultList,
     offline: settings.offline,
-    caFile: settings.caFile,
     fetchTimeoutMs: settings.fetchTimeout * 1_000,
-    userAgent: userAgent(),
   })
   const cache = components.store.sumdbCache(name)
   const ops: SumdbOps = {

@@ -116,9 +116,10 @@ function flagOf(name: OptionName): Flag {
     `${option.help} [${variableName(name)}${fallback}]`,
   ).helpGroup(`${option.group}:`)
   if (option.kind === 'switch') flag.preset('on')
-  if (option.kind === 'list') {
+  const joint = option.kind === 'list' ? ',' : ';'
+  if (option.kind === 'list' || option.kind === 'routes') {
     flag.argParser((text: string, before: unknown) =>
-      typeof before === 'string' ? `${before},${text}` : text,
+      typeof before === 'string' ? `${before}${joint}${text}` : text,
     )
   }
   return flag

@@ -66,12 +66,25 @@ function valueText(where: string, option: Option<unknown>, value: unknown): stri
   if (option.kind === 'list' && Array.isArray(value) && value.every((e) => typeof e === 'string')) {
     return value.join(',')
   }
+  const routes = option.kind === 'routes' ? routesText(value) : undefined
+  if (routes !== undefined) return routes
   throw new UsageError(`${where}: must be ${allowedTypes[option.kind]}`)
+}
+
+/** An array as the flag given several times, or a table of globs and lists with `default` among them. */
+function routesText(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const parts = Array.isArray(value)
+    ? value.map((list) => ['default', list])
+    : Object.entries(value)
+  if (!parts.every(([, list]) => typeof list === 'string')) return undefined
+  return parts.map(([globs, list]) => (globs === 'default' ? list : `${globs}=${list}`)).join(';')
 }
 
 const allowedTypes: Readonly<Record<Option<unknown>['kind'], string>> = {
   text: 'a string or a number',
   list: 'an array of strings',
+  routes: 'a string, an array of strings or a table of them',
   switch: 'true or false',
   path: 'a string',
 }

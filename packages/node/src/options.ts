@@ -15,6 +15,9 @@ import {
 } from './option-values.ts'
 import type { Option, OptionName, Settings, TicketSource } from './settings.ts'
 
+/** Who is asked where nothing else is said. */
+export const defaultUpstream = 'https://proxy.golang.org'
+
 /** The one table behind flags, environment variables and the configuration file (design, section 7). */
 export const options: { readonly [K in OptionName]: Option<Settings[K]> } = {
   dir: {
@@ -74,13 +77,13 @@ export const options: { readonly [K in OptionName]: Option<Settings[K]> } = {
   },
   upstream: {
     group: 'Sources',
-    kind: 'text',
+    kind: 'routes',
     placeholder: 'LIST',
-    help: 'upstream proxies in GOPROXY syntax; `off` for none',
+    help: 'upstream proxies in GOPROXY syntax, `off` for none; repeatable with GLOBS=LIST for some module paths',
     schema: v.string(),
     secret: true,
-    fallback: () => 'https://proxy.golang.org',
-    fallbackText: 'https://proxy.golang.org',
+    fallback: () => defaultUpstream,
+    fallbackText: defaultUpstream,
   },
   sumdb: {
     group: 'Sources',

@@ -16,6 +16,7 @@ export interface Settings {
   readonly listen: string
   readonly host: readonly string[]
   readonly pathSecret: string | undefined
+  /** A list in GOPROXY syntax, and routes, joined by semicolons. */
   readonly upstream: string
   readonly sumdb: string
   readonly private: readonly string[]
@@ -52,8 +53,8 @@ type OptionGroup = 'This node' | 'Local port' | 'Sources' | 'Mesh'
 /** One row of the table: a flag, an environment variable and a configuration key at once. */
 export interface Option<T> {
   readonly group: OptionGroup
-  /** What the flag takes: one text, several joined by commas, on or off, or a path. */
-  readonly kind: 'text' | 'list' | 'switch' | 'path'
+  /** What the flag takes: one text, several joined by commas or by semicolons, on or off, or a path. */
+  readonly kind: 'text' | 'list' | 'routes' | 'switch' | 'path'
   readonly placeholder: string
   readonly help: string
   readonly schema: ValueSchema<T>

@@ -1,16 +1,22 @@
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
-import { InvalidProxyListError, type ProxyList, parseProxyList } from '@modmesh/goproxy'
+import {
+  InvalidProxyListError,
+  parseUpstreamRoutes,
+  routeFor,
+  type UpstreamRoutes,
+} from '@modmesh/goproxy'
 import { type ModulePath, matchesPatterns, parsePatterns } from '@modmesh/module'
 import { type Gosumdb, InvalidGosumdbError, parseGosumdb } from '@modmesh/sumdb'
 import { errorCode, errorText } from './errors.ts'
+import { defaultUpstream } from './options.ts'
 import { badOption, type ReadOptions } from './read-options.ts'
 import type { Settings, TicketSource } from './settings.ts'
 
 /** Settings that were checked as far as that is possible before anything is opened. */
 export interface StartPlan {
   readonly settings: Settings
-  readonly upstream: ProxyList
+  readonly upstream: UpstreamRoutes
   readonly sumdb: Gosumdb
   readonly ticket: string | undefined
   readonly isPrivate: (path: ModulePath) => boolean
@@ -24,19 +30,25 @@ const maxTicketFileBytes = 64 * 1024
 export async function planStart(read: ReadOptions): Promise<StartPlan> {
   const { settings } = read
   const isPrivate = matcher(settings.private)
+  const upstream = planUpstream(read)
+  // Who routes private paths to an upstream means it; a --noproxy that is written down wins.
+  const isUnrouted = (path: ModulePath): boolean => routeFor(upstream.routes, path) === undefined
   return {
     settings,
-    upstream: planUpstream(read),
+    upstream,
     sumdb: planSumdb(read),
     ticket: settings.join && (await readTicket(read, settings.join)),
     isPrivate,
-    noproxy: settings.noproxy === undefined ? isPrivate : matcher(settings.noproxy),
+    noproxy:
+      settings.noproxy === undefined
+        ? (path) => isPrivate(path) && isUnrouted(path)
+        : matcher(settings.noproxy),
   }
 }
 
-function planUpstream(read: ReadOptions): ProxyList {
+function planUpstream(read: ReadOptions): UpstreamRoutes {
   try {
-    return parseProxyList(read.settings.upstream)
+    return parseUpstreamRoutes(read.settings.upstream, { otherwise: defaultUpstream })
   } catch (error) {
     if (!(error instanceof InvalidProxyListError)) throw error
     throw badOption(read, 'upstream', error.message, { cause: error })

@@ -1,4 +1,4 @@
-import type { ProxyList } from '@modmesh/goproxy'
+import { displayUpstreams } from '@modmesh/goproxy'
 import type { DiskStore } from '@modmesh/store'
 import type { NodeState } from './node-state.ts'
 import { peerLine } from './peer-line.ts'
@@ -86,10 +86,11 @@ export class StatusReporter {
   #upstream(report: TrafficReport): RunningStatus['upstream'] {
     const { upstream, settings } = this.#plan
     const last = report.lastUpstream
-    const isOff = upstream.entries.length === 0
+    const lists = [upstream.defaultList, ...upstream.routes.map(({ list }) => list)]
+    const isOff = lists.every(({ entries }) => entries.length === 0)
     return {
       state: settings.offline ? 'offline' : isOff ? 'off' : 'on',
-      list: displayList(upstream),
+      list: displayUpstreams(upstream),
       lastAskedAt: toIsoOrNull(last?.atMs),
       lastOk: last?.ok ?? null,
       lastError: last?.ok === false ? last.reason : null,
@@ -106,18 +107,6 @@ export class StatusReporter {
     const { fork, refusedAnswers } = client
     return { name, treeSize: head?.size ?? null, forked: fork !== undefined, refusedAnswers }
   }
-}
-
-/** Writes the upstreams for people: origins only, since base paths and user info may be secrets. */
-function displayList({ entries }: ProxyList): string {
-  if (entries.length === 0) return 'off'
-  let text = ''
-  for (const [i, entry] of entries.entries()) {
-    if (entry.kind === 'http') text += entry.origin
-    else text += entry.kind === 'file' ? `file://${entry.directory}` : 'direct'
-    if (i < entries.length - 1) text += entry.fallThrough === 'any' ? '|' : ','
-  }
-  return text
 }
 
 function refusalLine(

@@ -12,6 +12,15 @@ describe('a configuration file', () => {
   })
 
   test.for([
+    'upstream = ["https://a.example", "x.example/*=https://b.example"]',
+    '[upstream]\ndefault = "https://a.example"\n"x.example/*" = "https://b.example"',
+    'upstream = "https://a.example;x.example/*=https://b.example"',
+  ])('writes routes of upstreams as %s', (text) => {
+    const joined = 'https://a.example;x.example/*=https://b.example'
+    expect(parseConfigFile('c.toml', text).get('upstream')).toEqual({ text: joined, line: 1 })
+  })
+
+  test.for([
     { text: 'lissten = "x"', says: 'c.toml:1: unknown key "lissten"; did you mean "listen"?' },
     {
       text: '\nmesh_listen = "x"',
@@ -26,6 +35,7 @@ describe('a configuration file', () => {
     { text: 'site = 1\nlisten = true', says: 'c.toml:2: listen: must be a string or a number' },
     { text: 'private = [1]', says: 'c.toml:1: private: must be an array of strings' },
     { text: 'offline = 1', says: 'c.toml:1: offline: must be true or false' },
+    { text: '[upstream]\ndefault = 1', says: 'c.toml:1: upstream: must be a string, an array' },
     { text: 'dir = 1', says: 'c.toml:1: dir: must be a string' },
     { text: 'site = "a"\nsite = "b"', says: 'c.toml:2:' },
     { text: 'site = "a"\n\nname = oops', says: 'c.toml:3:' },

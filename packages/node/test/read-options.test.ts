@@ -38,7 +38,11 @@ const cases: {
   listen: ['127.0.0.1:99', '"127.0.0.1:99"', '127.0.0.1:99'],
   host: ['a.example,b.example', '["a.example", "b.example"]', ['a.example', 'b.example']],
   pathSecret: ['s3cret-s3cret', '"s3cret-s3cret"', 's3cret-s3cret'],
-  upstream: ['https://a.example|off', '"https://a.example|off"', 'https://a.example|off'],
+  upstream: [
+    'https://a.example|off;x.example/*,y.example=https://b.example,direct',
+    '{ default = "https://a.example|off", "x.example/*,y.example" = "https://b.example,direct" }',
+    'https://a.example|off;x.example/*,y.example=https://b.example,direct',
+  ],
   sumdb: ['off', '"off"', 'off'],
   private: ['a.example/*,b.example', '["a.example/*", "b.example"]', ['a.example/*', 'b.example']],
   noproxy: ['c.example', '["c.example"]', ['c.example']],

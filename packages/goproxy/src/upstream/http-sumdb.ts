@@ -4,18 +4,18 @@ import * as limits from '../limits.ts'
 import { AllFailedError, askInOrder, type Candidate } from './ask-in-order.ts'
 import { withDeadline } from './deadline.ts'
 import { FetchError } from './fetch-error.ts'
-import { HttpFetcher, type HttpFetcherInit } from './http-fetcher.ts'
-import { type FallThrough, parseProxyList, parseUpstreamUrl } from './proxy-list.ts'
+import type { HttpFetcher } from './http-fetcher.ts'
+import { type FallThrough, type ProxyList, parseUpstreamUrl } from './proxy-list.ts'
 import { openReader } from './readers.ts'
 import type { UpstreamReader } from './upstream-reader.ts'
 
 /** Which checksum database, and over which ways. */
-export interface HttpSumdbInit extends HttpFetcherInit {
+export interface HttpSumdbInit {
   readonly name: string
   /** Asked alone when given, also with `list` off. */
   readonly url: string | undefined
-  /** GOPROXY syntax: each entry's `/sumdb/<name>` is tried before the database itself. */
-  readonly list: string
+  /** Each entry's `/sumdb/<name>` is tried before the database itself. */
+  readonly list: ProxyList
   readonly offline: boolean
   /** Longest wait of one call in all, ms. */
   readonly fetchTimeoutMs?: number
@@ -36,17 +36,17 @@ type Options = { readonly signal: AbortSignal }
  * Brings the bytes of a checksum database, unverified. Finds the way as `go` does (design, section 7): a URL
  * alone, else each upstream that says `supported`, else `https://<name>`; the way found is kept while it works.
  */
-export class HttpSumdb implements AsyncDisposable {
+export class HttpSumdb {
   readonly #name: string
   readonly #http: HttpFetcher
   readonly #ways: readonly Way[]
   readonly #fetchTimeoutMs: number
   #chosen: Promise<Way> | undefined
 
-  /** Throws InvalidProxyListError, InvalidCaFileError. */
-  constructor(init: HttpSumdbInit) {
+  /** `http` is shared and stays its owner's to dispose of. Throws InvalidProxyListError for a wrong `url`. */
+  constructor({ http }: { readonly http: HttpFetcher }, init: HttpSumdbInit) {
     this.#name = init.name
-    this.#http = new HttpFetcher(init)
+    this.#http = http
     this.#fetchTimeoutMs = init.fetchTimeoutMs ?? limits.fetchTimeoutMs
     this.#ways = init.offline ? [] : this.#listWays(init)
   }
@@ -77,10 +77,6 @@ export class HttpSumdb implements AsyncDisposable {
     }
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#http[Symbol.asyncDispose]()
-  }
-
   #listWays(init: HttpSumdbInit): readonly Way[] {
     const open = (entry: Parameters<typeof openReader>[0]): UpstreamReader =>
       openReader(entry, this.#http, encodeSumdbPath)
@@ -88,7 +84,7 @@ export class HttpSumdb implements AsyncDisposable {
       const reader = open(parseUpstreamUrl(init.url))
       return [{ reader, base: '', fallThrough: 'absent', mustSupport: false }]
     }
-    const { entries } = parseProxyList(init.list)
+    const { entries } = init.list
     if (entries.length === 0) return []
     const proxies = entries.flatMap((entry) => {
       if (entry.kind === 'direct') return []

@@ -21,15 +21,15 @@ import { encodePath } from '../request-path.ts'
 import { AllFailedError, askInOrder, type Candidate } from './ask-in-order.ts'
 import { withDeadline } from './deadline.ts'
 import { FetchError } from './fetch-error.ts'
-import { HttpFetcher, type HttpFetcherInit } from './http-fetcher.ts'
-import { type FallThrough, parseProxyList } from './proxy-list.ts'
+import type { HttpFetcher } from './http-fetcher.ts'
+import type { FallThrough, ProxyList } from './proxy-list.ts'
 import { openReader } from './readers.ts'
 import type { UpstreamReader } from './upstream-reader.ts'
+import { routeFor, type UpstreamRoutes } from './upstream-routes.ts'
 
-/** Who is asked, and how. */
-export interface HttpUpstreamInit extends HttpFetcherInit {
-  /** GOPROXY syntax. */
-  readonly list: string
+/** Who is asked, and for how long. */
+export interface HttpUpstreamInit {
+  readonly upstreams: UpstreamRoutes
   /** Touch no network. */
   readonly offline: boolean
   /** Longest wait of one call in all, ms. */
@@ -44,28 +44,37 @@ interface Entry {
 
 type Options = { readonly signal: AbortSignal }
 
+/** A file of an upstream, and how messages name what is in it. */
+interface Wanted {
+  readonly what: string
+  readonly file: string
+}
+
 const directNote = 'direct: fetching from version control is not available here yet'
 
-/** The upstreams of a GOPROXY list. Checks no hash: that is the fill's. */
-export class HttpUpstream implements Upstream, AsyncDisposable {
-  readonly #entries: readonly Entry[]
-  readonly #http: HttpFetcher
+/** The upstreams of GOPROXY lists, one for each route. Checks no hash: that is the fill's. */
+export class HttpUpstream implements Upstream {
+  readonly #routes: UpstreamRoutes['routes']
+  readonly #entriesOf: ReadonlyMap<ProxyList, readonly Entry[]>
+  readonly #defaultList: ProxyList
   readonly #offline: boolean
   readonly #fetchTimeoutMs: number
 
-  /** Throws InvalidProxyListError, InvalidCaFileError. */
-  constructor(init: HttpUpstreamInit) {
-    this.#http = new HttpFetcher(init)
+  /** `http` is shared and stays its owner's to dispose of. */
+  constructor({ http }: { readonly http: HttpFetcher }, init: HttpUpstreamInit) {
+    const { routes, defaultList } = init.upstreams
     this.#offline = init.offline
     this.#fetchTimeoutMs = init.fetchTimeoutMs ?? limits.fetchTimeoutMs
-    this.#entries = parseProxyList(init.list).entries.map((entry) => ({
-      fallThrough: entry.fallThrough,
-      reader: entry.kind === 'direct' ? undefined : openReader(entry, this.#http, encodePath),
-    }))
+    this.#routes = routes
+    this.#defaultList = defaultList
+    const lists = [defaultList, ...routes.map(({ list }) => list)]
+    this.#entriesOf = new Map(lists.map((list) => [list, openEntries(list, http)]))
   }
 
-  isEnabled(): boolean {
-    return !this.#offline && this.#entries.some(({ reader }) => reader !== undefined)
+  isEnabled(path?: ModulePath): boolean {
+    if (this.#offline) return false
+    const asked = path === undefined ? [...this.#entriesOf.values()].flat() : this.#entriesFor(path)
+    return asked.some(({ reader }) => reader !== undefined)
   }
 
   async fetchZip(
@@ -85,7 +94,7 @@ export class HttpUpstream implements Upstream, AsyncDisposable {
       if (dirty) await options.onReset()
       dirty = false
     }
-    return this.#ask(formatModuleVersion(module), options, async (reader, signal) => {
+    return this.#ask(module.path, formatModuleVersion(module), options, async (reader, signal) => {
       await onReset()
       await reader.copy(filePath(module, 'zip'), guarded, {
         maxBytes: maxZipBytes,
@@ -97,67 +106,85 @@ export class HttpUpstream implements Upstream, AsyncDisposable {
   }
 
   fetchMod(module: ModuleVersion, options: Options): Promise<UpstreamAnswer> {
-    return this.#read(formatModuleVersion(module), filePath(module, 'mod'), maxModBytes, options)
+    const what = formatModuleVersion(module)
+    return this.#read(module.path, { what, file: filePath(module, 'mod') }, maxModBytes, options)
   }
 
   fetchInfo(module: ModuleVersion, options: Options): Promise<UpstreamAnswer> {
-    return this.#readJson(formatModuleVersion(module), filePath(module, 'info'), options)
+    const what = formatModuleVersion(module)
+    return this.#readJson(module.path, { what, file: filePath(module, 'info') }, options)
   }
 
   fetchList(path: ModulePath, options: Options): Promise<UpstreamAnswer> {
-    const { maxListBytes } = limits
-    return this.#read(path, `/${escapeModulePath(path)}/@v/list`, maxListBytes, options)
+    const file = `/${escapeModulePath(path)}/@v/list`
+    return this.#read(path, { what: path, file }, limits.maxListBytes, options)
   }
 
   fetchLatest(path: ModulePath, options: Options): Promise<UpstreamAnswer> {
-    return this.#readJson(path, `/${escapeModulePath(path)}/@latest`, options)
+    const file = `/${escapeModulePath(path)}/@latest`
+    return this.#readJson(path, { what: path, file }, options)
   }
 
   fetchQuery(path: ModulePath, query: string, options: Options): Promise<UpstreamAnswer> {
     const file = `/${escapeModulePath(path)}/@v/${escapeVersion(query)}.info`
-    return this.#readJson(`${path}@${query}`, file, options)
+    return this.#readJson(path, { what: `${path}@${query}`, file }, options)
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#http[Symbol.asyncDispose]()
-  }
-
-  #readJson(what: string, path: string, options: Options): Promise<UpstreamAnswer> {
-    return this.#ask(what, options, async (reader, signal) => {
-      const bytes = await reader.read(path, { maxBytes: maxInfoBytes, signal })
+  #readJson(path: ModulePath, { what, file }: Wanted, options: Options): Promise<UpstreamAnswer> {
+    return this.#ask(path, what, options, async (reader, signal) => {
+      const bytes = await reader.read(file, { maxBytes: maxInfoBytes, signal })
       refuseUnlike(bytes, '{', 'JSON')
       return { bytes, from: reader.name }
     })
   }
 
-  #read(what: string, path: string, maxBytes: number, options: Options): Promise<UpstreamAnswer> {
-    return this.#ask(what, options, async (reader, signal) => {
-      const bytes = await reader.read(path, { maxBytes, signal })
+  #read(
+    path: ModulePath,
+    { what, file }: Wanted,
+    maxBytes: number,
+    options: Options,
+  ): Promise<UpstreamAnswer> {
+    return this.#ask(path, what, options, async (reader, signal) => {
+      const bytes = await reader.read(file, { maxBytes, signal })
       refuseHtml(bytes)
       return { bytes, from: reader.name }
     })
   }
 
   async #ask<T>(
+    path: ModulePath,
     what: string,
     options: Options,
     ask: (reader: UpstreamReader, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    if (!this.isEnabled()) throw new OfflineError(this.#disabledReason(what))
+    const entries = this.#entriesFor(path)
+    if (!this.isEnabled(path)) throw new OfflineError(this.#disabledReason(what, entries))
     return withDeadline(this.#fetchTimeoutMs, options.signal, async (signal) => {
       try {
-        return await askInOrder(this.#entries.map((entry) => toCandidate(entry, ask, signal)))
+        return await askInOrder(entries.map((entry) => toCandidate(entry, ask, signal)))
       } catch (error) {
         throw error instanceof AllFailedError ? toUpstreamError(what, error) : error
       }
     })
   }
 
-  #disabledReason(what: string): string {
+  #entriesFor(path: ModulePath): readonly Entry[] {
+    const list = routeFor(this.#routes, path)?.list ?? this.#defaultList
+    return this.#entriesOf.get(list) ?? []
+  }
+
+  #disabledReason(what: string, entries: readonly Entry[]): string {
     if (this.#offline) return `${what}: not held here, and this node is offline`
-    const onlyDirect = this.#entries.length > 0
+    const onlyDirect = entries.length > 0
     return `${what}: not held here, and no upstream is configured${onlyDirect ? `\n${directNote}` : ''}`
   }
+}
+
+function openEntries(list: ProxyList, http: HttpFetcher): readonly Entry[] {
+  return list.entries.map((entry) => ({
+    fallThrough: entry.fallThrough,
+    reader: entry.kind === 'direct' ? undefined : openReader(entry, http, encodePath),
+  }))
 }
 
 function toCandidate<T>(

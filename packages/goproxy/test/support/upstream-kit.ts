@@ -1,6 +1,12 @@
 import { parseModuleVersion } from '@modmesh/module'
 import { FakeUpstream } from '../../../../test/support/fake-upstream.ts'
-import { HttpUpstream, type HttpUpstreamInit } from '../../src/index.ts'
+import {
+  HttpFetcher,
+  type HttpFetcherInit,
+  HttpUpstream,
+  type HttpUpstreamInit,
+  parseUpstreamRoutes,
+} from '../../src/index.ts'
 
 export const module = parseModuleVersion('example.com/Upper/mod', 'v1.0.0')
 export const zipPath = '/example.com/!upper/mod/@v/v1.0.0.zip'
@@ -8,6 +14,9 @@ export const modPath = '/example.com/!upper/mod/@v/v1.0.0.mod'
 
 /** Large enough to be cut in the middle. */
 const large = Buffer.alloc(300_000, 'modmesh')
+
+/** How a list is asked: what is not given is as in production, but for short pauses. */
+export type AskInit = HttpFetcherInit & Partial<Omit<HttpUpstreamInit, 'upstreams'>>
 
 /** A zip as it arrived. */
 export interface Fetched {
@@ -26,8 +35,10 @@ export class UpstreamKit implements AsyncDisposable {
     return this.#stack.use(await FakeUpstream.start({ modules: [{ ...module, files, zip }] }))
   }
 
-  ask(list: string, init: Partial<HttpUpstreamInit> = {}): HttpUpstream {
-    return this.#stack.use(new HttpUpstream({ list, offline: false, backoffMs: 1, ...init }))
+  ask(list: string, init: AskInit = {}): HttpUpstream {
+    const http = this.#stack.use(new HttpFetcher({ backoffMs: 1, ...init }))
+    const upstreams = parseUpstreamRoutes(list, { otherwise: 'off' })
+    return new HttpUpstream({ http }, { upstreams, offline: false, ...init })
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { ModuleNotFoundError, UpstreamUnavailableError } from '@modmesh/fill'
 import { maxInfoBytes, parseModuleVersion } from '@modmesh/module'
 import { expect, onTestFinished, test } from 'vitest'
-import { HttpUpstream } from '../../src/index.ts'
+import { HttpFetcher, HttpUpstream, parseUpstreamRoutes } from '../../src/index.ts'
 
 const module = parseModuleVersion('example.com/Upper/mod', 'v1.0.0')
 const { signal } = new AbortController()
@@ -31,9 +31,10 @@ async function makeTree(): Promise<Tree> {
     url,
     versions,
     upstream: (list = url) => {
-      const upstream = new HttpUpstream({ list, offline: false })
-      onTestFinished(() => upstream[Symbol.asyncDispose]())
-      return upstream
+      const http = new HttpFetcher()
+      onTestFinished(() => http[Symbol.asyncDispose]())
+      const upstreams = parseUpstreamRoutes(list, { otherwise: 'off' })
+      return new HttpUpstream({ http }, { upstreams, offline: false })
     },
   }
 }

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { SumdbNotFoundError, SumdbUnavailableError } from '@modmesh/sumdb'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { FakeUpstream, type FakeUpstreamInit } from '../../../../test/support/fake-upstream.ts'
-import { HttpSumdb, type HttpSumdbInit } from '../../src/index.ts'
+import { HttpFetcher, HttpSumdb, type HttpSumdbInit, parseProxyList } from '../../src/index.ts'
 
 const { signal } = new AbortController()
 const supported = '/sumdb/sum.test/supported'
@@ -18,17 +18,15 @@ async function startFake(init: FakeUpstreamInit = {}): Promise<FakeUpstream> {
   return fake
 }
 
-function open(init: Partial<HttpSumdbInit>): HttpSumdb {
-  const sumdb = new HttpSumdb({
-    name: 'sum.test',
-    url: undefined,
-    list: 'off',
-    offline: false,
-    backoffMs: 1,
-    ...init,
-  })
-  onTestFinished(() => sumdb[Symbol.asyncDispose]())
-  return sumdb
+/** As HttpSumdbInit, with the list as people write it. */
+type OpenInit = Partial<Omit<HttpSumdbInit, 'list'>> & { readonly list?: string }
+
+function open(init: OpenInit): HttpSumdb {
+  const http = new HttpFetcher({ backoffMs: 1 })
+  onTestFinished(() => http[Symbol.asyncDispose]())
+  const list = parseProxyList(init.list ?? 'off')
+  const defaults = { name: 'sum.test', url: undefined, offline: false }
+  return new HttpSumdb({ http }, { ...defaults, ...init, list })
 }
 
 const urlOf = (fake: FakeUpstream): string => `${fake.url}/sumdb/sum.test`
@@ -95,7 +93,7 @@ describe('who is asked', () => {
     await expect(sumdb.read('/latest', { signal })).rejects.toThrow(/https:\/\/127\.0\.0\.1:1/)
   })
 
-  test.for<[string, Partial<HttpSumdbInit>]>([
+  test.for<[string, OpenInit]>([
     ['upstream off and no URL', { list: 'off' }],
     ['offline with a list', { list: '{url}', offline: true }],
     ['offline with a URL', { url: '{url}', offline: true }],

@@ -4,8 +4,15 @@ import { ModuleNotFoundError, OfflineError, UpstreamUnavailableError } from '@mo
 import { maxInfoBytes, parseModulePath, parseModuleVersion } from '@modmesh/module'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { FakeUpstream, Fault } from '../../../../test/support/fake-upstream.ts'
-import type { HttpUpstream, HttpUpstreamInit } from '../../src/index.ts'
-import { fetchZip, modPath, module, UpstreamKit, zipPath } from '../support/upstream-kit.ts'
+import type { HttpUpstream } from '../../src/index.ts'
+import {
+  type AskInit,
+  fetchZip,
+  modPath,
+  module,
+  UpstreamKit,
+  zipPath,
+} from '../support/upstream-kit.ts'
 
 const { signal } = new AbortController()
 let kit: UpstreamKit
@@ -15,8 +22,7 @@ beforeEach(() => {
 afterEach(() => kit[Symbol.asyncDispose]())
 
 const startFake = (): Promise<FakeUpstream> => kit.startFake()
-const ask = (list: string, init: Partial<HttpUpstreamInit> = {}): HttpUpstream =>
-  kit.ask(list, init)
+const ask = (list: string, init: AskInit = {}): HttpUpstream => kit.ask(list, init)
 
 const text = (answer: { bytes: Uint8Array }): string => Buffer.from(answer.bytes).toString()
 

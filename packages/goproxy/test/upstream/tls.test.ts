@@ -4,7 +4,12 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { parseModuleVersion } from '@modmesh/module'
 import { expect, onTestFinished, test } from 'vitest'
-import { HttpUpstream, InvalidCaFileError } from '../../src/index.ts'
+import {
+  HttpFetcher,
+  HttpUpstream,
+  InvalidCaFileError,
+  parseUpstreamRoutes,
+} from '../../src/index.ts'
 
 const module = parseModuleVersion('example.com/m', 'v1.0.0')
 const { signal } = new AbortController()
@@ -31,9 +36,10 @@ async function startTls(location?: string): Promise<{ url: string; count: () => 
 }
 
 function ask(list: string, caFile?: string): HttpUpstream {
-  const upstream = new HttpUpstream({ list, offline: false, caFile })
-  onTestFinished(() => upstream[Symbol.asyncDispose]())
-  return upstream
+  const http = new HttpFetcher({ caFile })
+  onTestFinished(() => http[Symbol.asyncDispose]())
+  const upstreams = parseUpstreamRoutes(list, { otherwise: 'off' })
+  return new HttpUpstream({ http }, { upstreams, offline: false })
 }
 
 test('an upstream under an authority of our own is trusted with its file', async () => {

@@ -12,6 +12,13 @@ export {
   PolicyError,
 } from './errors.ts'
 export {
+  formatListenAddress,
+  isLocalOnly,
+  type ListenAddress,
+  parseListenAddress,
+  urlOfAddress,
+} from './listen-address.ts'
+export {
   formatRequestTarget,
   type ModuleFileRequest,
   type ProxyRequest,
@@ -21,10 +28,10 @@ export {
 export type { ExtraPage, ExtraPages, HandlerComponents } from './server/handler.ts'
 export { ProxyServer, type ProxyServerInit } from './server/proxy-server.ts'
 export type { SumdbAnswers } from './server/sumdb-routes.ts'
+export { HttpFetcher, type HttpFetcherInit } from './upstream/http-fetcher.ts'
 export { HttpSumdb, type HttpSumdbInit } from './upstream/http-sumdb.ts'
 export { HttpUpstream, type HttpUpstreamInit } from './upstream/http-upstream.ts'
 export { type ProxyEntry, type ProxyList, parseProxyList } from './upstream/proxy-list.ts'
-export { HttpFetcher, type HttpFetcherInit } from './upstream/http-fetcher.ts'
 export {
   displayUpstreams,
   parseUpstreamRoutes,

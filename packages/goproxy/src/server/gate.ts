@@ -17,6 +17,9 @@ export interface Refusal {
   readonly reason: string
 }
 
+/** What a browser says of our own pages, and of an address that its user typed. */
+const ownSites: ReadonlySet<string> = new Set(['same-origin', 'none'])
+
 /**
  * Decides whether a request may be looked at: GET or HEAD, origin-form, exactly one Host that is ours (a web
  * page can rebind its own name to 127.0.0.1), not sent by a foreign page, no body.
@@ -62,10 +65,11 @@ function isOwnAddress(name: string, request: GateRequest): boolean {
 function checkOrigin(request: GateRequest): Refusal | undefined {
   const own = `http://${headerValues(request, 'host')[0]?.toLowerCase()}`
   const foreign = headerValues(request, 'origin').some((origin) => origin.toLowerCase() !== own)
-  const crossSite = headerValues(request, 'sec-fetch-site').some(
-    (site) => site.toLowerCase() === 'cross-site',
+  // `same-site` too: a page of another local port is another program's, and sends no Origin with a plain GET.
+  const otherSite = headerValues(request, 'sec-fetch-site').some(
+    (site) => !ownSites.has(site.toLowerCase()),
   )
-  if (!foreign && !crossSite) return undefined
+  if (!foreign && !otherSite) return undefined
   return { status: 403, reason: 'requests from other web pages are refused' }
 }
 

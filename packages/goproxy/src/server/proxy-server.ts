@@ -1,11 +1,13 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { ListenError } from '../errors.ts'
 import { splitHostPort } from '../host.ts'
 import * as limits from '../limits.ts'
+import { type ListenAddress, urlOfAddress } from '../listen-address.ts'
 import { parseRequestTarget } from '../request-path.ts'
 import { checkGate, type Refusal } from './gate.ts'
 import { answerRequest, type HandlerComponents } from './handler.ts'
+import { Listener } from './listener.ts'
 import { narrowReply } from './range.ts'
 import { type Reply, textReply } from './reply.ts'
 import { sendReply } from './send.ts'
@@ -15,8 +17,8 @@ import { WriteStalls } from './write-stalls.ts'
 
 /** Where and how to serve. */
 export interface ProxyServerInit {
-  /** `127.0.0.1:4770`, `[::1]:0`, `:4770` (all interfaces); port 0 picks one. */
-  readonly listen: string
+  /** `127.0.0.1:4770`, `[::1]:0`, `:4770` (all interfaces), `unix:/path`; port 0 picks one. Several serve alike. */
+  readonly listen: string | readonly string[]
   /** Further names allowed in the Host header. */
   readonly hosts?: readonly string[]
   /** Base path that every request must begin with, without slashes at its ends. */
@@ -27,21 +29,27 @@ export interface ProxyServerInit {
   readonly onError?: (error: unknown, target: string) => void
 }
 
-/** The local GOPROXY server: gate, route, answer. Holds no state of its own. */
+/** The local GOPROXY server: gate, route, answer, the same on every address. Holds no state of its own. */
 export class ProxyServer implements AsyncDisposable {
   readonly #components: HandlerComponents
   readonly #init: ProxyServerInit
-  readonly #server: Server
+  readonly #listeners: Listener[] = []
   readonly #stalls: WriteStalls
   readonly #hosts: ReadonlySet<string>
   readonly #connections = new WaitingConnections(limits.crowdedConnections)
+  readonly #refused = new WeakSet<Socket>()
   #draining = false
 
   /** Starts to serve. Throws ListenError for an address that is malformed, taken or not ours. */
   static async listen(components: HandlerComponents, init: ProxyServerInit): Promise<ProxyServer> {
     const server = new ProxyServer(components, init)
-    await server.#listen()
-    return server
+    try {
+      await server.#listen()
+      return server
+    } catch (error) {
+      await server.close({ drainMs: 0 })
+      throw error
+    }
   }
 
   private constructor(components: HandlerComponents, init: ProxyServerInit) {
@@ -49,49 +57,34 @@ export class ProxyServer implements AsyncDisposable {
     this.#init = init
     this.#hosts = new Set((init.hosts ?? []).map((host) => splitHostPort(host)?.host ?? host))
     this.#stalls = new WriteStalls(init.writeStallMs ?? limits.writeStallMs)
-    this.#server = createServer(
-      {
-        headersTimeout: limits.headersTimeoutMs,
-        requestTimeout: limits.requestTimeoutMs,
-        connectionsCheckingInterval: limits.checkingIntervalMs,
-        keepAliveTimeout: limits.keepAliveMs,
-        maxHeaderSize: limits.maxHeaderBytes,
-        // The gate asks for exactly one Host, and says so in a text.
-        requireHostHeader: false,
-        noDelay: true,
-      },
-      (request, response) => void this.#serve(request, response),
-    )
-    this.#server.maxHeadersCount = limits.maxHeaderCount
-    this.#server.maxConnections = limits.maxConnections
-    this.#server.on('connection', (socket) => this.#connections.add(socket))
-    this.#server.on('clientError', refuseBadRequest)
   }
 
-  /** The bound address. */
+  /** The bound addresses, in the order in which they were asked for. */
+  get addresses(): readonly ListenAddress[] {
+    return this.#listeners.map(({ address }) => address)
+  }
+
+  /** The first bound TCP address. Throws ListenError when there are only Unix sockets. */
   get address(): { readonly host: string; readonly port: number } {
-    const { address, port } = this.#server.address() as AddressInfo
-    return { host: address, port }
+    const tcp = this.addresses.find((address) => address.kind === 'tcp')
+    if (tcp === undefined) throw new ListenError('this server listens on no TCP port')
+    return tcp
   }
 
-  /** What belongs into GOPROXY: scheme, address and the secret base path. */
+  /** What belongs into GOPROXY: scheme, first TCP address and the secret base path. */
   get url(): string {
-    const { host, port } = this.address
-    const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : bracket(host)
     const { pathSecret } = this.#init
-    return `http://${name}:${port}${pathSecret ? `/${pathSecret}` : ''}`
+    return `${urlOfAddress({ kind: 'tcp', ...this.address })}${pathSecret ? `/${pathSecret}` : ''}`
   }
 
   /** Stops to accept, lets running answers finish for `drainMs`, then cuts them. */
   async close(options: { readonly drainMs?: number } = {}): Promise<void> {
     this.#draining = true
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    this.#server.closeIdleConnections()
-    const cut = setTimeout(
-      () => this.#server.closeAllConnections(),
-      options.drainMs ?? limits.drainMs,
-    )
-    await closed
+    const closed = this.#listeners.map((listener) => listener.close())
+    const cut = setTimeout(() => {
+      for (const listener of this.#listeners) listener.closeAll()
+    }, options.drainMs ?? limits.drainMs)
+    await Promise.all(closed)
     clearTimeout(cut)
     this.#stalls[Symbol.dispose]()
   }
@@ -100,19 +93,16 @@ export class ProxyServer implements AsyncDisposable {
     return this.close({ drainMs: 0 })
   }
 
-  #listen(): Promise<void> {
-    const address = splitHostPort(this.#init.listen)
-    if (address?.port === undefined) {
-      throw new ListenError(`cannot listen on ${JSON.stringify(this.#init.listen)}: want HOST:PORT`)
+  async #listen(): Promise<void> {
+    const { listen } = this.#init
+    const components = {
+      onRequest: (request: IncomingMessage, response: ServerResponse) =>
+        void this.#serve(request, response),
+      onConnection: (socket: Socket) => this.#connections.add(socket),
     }
-    const { host, port } = address
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
-        this.#stalls[Symbol.dispose]()
-        reject(new ListenError(listenReason(this.#init.listen, cause), { cause }))
-      })
-      this.#server.listen({ port, ...(host === '' ? {} : { host }) }, resolve)
-    })
+    for (const address of typeof listen === 'string' ? [listen] : listen) {
+      this.#listeners.push(await Listener.open(components, address))
+    }
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -124,6 +114,8 @@ export class ProxyServer implements AsyncDisposable {
       gone.abort()
       this.#connections.idle(request.socket)
     })
+    // What follows a refused request on its connection may be the body of it: nothing there is a question.
+    if (this.#refused.has(request.socket)) return
     this.#stalls.watch(response)
     const head = request.method === 'HEAD'
     try {
@@ -147,7 +139,10 @@ export class ProxyServer implements AsyncDisposable {
       },
       { hosts: this.#hosts },
     )
-    if (refusal !== undefined) return refusalReply(refusal)
+    if (refusal !== undefined) {
+      this.#refused.add(request.socket)
+      return refusalReply(refusal)
+    }
     try {
       const reply = await this.#route(request, signal)
       const { headers } = request
@@ -191,8 +186,12 @@ export class ProxyServer implements AsyncDisposable {
   #finishWhenDraining(request: IncomingMessage, response: ServerResponse): void {
     if (this.#draining || !request.complete) response.shouldKeepAlive = false
     response.once('close', () => {
-      if (this.#draining) setImmediate(() => this.#server.closeIdleConnections())
+      if (this.#draining) setImmediate(() => this.#closeIdle())
     })
+  }
+
+  #closeIdle(): void {
+    for (const listener of this.#listeners) listener.closeIdle()
   }
 }
 
@@ -202,32 +201,4 @@ function refusalReply(refusal: Refusal): Reply {
     connection: 'close',
     ...(refusal.status === 405 ? { allow: 'GET, HEAD' } : {}),
   })
-}
-
-/** Bytes that are no HTTP, too many of them, or too slow ones. */
-function refuseBadRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const statuses = new Map([
-    ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
-    ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
-  ])
-  const status = statuses.get(error.code ?? '') ?? '400 Bad Request'
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
-}
-
-function listenReason(listen: string, cause: NodeJS.ErrnoException): string {
-  const reasons = new Map([
-    ['EADDRINUSE', 'the address is in use'],
-    ['EADDRNOTAVAIL', 'this machine does not have that address'],
-    ['EACCES', 'permission denied'],
-    ['ENOTFOUND', 'no such host'],
-  ])
-  return `cannot listen on ${listen}: ${reasons.get(cause.code ?? '') ?? cause.message}`
-}
-
-function bracket(host: string): string {
-  return host.includes(':') ? `[${host}]` : host
 }

@@ -123,6 +123,66 @@ describe('what the local port lets in', () => {
       status: 403,
     },
     {
+      name: 'a page of another local port, by a plain GET',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nSec-Fetch-Site: same-site\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'two words on the site, one ours',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nSec-Fetch-Site: same-origin\nSec-Fetch-Site: cross-site\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'an address that was typed into a browser',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nSec-Fetch-Site: none\n${end}`,
+      status: 200,
+    },
+    {
+      name: 'a WebSocket of a foreign page',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nOrigin: http://evil.test\nUpgrade: websocket\nConnection: Upgrade, close\n\n`,
+      status: 403,
+    },
+    {
+      name: 'a folded Host',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\n evil.test\n${end}`,
+      status: 400,
+    },
+    {
+      name: 'a name with a trailing dot',
+      request: `GET ${list} HTTP/1.1\nHost: localhost.evil.test.\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'a loopback address in a form that only some programs read',
+      request: `GET ${list} HTTP/1.1\nHost: 0x7f.1\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'a Host that only a forwarding proxy would believe',
+      request: `GET ${list} HTTP/1.1\nHost: evil.test\nX-Forwarded-Host: localhost\nForwarded: host=localhost\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'HTTP/2 without being asked',
+      request: 'PRI * HTTP/2.0\n\nSM\n\n',
+      status: 400,
+    },
+    {
+      name: 'two lengths',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nContent-Length: 0\nContent-Length: 5\n${end}`,
+      status: 400,
+    },
+    {
+      name: 'a length with a sign',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nContent-Length: +0\n${end}`,
+      status: 400,
+    },
+    {
+      name: 'a coding that hides chunked',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nTransfer-Encoding: xchunked\n${end}`,
+      status: 400,
+    },
+    {
       name: 'POST',
       request: `POST ${list} HTTP/1.1\nHost: localhost\nContent-Length: 0\n${end}`,
       status: 405,
@@ -221,6 +281,19 @@ describe('what the local port lets in', () => {
     await using served = await serve()
     const request = `GET ${list} HTTP/1.1\nHost: localhost\nUpgrade: websocket\nConnection: Upgrade, close\n\n`
     expect((await sendRaw(served.port, request)).status).toBe(200)
+  })
+
+  test.for([
+    { name: 'a length', header: 'Content-Length: 300' },
+    { name: 'chunks', header: 'Transfer-Encoding: chunked' },
+  ])('a request hidden in a body with $name is never answered', async ({ header }) => {
+    await using served = await serve()
+    const hidden = `GET /golang.org/x/text/@latest HTTP/1.1\nHost: localhost\n${end}`
+    const outer = `GET ${list} HTTP/1.1\nHost: localhost\n${header}\n\n`
+    const { status, body } = await sendRaw(served.port, `${outer}0\n\n${hidden}`)
+    expect(status).toBe(400)
+    expect(body).not.toContain('HTTP/1.1')
+    expect(served.source.asked).toEqual([])
   })
 
   test('pipelined requests are answered in order', async () => {

@@ -54,7 +54,7 @@ export {
   parseModuleVersion,
 } from './module-version.ts'
 export { matchesPathMajor, type SplitPath, splitPathMajor } from './path-major.ts'
-export { matchesPatterns, type Patterns, parsePatterns } from './patterns.ts'
+export { isGlob, matchesPatterns, type Patterns, parsePatterns } from './patterns.ts'
 export {
   formatPseudoVersion,
   isPseudoVersion,

@@ -11,6 +11,11 @@ export function parsePatterns(text: string): Patterns {
   return { globs: globs.filter((glob) => glob !== '') }
 }
 
+/** Whether a glob is well-formed: a malformed one would never match, in silence. */
+export function isGlob(text: string): boolean {
+  return parseGlob(text) !== undefined
+}
+
 /** Whether a module path (or any path) matches one of the globs. */
 export function matchesPatterns(patterns: Patterns, path: string): boolean {
   return patterns.globs.some((text) => {

@@ -1,10 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { goEnvironment, type Project } from '../support/project.ts'
 import { type StartedNode, startNode } from '../support/start-node.ts'
 import { type Comparison, inTurn, timeCommand } from './measure.ts'
+import { startUpstream, type Upstream } from './upstream.ts'
 
 /** One line of the result. */
 export interface Row {
@@ -16,12 +15,6 @@ export interface Row {
 
 /** Latency of the stand-in upstream, per answer. */
 const upstreamDelayMs = 20
-
-interface Upstream {
-  readonly process: ChildProcess
-  readonly url: string
-  readonly gosumdb: string
-}
 
 /** The measurements. Clients unpack into memory where there is a tmpfs: else unpacking drowns everything. */
 export class Bench implements AsyncDisposable {
@@ -153,17 +146,4 @@ async function ticketOf(node: StartedNode): Promise<string> {
 function fresh(scratch: string): string {
   mkdirSync(scratch, { recursive: true })
   return mkdtempSync(join(scratch, 'node-'))
-}
-
-function startUpstream(project: Project, delayMs: number): Promise<Upstream> {
-  const script = fileURLToPath(new URL('../support/tree-upstream.ts', import.meta.url))
-  const args = [script, project.tree, String(delayMs), project.sums]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => reject(new Error(`stand-in upstream ended: ${code}`)))
-    child.stdout.setEncoding('utf8').once('data', (line: string) => {
-      resolve({ process: child, ...(JSON.parse(line) as { url: string; gosumdb: string }) })
-    })
-  })
 }

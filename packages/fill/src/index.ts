@@ -3,6 +3,7 @@
  * budgets, verify, commit. Pure: clock, randomness and every effect come in through the ports.
  * Invariant: nothing unverified ever leaves `ModuleFill`.
  */
+export type { AnswerStore, StoredAnswer } from './answer-store.ts'
 export type { Budgets } from './budgets.ts'
 export { defaultBudgets } from './budgets.ts'
 export type { ChecksumDb, ChecksumDbErrorCode, ProvenSums, RecordProof } from './checksum-db.ts'
@@ -14,6 +15,7 @@ export {
   NoProofError,
   OfflineError,
   PeerError,
+  RemoteError,
   UpstreamRefusedError,
   UpstreamUnavailableError,
 } from './errors.ts'
@@ -22,7 +24,23 @@ export type { FillEvent, FillKind, Source } from './fill-event.ts'
 export { ModuleFill } from './module-fill.ts'
 export type { Answer, AskOptions, ModuleSource } from './module-source.ts'
 export type { Holder, ModuleRecord, PeerId, Peers } from './peers.ts'
+export { formatAge, parseAge } from './policy/age.ts'
+export type { Policy } from './policy/policy.ts'
+export {
+  InvalidPolicyRuleError,
+  PolicyDeniedError,
+  ValidatorUnavailableError,
+} from './policy/policy-errors.ts'
+export { type PolicyRule, parsePolicyRule } from './policy/policy-rule.ts'
+export { PolicySource, type PolicySourceComponents } from './policy/policy-source.ts'
+export { CachedValidator, type Validator, type ValidatorVerdict } from './policy/validator.ts'
+export {
+  type FirstSeen,
+  VersionTimes,
+  type VersionTimesComponents,
+} from './policy/version-times.ts'
 export type { Proof } from './proof.ts'
+export type { RemoteObject, RemotePart, RemoteStore } from './remote-store.ts'
 export { mayShare } from './share-policy.ts'
 export type { MutableAsk, Upstream, UpstreamAnswer } from './upstream.ts'
 export type {

@@ -15,7 +15,6 @@ import {
   OfflineError,
   UpstreamUnavailableError,
 } from '../errors.ts'
-import { asError } from '../fill-context.ts'
 import type { AskOptions, ModuleSource } from '../module-source.ts'
 import { abortable, Scope } from '../scope.ts'
 import { SingleFlight } from '../single-flight.ts'
@@ -92,7 +91,7 @@ export class VersionTimes implements AsyncDisposable {
       if (asked !== undefined) return { ms: asked, from: 'upstream' }
     } catch (error) {
       if (!isNoAnswer(error)) throw error
-      return await this.#firstSight(module, cachedOnly, asError(error))
+      return await this.#firstSight(module, cachedOnly, error)
     }
     return await this.#firstSight(module, cachedOnly, absent(module))
   }
@@ -154,7 +153,7 @@ export class VersionTimes implements AsyncDisposable {
   }
 }
 
-function isNoAnswer(error: unknown): boolean {
+function isNoAnswer(error: unknown): error is Error {
   return (
     error instanceof ModuleNotFoundError ||
     error instanceof UpstreamUnavailableError ||

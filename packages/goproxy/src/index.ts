@@ -39,3 +39,4 @@ export {
   type UpstreamRoute,
   type UpstreamRoutes,
 } from './upstream/upstream-routes.ts'
+export { HttpValidator, type HttpValidatorInit } from './validator/http-validator.ts'

@@ -21,6 +21,8 @@ export const keepAliveMs = 30_000
 export const supportedMs = 10_000
 /** A client that reads nothing of an answer for this long is cut, ms. */
 export const writeStallMs = 30_000
+/** Longest wait for a validator's word on one module version, ms: a build asks about hundreds, one after another. */
+export const validatorMs = 5_000
 /** Default of how long a stopping server lets running answers finish, ms. */
 export const drainMs = 10_000
 
@@ -53,6 +55,17 @@ export const maxDetailBytes: number = 2 << 10
 
 /** An ETag or Last-Modified of an upstream that is kept, characters: real ones have some 70. */
 export const maxValidatorChars = 256
+
+/** A credential helper may ask a keyring or a token service, ms; nobody sits before it to type. */
+export const helperMs = 30_000
+/** What a credential helper may print, bytes. */
+export const maxHelperBytes: number = 1 * mib
+/** A netrc file, bytes: thousands of machines. */
+export const maxNetrcBytes: number = 1 * mib
+/** Refused requests closer together than this share one question for other credentials, ms. */
+export const renewGapMs = 5_000
+/** As above for 404 and the like, which seldom mean credentials: one process per missing module is too many, ms. */
+export const vainRenewGapMs = 600_000
 
 /** Pause between probes of an origin that refused us, ms: a refusal costs nothing. */
 export const refusedProbeGapMs = 100

@@ -30,6 +30,7 @@ const answers: ReadonlyMap<string, ErrorAnswer> = new Map([
   ['SUMDB_FORK', { status: 502 }],
   ['SUMDB_UNTRUSTED', { status: 502 }],
   ['NO_PROOF', { status: 503 }],
+  ['VALIDATOR_UNAVAILABLE', { status: 503 }],
   ['FILL_CLOSED', { status: 503 }],
   ['ENOSPC', { status: 503 }],
   ['EMFILE', { status: 503 }],

@@ -1,4 +1,4 @@
-import type { Budgets, Clock, Peers, StagedZip, ZipStore } from '@modmesh/fill'
+import type { Budgets, Clock, HeldZip, Peers, Proof, StagedZip, ZipStore } from '@modmesh/fill'
 import type { MemoryDisk } from '@modmesh/fill/twins'
 
 /** A mistake put in between the fill and its ports, to prove that the simulator sees it. */
@@ -63,12 +63,26 @@ export const skipSync: PlantedBug = {
   },
 }
 
+/** Tells of a zip before it is durable. */
+export const tellEarly: PlantedBug = {
+  ...noBug,
+  store: (store) =>
+    withStaged(store, {
+      commit: async (staged, proof) => {
+        const held = staged.readable(proof)
+        staged.commit(proof).catch(() => {}) // nobody hears of a commit that fails: that is the bug
+        return held
+      },
+    }),
+}
+
 interface Changes {
   verify?(
     staged: StagedZip,
     options: { readonly signal: AbortSignal },
   ): ReturnType<StagedZip['verify']>
   discard?(): Promise<void>
+  commit?(staged: StagedZip, proof: Proof): Promise<HeldZip>
 }
 
 function withStaged(store: ZipStore, changes: Changes): ZipStore {
@@ -92,7 +106,8 @@ function changed(staged: StagedZip, changes: Changes): StagedZip {
     reset: () => staged.reset(),
     verify: (expected, options) =>
       changes.verify?.(staged, options) ?? staged.verify(expected, options),
-    commit: (proof) => staged.commit(proof),
+    readable: (proof) => staged.readable(proof),
+    commit: (proof) => changes.commit?.(staged, proof) ?? staged.commit(proof),
     discard: () => changes.discard?.() ?? staged.discard(),
   }
 }

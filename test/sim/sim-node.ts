@@ -150,7 +150,7 @@ export class SimNode {
     const truth = this.#around.truth.releases.find((release) => release.sums.zip === zipHash)
     if (this.role === 'liar' && truth !== undefined) return this.#lie(truth.zip)
     for (const file of this.disk.zips.values()) {
-      if (file.zipHash === zipHash && this.#isShared(file)) return file.bytes
+      if (file.zipHash === zipHash && file.isIndexed && this.#isShared(file)) return file.bytes
     }
     return undefined
   }
@@ -178,7 +178,7 @@ export class SimNode {
 
   #takeInventory(): void {
     for (const file of this.disk.zips.values()) {
-      if (this.#isShared(file) && file.isNameSynced) this.inventory.add(file.zipHash)
+      if (this.#isShared(file) && file.isIndexed) this.inventory.add(file.zipHash)
     }
   }
 

@@ -6,6 +6,7 @@ import {
   shunPeers,
   skipSync,
   skipVerify,
+  tellEarly,
 } from './planted-bugs.ts'
 import { type Invariant, runSeed } from './run-seed.ts'
 
@@ -42,6 +43,7 @@ describe('the simulated mesh', () => {
     ['the deadline never rings', dropDeadline, 'I4'],
     ['staged zips are not discarded', forgetDiscard, 'I11'],
     ['commits are not synced', skipSync, 'I3'],
+    ['zips are told of before they are durable', tellEarly, 'I3'],
     ['peers are never asked', shunPeers, 'L1'],
   ]
   test.for(bugs)('sees when %s', async ([, bug, invariant]) => {

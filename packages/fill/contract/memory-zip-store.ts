@@ -18,14 +18,16 @@ import type { ByteRange, HeldZip, StagedZip, StoredRecord, ZipStore } from '../s
 /** What happens between "verified" and "committed", in this order. */
 export const commitSteps = ['fsync-file', 'rename', 'fsync-folder', 'index'] as const
 export type CommitStep = (typeof commitSteps)[number]
+/** Where a test can get in between: the commit, a chunk of a staged zip, a record. */
+export type MemoryStep = CommitStep | 'write' | 'record'
 
 /** Where a twin of the store differs from a real one: what a zip is, and what its disk does. */
 export interface MemoryStoreInit {
   /** Hashes what a test calls a zip; throws ZipRulesError for what is none. */
   readonly hashZip?: (module: ModuleVersion, bytes: Uint8Array) => ZipHash
   readonly digestZip?: (bytes: Uint8Array) => ZipDigest
-  /** Called before each step of a commit, and before a record is written. May wait, throw, or pull the plug. */
-  readonly onStep?: (step: CommitStep | 'record', module: ModuleVersion) => Promise<void> | void
+  /** Called before each write and each step of a commit. May wait, throw, or pull the plug. */
+  readonly onStep?: (step: MemoryStep, module: ModuleVersion) => Promise<void> | void
   readonly maxZipBytes?: number
 }
 
@@ -37,6 +39,8 @@ interface ZipFile {
   readonly bytes: Uint8Array
   isDataSynced: boolean
   isNameSynced: boolean
+  /** Set when its commit is done: until then nobody finds it. */
+  isIndexed: boolean
 }
 
 /** What survives a store: the files, and which of them a power cut would take. */
@@ -51,6 +55,8 @@ export class MemoryDisk {
     this.generation++
     for (const [key, file] of this.zips) {
       if (!file.isNameSynced || !file.isDataSynced) this.zips.delete(key)
+      // The next start finds it in its folder.
+      else file.isIndexed = true
     }
   }
 }
@@ -85,13 +91,13 @@ export class MemoryZipStore implements ZipStore {
   async findZip(module: ModuleVersion): Promise<HeldZip | undefined> {
     this.#throwIfGone()
     const file = this.disk.zips.get(formatModuleVersion(module))
-    return file === undefined ? undefined : held(file)
+    return file?.isIndexed === true ? held(file) : undefined
   }
 
   async findContent(zipHash: ZipHash): Promise<HeldZip | undefined> {
     this.#throwIfGone()
-    for (const file of this.disk.zips.values()) if (file.zipHash === zipHash) return held(file)
-    return undefined
+    const file = this.#indexed().find((each) => each.zipHash === zipHash)
+    return file === undefined ? undefined : held(file)
   }
 
   async findRecord(module: ModuleVersion): Promise<StoredRecord | undefined> {
@@ -110,7 +116,7 @@ export class MemoryZipStore implements ZipStore {
     const staged = new MemoryStagedZip(module, {
       init: this.#init,
       keep: (file) => this.#keep(file),
-      find: () => this.findZip(module),
+      onWrite: () => this.#step('write', module),
       close: () => this.#staged.delete(staged),
     })
     this.#staged.add(staged)
@@ -120,7 +126,7 @@ export class MemoryZipStore implements ZipStore {
   async versions(path: ModulePath): Promise<readonly Version[]> {
     this.#throwIfGone()
     const found = new Set<Version>()
-    for (const { module } of this.disk.zips.values()) {
+    for (const { module } of this.#indexed()) {
       if (module.path === path) found.add(module.version)
     }
     for (const { module, mod } of this.disk.records.values()) {
@@ -134,9 +140,11 @@ export class MemoryZipStore implements ZipStore {
     readonly zipHash: ZipHash
     readonly proof: Proof
   }> {
-    for (const { module, zipHash, proof } of this.disk.zips.values()) {
-      yield { module, zipHash, proof }
-    }
+    for (const { module, zipHash, proof } of this.#indexed()) yield { module, zipHash, proof }
+  }
+
+  #indexed(): ZipFile[] {
+    return [...this.disk.zips.values()].filter((file) => file.isIndexed)
   }
 
   async #keep(file: ZipFile): Promise<HeldZip> {
@@ -145,15 +153,16 @@ export class MemoryZipStore implements ZipStore {
     file.isDataSynced = true
     await this.#step('rename', file.module)
     const before = this.disk.zips.get(key)
-    if (before?.zipHash === file.zipHash && before.isNameSynced) return held(before)
+    if (before?.zipHash === file.zipHash && before.isIndexed) return held(before)
     this.disk.zips.set(key, file)
     await this.#step('fsync-folder', file.module)
     file.isNameSynced = true
     await this.#step('index', file.module)
+    file.isIndexed = true
     return held(file)
   }
 
-  async #step(step: CommitStep | 'record', module: ModuleVersion): Promise<void> {
+  async #step(step: MemoryStep, module: ModuleVersion): Promise<void> {
     this.#throwIfGone()
     await this.#init.onStep?.(step, module)
     this.#throwIfGone()
@@ -167,7 +176,7 @@ export class MemoryZipStore implements ZipStore {
 interface StagedParts {
   readonly init: MemoryStoreInit
   readonly keep: (file: ZipFile) => Promise<HeldZip>
-  readonly find: () => Promise<HeldZip | undefined>
+  readonly onWrite: () => Promise<void>
   readonly close: () => void
 }
 
@@ -196,6 +205,7 @@ class MemoryStagedZip implements StagedZip {
     this.#verified = undefined
     this.#chunks.push(chunk.slice())
     this.#size += chunk.length
+    await this.#parts.onWrite()
   }
 
   async reset(): Promise<void> {
@@ -219,20 +229,29 @@ class MemoryStagedZip implements StagedZip {
     return actual
   }
 
+  readable(proof: Proof): HeldZip {
+    this.#throwIfClosed()
+    return held(this.#file(proof))
+  }
+
   async commit(proof: Proof): Promise<HeldZip> {
-    const zipHash = this.#verified
-    if (zipHash === undefined) throw new Error('commit before verify')
-    const bytes = this.#bytes()
-    const zipDigest = (this.#parts.init.digestZip ?? digest)(bytes)
-    const module = this.#module
-    const file = { module, zipHash, zipDigest, proof, bytes }
-    const kept = await this.#parts.keep({ ...file, isDataSynced: false, isNameSynced: false })
+    this.#throwIfClosed()
+    const kept = await this.#parts.keep(this.#file(proof))
     this.#close()
     return kept
   }
 
   async discard(): Promise<void> {
     this.#close()
+  }
+
+  #file(proof: Proof): ZipFile {
+    const zipHash = this.#verified
+    if (zipHash === undefined) throw new Error('not verified')
+    const bytes = this.#bytes()
+    const zipDigest = (this.#parts.init.digestZip ?? digest)(bytes)
+    const synced = { isDataSynced: false, isNameSynced: false, isIndexed: false }
+    return { module: this.#module, zipHash, zipDigest, proof, bytes, ...synced }
   }
 
   #bytes(): Uint8Array {

@@ -76,6 +76,33 @@ export function zipStoreContract(
       expect(await read(held, { start: 3, end: 9 })).toEqual(Buffer.from(bytes.subarray(3, 9)))
     })
 
+    test('a verified zip can be read before, during and after its commit', async () => {
+      const { bytes, zipHash } = await zips.make(m1, 'one')
+      const staged = await stage(m1, bytes)
+      await staged.verify(zipHash, never)
+      const readable = staged.readable(proof)
+      expect(readable).toMatchObject({ module: m1, zipHash, size: bytes.length, proof })
+      expect(await read(readable)).toEqual(Buffer.from(bytes))
+      const begun = readable.read()
+      const committing = staged.commit(proof)
+      const [during, held] = await Promise.all([read(readable), committing])
+      expect(during).toEqual(Buffer.from(bytes))
+      expect(held).toMatchObject({ zipHash, zipDigest: readable.zipDigest })
+      expect(await read(readable, { start: 3, end: 9 })).toEqual(Buffer.from(bytes.subarray(3, 9)))
+      expect(await read({ ...readable, read: () => begun })).toEqual(Buffer.from(bytes))
+    })
+
+    test('what is not verified cannot be read', async () => {
+      const { bytes, zipHash } = await zips.make(m1, 'one')
+      const staged = await stage(m1, bytes)
+      expect(() => staged.readable(proof)).toThrow()
+      await staged.verify(zipHash, never)
+      await staged.write(new Uint8Array([1]))
+      expect(() => staged.readable(proof)).toThrow()
+      await staged.discard()
+      expect(() => staged.readable(proof)).toThrow()
+    })
+
     test('nothing is found before the commit', async () => {
       const { bytes, zipHash } = await zips.make(m1, 'one')
       const staged = await stage(m1, bytes)

@@ -1,14 +1,19 @@
 import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
+import type { AnswerStore } from './answer-store.ts'
 import type { Budgets } from './budgets.ts'
 import type { ChecksumDb } from './checksum-db.ts'
 import type { Clock } from './clock.ts'
-import { ModuleNotFoundError, UpstreamUnavailableError } from './errors.ts'
+import { asError, ModuleNotFoundError, UpstreamUnavailableError } from './errors.ts'
 import type { FillEvent } from './fill-event.ts'
-import { MeshHeadStart } from './head-start.ts'
+import { EarnedHeadStart } from './head-start.ts'
+import { maxUnwrittenZips } from './limits.ts'
 import type { PeerId, Peers } from './peers.ts'
+import { RemoteLevel } from './remote-level.ts'
+import type { RemoteStore } from './remote-store.ts'
 import { Scope } from './scope.ts'
 import type { Upstream } from './upstream.ts'
-import type { StoredRecord, ZipStore } from './zip-store.ts'
+import { WriteBack } from './write-back.ts'
+import type { HeldZip, StoredRecord, ZipStore } from './zip-store.ts'
 
 /** What a fill works with. */
 export interface FillComponents {
@@ -16,6 +21,10 @@ export interface FillComponents {
   readonly peers: Peers
   readonly upstream: Upstream
   readonly checksumDb: ChecksumDb
+  /** Asked after peers and before upstream. */
+  readonly remote?: RemoteStore | undefined
+  /** Where answers that change outlive the process; absent: nowhere. */
+  readonly answers?: AnswerStore
   readonly clock: Clock
   /** From 0 up to and without 1; spreads fetches over equally good holders. */
   readonly random?: () => number
@@ -41,13 +50,16 @@ export class FillContext {
   readonly peers: Peers
   readonly upstream: Upstream
   readonly checksumDb: ChecksumDb
+  readonly remote: RemoteLevel | undefined
+  readonly writeBack: WriteBack | undefined
   readonly clock: Clock
   readonly budgets: Budgets
-  readonly headStart: MeshHeadStart
+  readonly headStart: EarnedHeadStart
   readonly random: () => number
   readonly #init: FillInit
   readonly #tasks = new Set<Promise<unknown>>()
   readonly #unwritten = new Map<string, StoredRecord>()
+  readonly #unwrittenZips = new Map<string, HeldZip>()
 
   constructor(components: FillComponents, init: FillInit) {
     this.store = components.store
@@ -57,8 +69,10 @@ export class FillContext {
     this.clock = components.clock
     this.random = components.random ?? (() => 0)
     this.budgets = init.budgets
-    this.headStart = new MeshHeadStart(init.budgets)
+    this.headStart = new EarnedHeadStart(init.budgets)
     this.#init = init
+    this.remote = components.remote && this.#makeRemote(components.remote)
+    this.writeBack = this.remote && this.#makeWriteBack(this.remote)
   }
 
   emit(event: FillEvent): void {
@@ -81,6 +95,15 @@ export class FillContext {
   /** Peers are never asked for what nobody can prove, nor for what is private. */
   canAskPeers(path: ModulePath): boolean {
     return this.isProvable(path) && !this.peers.isAlone()
+  }
+
+  /** A remote store is believed as a peer is: it gets and gives only what can be proven. */
+  canAskRemote(path: ModulePath): boolean {
+    return this.remote !== undefined && this.isProvable(path)
+  }
+
+  canAskAnybody(path: ModulePath): boolean {
+    return this.canAskPeers(path) || this.canAskRemote(path) || this.canAskUpstream(path)
   }
 
   /** Names a liar to the mesh and to the log. */
@@ -128,6 +151,27 @@ export class FillContext {
     }
   }
 
+  /** A zip to answer with: one that is held, or verified and still on its way to the disk. */
+  async findZip(module: ModuleVersion): Promise<HeldZip | undefined> {
+    return (
+      this.#unwrittenZips.get(formatModuleVersion(module)) ?? (await this.store.findZip(module))
+    )
+  }
+
+  /**
+   * Lets requests have a verified zip while it becomes durable; `committing` never rejects. Resolves
+   * at once, or when it is durable where too many others are on their way.
+   */
+  async keepZip(zip: HeldZip, committing: Promise<void>): Promise<void> {
+    const key = formatModuleVersion(zip.module)
+    this.#unwrittenZips.set(key, zip)
+    const ended = committing.then(() => {
+      if (this.#unwrittenZips.get(key) === zip) this.#unwrittenZips.delete(key)
+    })
+    this.background(ended)
+    if (this.#unwrittenZips.size > maxUnwrittenZips) await ended
+  }
+
   /** What is held of a module version, what is still on its way to the disk included. */
   async findRecord(module: ModuleVersion): Promise<StoredRecord | undefined> {
     const unwritten = this.#unwritten.get(formatModuleVersion(module))
@@ -146,6 +190,26 @@ export class FillContext {
     this.background(this.#write(key, merged))
   }
 
+  #makeRemote(store: RemoteStore): RemoteLevel {
+    return new RemoteLevel(
+      { store, clock: this.clock },
+      {
+        headStartMs: this.budgets.remoteHeadStartMs,
+        onRefused: (module, reason) => this.emit({ kind: 'remote-refused', module, reason }),
+      },
+    )
+  }
+
+  #makeWriteBack(level: RemoteLevel): WriteBack {
+    const { checksumDb, clock } = this
+    const findRecord = (module: ModuleVersion) => this.findRecord(module)
+    const findZip = (module: ModuleVersion) => this.findZip(module)
+    return new WriteBack(
+      { level, checksumDb, clock, findRecord, findZip },
+      { isPrivate: (path) => this.isPrivate(path), onEvent: (event) => this.emit(event) },
+    )
+  }
+
   async #write(key: string, record: StoredRecord): Promise<void> {
     try {
       await this.store.putRecord(record)
@@ -154,11 +218,6 @@ export class FillContext {
     }
     if (this.#unwritten.get(key) === record) this.#unwritten.delete(key)
   }
-}
-
-/** The value of a `catch` as an error. */
-export function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error), { cause: error })
 }
 
 /** The answer when there is nobody to ask. */

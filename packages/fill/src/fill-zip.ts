@@ -1,8 +1,8 @@
 import { formatModuleVersion, type ModuleVersion, type ZipHash } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
-import { ModuleNotFoundError, PeerError, UpstreamUnavailableError } from './errors.ts'
+import { asError, ModuleNotFoundError, PeerError, UpstreamUnavailableError } from './errors.ts'
 import { explainFailure } from './explain-failure.ts'
-import { asError, type FillContext, notHere } from './fill-context.ts'
+import { type FillContext, notHere } from './fill-context.ts'
 import { HolderList, type KnownHolder } from './holder-list.ts'
 import type { Answer } from './module-source.ts'
 import { keepAllVerified } from './peer-facts.ts'
@@ -13,6 +13,7 @@ import { resolveSums, withNeed } from './resolve-sums.ts'
 import { handled, noLongerNeeded, Scope } from './scope.ts'
 import {
   fetchFromPeer,
+  fetchFromRemote,
   fetchFromUpstream,
   isWrong,
   Progress,
@@ -29,10 +30,10 @@ export async function fillZip(
   module: ModuleVersion,
   options: { readonly signal: AbortSignal },
 ): Promise<Answer<HeldZip>> {
-  const held = await ctx.store.findZip(module)
+  const held = await ctx.findZip(module)
   if (held !== undefined) return { value: held, source: { kind: 'store' } }
   const name = formatModuleVersion(module)
-  if (!ctx.canAskPeers(module.path) && !ctx.canAskUpstream(module.path)) throw notHere(name)
+  if (!ctx.canAskAnybody(module.path)) throw notHere(name)
   return await ctx.withDeadline(name, options.signal, async (scope) => {
     try {
       return ctx.isProvable(module.path)
@@ -60,7 +61,7 @@ async function fillUnprovable(
 }
 
 interface RunningAttempt {
-  readonly kind: 'peer' | 'upstream'
+  readonly kind: Attempt['kind']
   readonly startedMs: number
   readonly windowMs: number
   readonly progress: Progress
@@ -79,6 +80,7 @@ class ZipFill {
   #expected: RaceView['expected'] = 'searching'
   #records: RecordSearch | undefined
   #hasPeersFailed: boolean
+  #remote: RaceView['remote']
   #upstream: RaceView['upstream']
   #firstPeer: RaceView['firstPeer']
   #verified: VerifiedZip | undefined
@@ -91,6 +93,7 @@ class ZipFill {
     this.#work = new Scope(scope.signal)
     this.#startedMs = ctx.clock.monotonicMs()
     this.#hasPeersFailed = !ctx.canAskPeers(module.path)
+    this.#remote = ctx.canAskRemote(module.path) ? 'ready' : 'none'
     this.#upstream = ctx.canAskUpstream(module.path) ? 'ready' : 'none'
     this.#holders = new HolderList(ctx, module, this.#work, () => this.#wake())
     void handled(this.#zipHash.promise)
@@ -123,6 +126,8 @@ class ZipFill {
         return this.#askHolder()
       case 'search-holders':
         return this.#holders.search()
+      case 'ask-remote':
+        return this.#askRemote()
       case 'ask-upstream':
         return this.#askUpstream()
       case 'give-up':
@@ -182,6 +187,7 @@ class ZipFill {
       startedMs: this.#startedMs,
       expected: this.#expected,
       recordsDone: this.#hasPeersFailed,
+      remote: this.#remote,
       upstream: this.#upstream,
       candidates: this.#holders.waiting,
       holderSearch: this.#holders.state,
@@ -196,8 +202,7 @@ class ZipFill {
     if (holder === undefined) return
     const { budgets } = this.#ctx
     const windowMs = Math.max(budgets.firstByteMs, budgets.firstByteRtts * (holder.rttMs ?? 0))
-    const hasOthers = this.#upstream === 'ready' || this.#upstream === 'running'
-    const patienceMs = hasOthers ? windowMs + budgets.stallMs : budgets.meshOnlyMs
+    const patienceMs = this.#hasUpstream() ? windowMs + budgets.stallMs : budgets.meshOnlyMs
     const attempt = this.#begin('peer', windowMs)
     this.#firstPeer ??= attempt
     const job = { module: this.#module, ...holder, patienceMs, ...this.#transfer(attempt) }
@@ -205,8 +210,30 @@ class ZipFill {
     this.#follow(attempt, fetching, (error) => this.#judge(holder, error))
   }
 
+  #hasUpstream(): boolean {
+    return this.#upstream === 'ready' || this.#upstream === 'running'
+  }
+
+  #askRemote(): void {
+    const level = this.#ctx.remote
+    this.#remote = level === undefined ? 'none' : 'running'
+    if (level === undefined) return
+    const { budgets } = this.#ctx
+    const windowMs = level.headStart.ms
+    const patienceMs = this.#hasUpstream() ? windowMs + budgets.stallMs : budgets.meshOnlyMs
+    const attempt = this.#begin('remote', windowMs)
+    const expected = this.#zipHash.promise
+    const job = { module: this.#module, level, expected, patienceMs, ...this.#transfer(attempt) }
+    const fetching = this.#work.start((signal) => fetchFromRemote(this.#ctx, job, { signal }))
+    this.#follow(attempt, fetching, () => {
+      this.#remote = 'over'
+    })
+  }
+
   #askUpstream(): void {
     this.#upstream = 'running'
+    const remote = [...this.#attempts].find(({ kind }) => kind === 'remote')
+    if (remote?.progress.hasFirstByte === false) this.#ctx.remote?.headStart.missed()
     const attempt = this.#begin('upstream', 0)
     const expected = this.#zipHash.promise
     const job = { module: this.#module, expected, ...this.#transfer(attempt) }
@@ -278,18 +305,28 @@ function viewOf(attempt: RunningAttempt): Attempt {
   return { kind, startedMs, windowMs, hasFirstByte: progress.hasFirstByte, bytes: progress.bytes }
 }
 
+/** Answers with what was verified; the commit goes on behind, and nobody is told of the zip before its end. */
 async function commit(
   ctx: FillContext,
-  verified: VerifiedZip,
+  { staged, source }: VerifiedZip,
   proof: Proof,
 ): Promise<Answer<HeldZip>> {
-  const { staged, source } = verified
+  const value = staged.readable(proof)
+  await ctx.keepZip(value, makeDurable(ctx, { staged, source }, value))
+  return { value, source }
+}
+
+/** What cannot be kept was still verified: it is answered, and told by an event. Never rejects. */
+async function makeDurable(
+  ctx: FillContext,
+  { staged, source }: VerifiedZip,
+  { module, proof }: HeldZip,
+): Promise<void> {
   try {
-    const held = await staged.commit(proof)
-    ctx.emit({ kind: 'committed', module: held.module, source, bytes: held.size })
-    return { value: held, source }
+    const { size: bytes } = await staged.commit(proof)
+    ctx.emit({ kind: 'committed', module, source, bytes })
   } catch (error) {
     ctx.background(staged.discard())
-    throw new StoreFailure(error)
+    ctx.emit({ kind: 'store-failed', module, error: asError(error) })
   }
 }

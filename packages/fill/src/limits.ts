@@ -13,14 +13,44 @@ export const maxVersionsPerPeer = 5_000
 /** Peers whose version lists are read for one answer. */
 export const maxVersionAnswers = 64
 
-/** Mutable and negative answers kept in memory: `go get` probes some ten paths per module. */
-export const maxRememberedAnswers = 10_000
+/** Lists, `@latest` and the like kept in memory: as many paths as a large organisation builds with. */
+export const maxHotAnswers = 20_000
+
+/** Bytes of them, what the entries cost included: 300,000 versions are 4 MiB. */
+export const maxHotBytes: number = 32 << 20
+
+/** Versions' .mod and .info kept in memory: a large build loads some 5,000 go.mod files. */
+export const maxHotParts = 50_000
+
+/** Bytes of them, what the entries cost included. */
+export const maxHotPartBytes: number = 32 << 20
+
+/** Names that nobody has, kept in memory: `go get` probes some ten paths per module. */
+export const maxNegativeAnswers = 20_000
+
+/** Bytes of their texts, what the entries cost included. */
+export const maxNegativeBytes: number = 8 << 20
+
+/** How many times longer than a list a commit's answer is fresh: what it is changes only when it gets a tag. */
+export const commitTtls = 60
+
+/** Up to this many times its life, an older answer is given when upstream does not answer quickly. */
+export const graceTtls = 10
+
+/** How long upstream may take to renew a young answer before the older one is given, ms: near ones take less. */
+export const quickRefreshMs = 150
+
+/** The same for an old one, ms: as long as a connection may take. */
+export const slowRefreshMs = 5_000
+
+/** For how long a failed upstream is not asked the same again, ms: it must be seen at once when it is back. */
+export const retryDeadMs = 250
+
+/** An answer that did not change is written to disk again after this, ms: its age there may be so much too high. */
+export const keepAnswerAgainMs = 600_000
 
 /** An upstream list beyond this is no list: 4 MiB are some 300,000 versions. */
 export const maxListBytes: number = 4 << 20
-
-/** Bytes of lists, infos and the like kept in memory in all. */
-export const maxRememberedBytes: number = 32 << 20
 
 /** Peers that one fill fetches from at a time while an upstream can still join. */
 export const maxHedgedPeers = 2
@@ -45,3 +75,27 @@ export const equalRttMs = 2
 
 /** Searches in a row in which no peer knew anything, after which peers have no head start any more. */
 export const fruitlessSearches = 8
+
+/** Objects of a remote store of which it is remembered that they are there, or wrong: 100 bytes each. */
+export const maxKnownObjects: number = 1 << 16
+
+/** Wrong objects in a row, after which a remote store is not asked for a while. */
+export const remoteLies = 3
+
+/** How long it is not asked then, ms: it costs no fill more than that often. */
+export const remoteAvoidMs = 60_000
+
+/** Module versions that wait to be written to a remote store: a cold build of any size seen so far. */
+export const maxWaitingWrites = 8_192
+
+/** Module versions being written at a time: uploads must leave the link to builds. */
+export const maxParallelWrites = 4
+
+/** Longest write of one object, ms: a zip of the largest size at 1 MB/s. */
+export const remoteWriteMs = 600_000
+
+/** How long what still waits to be written may hold up the end of the process, ms. */
+export const remoteDrainMs = 900
+
+/** Zips that are answered before they are durable: each holds an open file. More wait for the disk. */
+export const maxUnwrittenZips = 256

@@ -1,20 +1,22 @@
 import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
-import { FillClosedError, ModuleNotFoundError, NoProofError } from './errors.ts'
-import { asError, type FillComponents, FillContext, type FillInit } from './fill-context.ts'
-import type { FillKind } from './fill-event.ts'
+import { asError, FillClosedError, ModuleNotFoundError, NoProofError } from './errors.ts'
+import { type FillComponents, FillContext, type FillInit } from './fill-context.ts'
+import type { FillKind, Source } from './fill-event.ts'
 import { fillInfo, fillMod, fillSums } from './fill-metadata.ts'
 import {
-  branchQuestion,
-  fillMutable,
+  type FindInfo,
   latestQuestion,
   listQuestion,
   type MutableQuestion,
+  refQuestion,
 } from './fill-mutable.ts'
 import { fillZip } from './fill-zip.ts'
-import { meshNegativeTtlMs } from './limits.ts'
+import { maxHotPartBytes, maxHotParts } from './limits.ts'
+import { MemoryLevel } from './memory-level.ts'
 import type { Answer, AskOptions, ModuleSource } from './module-source.ts'
-import { RememberedAnswers } from './remembered-answers.ts'
+import { MutableAnswers } from './mutable-answers.ts'
+import { NegativeAnswers } from './negative-answers.ts'
 import { abortable } from './scope.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { HeldZip } from './zip-store.ts'
@@ -22,22 +24,27 @@ import type { HeldZip } from './zip-store.ts'
 /** Answers every question about modules: from the store, else by a fill that equal requests share. */
 export class ModuleFill implements ModuleSource, AsyncDisposable {
   readonly #ctx: FillContext
-  readonly #ttl: { readonly foundMs: number; readonly notFoundMs: number }
   readonly #closing = new AbortController()
   readonly #zips = new SingleFlight<Answer<HeldZip>>()
   readonly #bodies = new SingleFlight<Answer<Uint8Array>>()
   readonly #sums = new SingleFlight<ProvenSums>()
-  readonly #remembered = new RememberedAnswers()
+  readonly #hot = new MemoryLevel<Uint8Array>({ entries: maxHotParts, bytes: maxHotPartBytes })
+  readonly #negatives: NegativeAnswers
+  readonly #mutables: MutableAnswers
 
   constructor(components: FillComponents, init: FillInit) {
     this.#ctx = new FillContext(components, init)
-    this.#ttl = { foundMs: init.ttlMs, notFoundMs: init.negativeTtlMs }
+    const ctx = this.#ctx
+    this.#negatives = new NegativeAnswers(ctx, { ttlMs: init.negativeTtlMs })
+    const parts = { ctx, answers: components.answers, negatives: this.#negatives }
+    const { signal } = this.#closing
+    this.#mutables = new MutableAnswers(parts, { ttlMs: init.ttlMs, closing: signal })
   }
 
   async zip(module: ModuleVersion, options: AskOptions): Promise<Answer<HeldZip>> {
-    const asked: Asked = { what: 'zip', path: module.path, version: module.version, options }
+    const asked: Asked = { what: 'zip', ...module, module, options }
     return await this.#answer(asked, sizeOfZip, async () => {
-      const held = await this.#ctx.store.findZip(module)
+      const held = await this.#ctx.findZip(module)
       if (held !== undefined) return { value: held, source: { kind: 'store' } }
       return await this.#join(this.#zips, asked, () => fillZip(this.#ctx, module, this.#closing))
     })
@@ -58,14 +65,28 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
 
   async latest(path: ModulePath, options: AskOptions): Promise<Answer<Uint8Array>> {
     const asked: Asked = { what: 'latest', path, version: undefined, options }
-    const info = async (module: ModuleVersion, askInfo: AskOptions) =>
-      (await this.#findPart('info', module, askInfo)).value
-    return await this.#mutable(asked, latestQuestion(this.#ctx, path, info))
+    return await this.#mutable(asked, latestQuestion(this.#ctx, path, this.#findInfo))
   }
 
   async query(path: ModulePath, query: string, options: AskOptions): Promise<Answer<Uint8Array>> {
     const asked: Asked = { what: 'query', path, version: query, options }
-    return await this.#mutable(asked, branchQuestion(this.#ctx, path, query))
+    return await this.#mutable(asked, refQuestion(this.#ctx, path, query, this.#findInfo))
+  }
+
+  /** What memory alone can answer, without a wait: the same as asking, for those who ask often. */
+  peek(
+    what: Exclude<FillKind, 'zip'>,
+    path: ModulePath,
+    version: string | undefined,
+  ): Answer<Uint8Array> | undefined {
+    this.#throwIfClosed()
+    const key = `${what} ${path} ${version ?? ''}`
+    const answer = this.#hotPart(key) ?? this.#mutables.now(key)
+    if (answer === undefined) return undefined
+    const { source, value } = answer
+    const bytes = value.length
+    this.#ctx.emit({ kind: 'answered', what, path, version, source, bytes, tookMs: 0 })
+    return answer
   }
 
   /** Makes the hashes of a module version known and proven, from peers or the database. */
@@ -83,6 +104,8 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new FillClosedError())
     await Promise.all([this.#zips, this.#bodies, this.#sums].map((flights) => flights.settled()))
+    await this.#mutables.settled()
+    await this.#ctx.writeBack?.[Symbol.asyncDispose]()
     await this.#ctx.settled()
   }
 
@@ -91,7 +114,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     module: ModuleVersion,
     options: AskOptions,
   ): Promise<Answer<Uint8Array>> {
-    const asked: Asked = { what, path: module.path, version: module.version, options }
+    const asked: Asked = { what, ...module, module, options }
     return await this.#answer(asked, sizeOfBody, () => this.#findPart(what, module, options))
   }
 
@@ -100,61 +123,38 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     module: ModuleVersion,
     options: AskOptions,
   ): Promise<Answer<Uint8Array>> {
+    const asked: Asked = { what, ...module, module, options }
+    const key = keyOf(asked)
+    const hot = this.#hotPart(key)
+    if (hot !== undefined) return hot
     const held = (await this.#ctx.findRecord(module))?.[what]
-    if (held !== undefined) return { value: held.bytes, source: { kind: 'store' } }
-    const asked: Asked = { what, path: module.path, version: module.version, options }
     const fill = what === 'mod' ? fillMod : fillInfo
-    return await this.#join(this.#bodies, asked, () => fill(this.#ctx, module, this.#closing))
+    const answer: Answer<Uint8Array> =
+      held === undefined
+        ? await this.#join(this.#bodies, asked, () => fill(this.#ctx, module, this.#closing))
+        : { value: held.bytes, source: { kind: 'store' } }
+    this.#hot.set(key, answer.value, answer.value.length)
+    return answer
   }
+
+  #hotPart(key: string): Answer<Uint8Array> | undefined {
+    const value = this.#hot.get(key)
+    return value && { value, source: fromMemory }
+  }
+
+  readonly #findInfo: FindInfo = async (module, options) =>
+    (await this.#findPart('info', module, options)).value
 
   async #mutable(asked: Asked, question: MutableQuestion): Promise<Answer<Uint8Array>> {
-    return await this.#answer(asked, sizeOfBody, async () => {
-      const key = keyOf(asked)
-      const fresh = this.#remembered.fresh(key, this.#ctx.clock.monotonicMs())
-      if (fresh?.kind === 'found') return { value: fresh.bytes, source: fresh.source }
-      if (asked.options.cachedOnly === true) return await this.#cachedOnly(key, asked, question)
-      return await this.#join(this.#bodies, asked, () => this.#refresh(key, question))
-    })
-  }
-
-  async #cachedOnly(
-    key: string,
-    asked: Asked,
-    question: MutableQuestion,
-  ): Promise<Answer<Uint8Array>> {
-    const stale = this.#remembered.stale(key)
-    const value = stale ?? (await question.fromHeld(asked.options))
-    if (value === undefined) throw notInStore(question.name)
-    return { value, source: { kind: 'held' } }
-  }
-
-  async #refresh(key: string, question: MutableQuestion): Promise<Answer<Uint8Array>> {
-    const stale = this.#remembered.stale(key)
-    const { signal } = this.#closing
-    const answer = await fillMutable(this.#ctx, question, { signal, stale })
-    const isUpstreams = answer.source.kind === 'upstream'
-    // A dead upstream is not asked again for every request; without one there is nothing to spare.
-    if (isUpstreams || this.#ctx.canAskUpstream(question.path)) {
-      const lifeMs = isUpstreams ? this.#ttl.foundMs : this.#ttl.notFoundMs
-      const source = isUpstreams ? ({ kind: 'store' } as const) : answer.source
-      const wasUpstreams = isUpstreams || answer.value === stale
-      const found = {
-        kind: 'found',
-        bytes: answer.value,
-        source,
-        isUpstreams: wasUpstreams,
-      } as const
-      this.#remembered.remember(key, found, this.#ctx.clock.monotonicMs() + lifeMs)
-    }
-    return answer
+    return await this.#answer(asked, sizeOfBody, () => this.#mutables.find(question, asked.options))
   }
 
   /** Joins the fill under way, unless it is known that there is nothing. */
   async #join<T>(flights: SingleFlight<T>, asked: Asked, fill: () => Promise<T>): Promise<T> {
     const key = keyOf(asked)
     if (asked.options.cachedOnly === true) throw notInStore(nameOf(asked))
-    const remembered = this.#remembered.fresh(key, this.#ctx.clock.monotonicMs())
-    if (remembered?.kind === 'not-found') throw remembered.error
+    const nothing = this.#negatives.find(key)
+    if (nothing !== undefined) throw nothing
     return await flights.join(key, () => this.#fly(key, asked.path, fill), asked.options)
   }
 
@@ -162,19 +162,9 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     try {
       return await fill()
     } catch (error) {
-      if (error instanceof ModuleNotFoundError) this.#rememberNothing(key, path, error)
+      if (error instanceof ModuleNotFoundError) this.#negatives.remember(key, path, error)
       throw error
     }
-  }
-
-  #rememberNothing(key: string, path: ModulePath, error: ModuleNotFoundError): void {
-    const { notFoundMs } = this.#ttl
-    const isUpstreams = this.#ctx.canAskUpstream(path)
-    // Nobody was asked: that costs nothing, and may change with the first peer.
-    if (!isUpstreams && !this.#ctx.canAskPeers(path)) return
-    const lifeMs = isUpstreams ? notFoundMs : Math.min(notFoundMs, meshNegativeTtlMs)
-    const untilMs = this.#ctx.clock.monotonicMs() + lifeMs
-    this.#remembered.remember(key, { kind: 'not-found', error }, untilMs)
   }
 
   /** Runs one request and tells how it ended. */
@@ -192,11 +182,21 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
       const bytes = sizeOf(answer.value)
       const { source } = answer
       this.#ctx.emit({ kind: 'answered', what, path, version, source, bytes, tookMs: tookMs() })
+      this.#offerRemote(asked, source)
       return answer
     } catch (cause) {
       const error = asError(cause)
-      this.#ctx.emit({ kind: 'failed', what, path, version, error, tookMs: tookMs() })
+      const known = this.#negatives.has(error) ? ({ isRemembered: true } as const) : {}
+      this.#ctx.emit({ kind: 'failed', what, path, version, error, ...known, tookMs: tookMs() })
       throw error
+    }
+  }
+
+  /** What was answered once more from the store may be new to a remote store, too: of zips, one look is cheap. */
+  #offerRemote({ what, module }: Asked, source: Source): void {
+    const isNew = source.kind !== 'store'
+    if (module !== undefined && (isNew || what === 'zip')) {
+      this.#ctx.writeBack?.offer(module, { isNew })
     }
   }
 
@@ -211,8 +211,12 @@ interface Asked {
   readonly path: ModulePath
   /** The version or query; absent for lists and latest. */
   readonly version: string | undefined
+  /** Set where an answer is for ever. */
+  readonly module?: ModuleVersion
   readonly options: AskOptions
 }
+
+const fromMemory: Source = { kind: 'store', level: 'memory' }
 
 /** Neither a path nor a version can hold a space. */
 function keyOf(asked: Asked): string {

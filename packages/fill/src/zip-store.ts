@@ -22,7 +22,7 @@ export interface ByteSink {
   write(chunk: Uint8Array): Promise<void>
 }
 
-/** A verified, committed zip. */
+/** A verified zip: committed, or on its way there. */
 export interface HeldZip {
   readonly module: ModuleVersion
   readonly zipHash: ZipHash
@@ -47,7 +47,15 @@ export interface StagedZip extends ByteSink {
    * Throws ZipRulesError, or HashMismatchError when `expected` is given and differs.
    */
   verify(expected: ZipHash | undefined, options: { readonly signal: AbortSignal }): Promise<ZipHash>
-  /** Makes it durable and visible. Only after `verify`. Idempotent for equal content. */
+  /**
+   * What was verified, as its readers see it: readable at once and as long as a reader goes on,
+   * whatever becomes of the commit. Only after `verify` and before `commit`.
+   */
+  readable(proof: Proof): HeldZip
+  /**
+   * Makes it durable and visible; resolves when it is both, and until then nobody finds it. Only
+   * after `verify`. Idempotent for equal content.
+   */
   commit(proof: Proof): Promise<HeldZip>
   /** Removes it; does nothing after commit. */
   discard(): Promise<void>

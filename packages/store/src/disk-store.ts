@@ -8,6 +8,7 @@ import {
   type Version,
   type ZipHash,
 } from '@modmesh/module'
+import { AnswerFiles } from './answer-files.ts'
 import type { Disk } from './disk.ts'
 import { StoreWriteError } from './errors.ts'
 import { HeldFile } from './held-zip.ts'
@@ -15,9 +16,10 @@ import { type Layout, layoutOf, zipPath } from './layout.ts'
 import { Listeners } from './listeners.ts'
 import { hasMod, isModKey, moduleOfModKey, readModuleMeta, writeModuleMeta } from './module-meta.ts'
 import { type OpenedStore, openStore, type StoreInit } from './open-store.ts'
-import { StagedFile, type VerifiedFile } from './staged-zip.ts'
+import { type StagedComponents, StagedFile, type VerifiedFile } from './staged-zip.ts'
 import { DiskSumdbCache, type SumdbCache } from './sumdb-cache.ts'
-import { makeDurable, runStep } from './zip-commit.ts'
+import type { VerifiedZipFile } from './verified-zip.ts'
+import { runStep } from './zip-commit.ts'
 import { isStrongerProof, type ZipRecord } from './zip-record.ts'
 import type { ShelvedZip } from './zip-shelf.ts'
 
@@ -44,11 +46,16 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   readonly #versions = new Map<ModulePath, Set<Version>>()
   readonly #commits = new Map<string, Promise<unknown>>()
   readonly #staged = new Set<StagedFile>()
+  readonly #readers = new Set<VerifiedZipFile>()
   readonly #sumdbCaches = new Map<string, SumdbCache>()
   readonly #committed: Listeners<HeldZip>
 
+  /** Where answers that change are kept. */
+  readonly answers: AnswerFiles
+
   private constructor(parts: OpenedStore) {
     this.#parts = parts
+    this.answers = new AnswerFiles(parts, parts.layout)
     this.#layout = parts.layout
     this.#disk = parts.disk
     this.#committed = new Listeners(parts.report)
@@ -87,8 +94,8 @@ export class DiskStore implements ZipStore, AsyncDisposable {
     const path = join(this.#layout.staging, `${randomBytes(16).toString('hex')}.zip`)
     const { disk, pool, report, hooks, maxZipBytes } = this.#parts
     const onDone = (staged: StagedFile): unknown => this.#staged.delete(staged)
-    const commit = (verified: VerifiedFile, proof: Proof): Promise<HeldZip> =>
-      this.#commitInTurn(verified, proof)
+    const commit: StagedComponents['commit'] = (verified, proof, readers) =>
+      this.#commitForReaders(readers, () => this.#commitInTurn(verified, proof))
     const components = { disk, pool, report, hooks, maxZipBytes, onDone, commit }
     try {
       const file = await disk.open(path, 'create')
@@ -159,6 +166,8 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#commits.values())
     await Promise.allSettled([...this.#staged].map((staged) => staged.discard()))
+    for (const reader of this.#readers) reader.close()
+    await this.answers[Symbol.asyncDispose]()
     await this.#parts.close()
   }
 
@@ -185,6 +194,25 @@ export class DiskStore implements ZipStore, AsyncDisposable {
     return { ...bad, reason: 'another h1' }
   }
 
+  /** Those who read the verified zip already go on with what became of it. */
+  async #commitForReaders(
+    readers: readonly VerifiedZipFile[],
+    commit: () => Promise<HeldZip>,
+  ): Promise<HeldZip> {
+    for (const reader of readers) this.#readers.add(reader)
+    try {
+      const held = await commit()
+      for (const reader of readers) {
+        reader.becomes(held)
+        this.#readers.delete(reader)
+      }
+      return held
+    } catch (error) {
+      for (const reader of readers) reader.fails()
+      throw error
+    }
+  }
+
   /** One commit per module version at a time: the later one finds what the earlier one did. */
   async #commitInTurn(verified: VerifiedFile, proof: Proof): Promise<HeldZip> {
     const key = formatModuleVersion(verified.module)
@@ -202,9 +230,10 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   async #commit(verified: VerifiedFile, proof: Proof): Promise<HeldZip> {
     const held = await this.#findEqualOrDrop(verified)
     if (held !== undefined) return this.#keepHeld(held, verified, proof)
-    const { vault, shelf, index, hooks } = this.#parts
+    const { vault, shelf, index, hooks, commits } = this.#parts
     const committedMs = this.#parts.wallMs()
-    const durable = await makeDurable(this.#parts, verified, { proof, committedMs })
+    await vault.settled(verified.zipDigest)
+    const durable = await commits.commit(verified, { proof, committedMs })
     const zip: ShelvedZip = { ...durable, hashedMs: performance.now() }
     await runStep(hooks, 'index', async () => {
       const replaced = shelf.put(zip)
@@ -228,7 +257,7 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   }
 
   async #dropStaged(verified: VerifiedFile): Promise<void> {
-    await verified.file.close()
+    await verified.file.release()
     await this.#disk.remove(verified.path)
   }
 

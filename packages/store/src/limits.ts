@@ -30,6 +30,12 @@ export const maxFrameBytes: number = (16 << 20) + (1 << 16)
 export const recordCacheBytes: number = 32 << 20
 /** Below this a journal is not worth compacting. Bytes. */
 export const minCompactBytes: number = 4 << 20
+/** A list or the like that is kept over a restart: the longest real list has some 40 KB. Bytes. */
+export const maxAnswerBytes: number = 256 << 10
+/** Of them in one of 256 folders: 51,200 in all, more paths than anybody builds with. */
+export const maxAnswersPerFolder = 200
+/** Answers that wait to be written; beyond that a slow disk keeps fewer of them. */
+export const maxWaitingAnswers = 4_096
 /** Files kept in quarantine for somebody to look at. */
 export const maxQuarantined = 32
 /** Files of fork evidence kept per database: somebody who forks again and again must not fill the disk. */
@@ -46,3 +52,7 @@ export const maxIndexDeaths = 2
 export const indexProbationMs = 10_000
 /** Small files read or directories listed at once at start; Node has 4 disk threads. */
 export const startConcurrency = 32
+/** Zips that share the folder syncs of one commit: bounds what a failing disk takes along. */
+export const maxCommitGroup = 64
+/** Syncs of a commit at a time: of Node's 4 disk threads two stay free for what somebody waits for. */
+export const commitConcurrency = 2

@@ -1,4 +1,5 @@
 import { maxZipBytes } from '@modmesh/module'
+import { CommitQueue } from './commit-queue.ts'
 import { type Disk, nodeDisk } from './disk.ts'
 import { asError, StoreWriteError } from './errors.ts'
 import { prepareFolders } from './folders.ts'
@@ -42,6 +43,7 @@ export interface OpenedStore {
   readonly pool: VerifyPool
   readonly shelf: ZipShelf
   readonly vault: ZipVault
+  readonly commits: CommitQueue
   readonly index: IndexDb
   readonly journal: MetaJournal
   readonly removed: Listeners<ZipRecord>
@@ -111,17 +113,19 @@ async function openParts({
   closers.push(() => pool[Symbol.asyncDispose]())
   const { shelf } = recovered
   const removed = new Listeners<ZipRecord>(report)
+  const hooks = init.hooks ?? {}
   const vault = new ZipVault({ disk, layout, report, shelf, index, removed })
   return {
     layout,
     disk,
     report,
-    hooks: init.hooks ?? {},
+    hooks,
     wallMs: init.wallMs ?? Date.now,
     maxZipBytes: init.maxZipBytes ?? maxZipBytes,
     pool,
     shelf,
     vault,
+    commits: new CommitQueue({ disk, layout, hooks }),
     index,
     journal,
     close,

@@ -10,7 +10,9 @@ import {
 import type { Disk, DiskFile } from './disk.ts'
 import { StoreWriteError } from './errors.ts'
 import { pieceBytes } from './limits.ts'
+import { SharedFile } from './shared-file.ts'
 import type { ReportEvent } from './store-event.ts'
+import { VerifiedZipFile } from './verified-zip.ts'
 import type { VerifyPool } from './verify-pool.ts'
 import type { CommitHooks } from './zip-commit.ts'
 import type { RewritePart } from './zip-rewrite.ts'
@@ -20,7 +22,7 @@ import type { VerifiedZip } from './zip-verify.ts'
 export interface VerifiedFile {
   readonly module: ModuleVersion
   readonly path: string
-  readonly file: DiskFile
+  readonly file: SharedFile
   readonly size: number
   readonly zipHash: ZipHash
   readonly zipDigest: ZipDigest
@@ -35,7 +37,11 @@ export interface StagedComponents {
   /** Called once, when the file is committed or discarded. */
   readonly onDone: (staged: StagedFile) => void
   /** Takes the file over: it is renamed or removed when this settles. */
-  readonly commit: (verified: VerifiedFile, proof: Proof) => Promise<HeldZip>
+  readonly commit: (
+    verified: VerifiedFile,
+    proof: Proof,
+    readers: readonly VerifiedZipFile[],
+  ) => Promise<HeldZip>
 }
 
 /** A file in staging. Its digest is computed while it is written. */
@@ -43,10 +49,11 @@ export class StagedFile implements StagedZip {
   readonly #components: StagedComponents
   readonly #module: ModuleVersion
   #path: string
-  #file: DiskFile
+  #file: SharedFile
   #sha: Hash = createHash('sha256')
   #size = 0
   #verified: VerifiedFile | undefined
+  readonly #readers: VerifiedZipFile[] = []
   #tail: Promise<void> = Promise.resolve()
   #isDone = false
 
@@ -57,7 +64,7 @@ export class StagedFile implements StagedZip {
     this.#components = components
     this.#module = init.module
     this.#path = init.path
-    this.#file = init.file
+    this.#file = new SharedFile(init.file)
   }
 
   get size(): number {
@@ -65,7 +72,7 @@ export class StagedFile implements StagedZip {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    this.#refuseWhenDone()
+    this.#refuseWhenFixed()
     const { maxZipBytes } = this.#components
     if (this.#size + chunk.length > maxZipBytes) {
       throw new ZipRulesError(`larger than ${maxZipBytes} bytes`)
@@ -76,18 +83,18 @@ export class StagedFile implements StagedZip {
     await this.#inOrder(async () => {
       await this.#components.hooks.onStep?.('write', 'before')
       this.#sha.update(chunk)
-      await this.#file.write(chunk, position)
+      await this.#file.file.write(chunk, position)
       await this.#components.hooks.onStep?.('write', 'after')
     })
   }
 
   async reset(): Promise<void> {
-    this.#refuseWhenDone()
+    this.#refuseWhenFixed()
     this.#size = 0
     this.#verified = undefined
     await this.#inOrder(async () => {
       this.#sha = createHash('sha256')
-      await this.#file.truncate(0)
+      await this.#file.file.truncate(0)
     })
   }
 
@@ -113,11 +120,18 @@ export class StagedFile implements StagedZip {
     return zip.zipHash
   }
 
+  readable(proof: Proof): HeldZip {
+    this.#refuseWhenDone()
+    const reader = new VerifiedZipFile(this.#verifiedOrThrow(), proof)
+    this.#readers.push(reader)
+    return reader
+  }
+
   async commit(proof: Proof): Promise<HeldZip> {
     this.#refuseWhenDone()
-    if (this.#verified === undefined) throw new Error('commit before verify')
+    const verified = this.#verifiedOrThrow()
     this.#end()
-    return this.#components.commit(this.#verified, proof)
+    return await this.#components.commit(verified, proof, this.#readers)
   }
 
   async discard(): Promise<void> {
@@ -125,7 +139,8 @@ export class StagedFile implements StagedZip {
     this.#end()
     // A write that failed was already told to its caller.
     await this.#tail.catch(() => {})
-    await this.#file.close()
+    for (const reader of this.#readers) reader.fails()
+    await this.#file.release()
     await this.#components.disk.remove(this.#path)
   }
 
@@ -134,8 +149,19 @@ export class StagedFile implements StagedZip {
     this.#components.onDone(this)
   }
 
+  #verifiedOrThrow(): VerifiedFile {
+    if (this.#verified === undefined) throw new Error('the staged zip is not verified')
+    return this.#verified
+  }
+
   #refuseWhenDone(): void {
     if (this.#isDone) throw new Error('the staged zip was committed or discarded')
+  }
+
+  /** What somebody may be reading must not change. */
+  #refuseWhenFixed(): void {
+    this.#refuseWhenDone()
+    if (this.#readers.length > 0) throw new Error('the staged zip is being read')
   }
 
   /** One call at a time, so that file and digest always agree; after a failure all fail. */
@@ -156,12 +182,13 @@ export class StagedFile implements StagedZip {
     signal: AbortSignal,
   ): Promise<void> {
     const old = { file: this.#file, path: this.#path }
-    const plain = await writePlainForm(this.#components.disk, old, rewrite.parts)
-    this.#file = plain.file
+    const staged = { file: old.file.file, path: old.path }
+    const plain = await writePlainForm(this.#components.disk, staged, rewrite.parts)
+    this.#file = new SharedFile(plain.file)
     this.#path = plain.path
     this.#sha = plain.sha
     this.#size = plain.size
-    await old.file.close()
+    await old.file.release()
     await this.#components.disk.remove(old.path)
     const again = await this.#components.pool.verify(this.#path, this.#module, { signal })
     if (again.zipHash !== zip.zipHash || again.rewrite !== undefined) {

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import type { Proof } from '@modmesh/fill'
 import type { Disk } from './disk.ts'
 import { StoreWriteError } from './errors.ts'
-import { makeFolder } from './folders.ts'
 import { type Layout, recordPath, zipFolder, zipPath } from './layout.ts'
 import { recordBytes } from './recover-zips.ts'
 import type { VerifiedFile } from './staged-zip.ts'
@@ -56,78 +55,92 @@ export async function runStep<T>(
 }
 
 /**
- * Makes a verified file durable under its digest. On failure nothing of it stays, and the staged
- * file is gone: after a failed fsync nobody knows what the disk holds. Throws StoreWriteError.
+ * The way of one verified file to its place, step by step; whoever calls the steps shares what can
+ * be shared between zips. After a failure nothing of it may stay: call `abandon`.
  */
-export async function makeDurable(
-  components: CommitComponents,
-  verified: VerifiedFile,
-  { proof, committedMs }: { readonly proof: Proof; readonly committedMs: number },
-): Promise<DurableZip> {
-  const { module, size, zipHash, zipDigest } = verified
-  const record: ZipRecord = { module, size, zipHash, zipDigest, proof, committedMs }
-  const staged = {
-    zip: verified.path,
-    record: join(components.layout.staging, `${randomBytes(16).toString('hex')}.json`),
+export class ZipCommit {
+  readonly record: ZipRecord
+  /** Where the zip and its record go. */
+  readonly folder: string
+  readonly #components: CommitComponents
+  readonly #verified: VerifiedFile
+  readonly #stagedRecord: string
+
+  constructor(
+    components: CommitComponents,
+    verified: VerifiedFile,
+    { proof, committedMs }: { readonly proof: Proof; readonly committedMs: number },
+  ) {
+    const { module, size, zipHash, zipDigest } = verified
+    this.#components = components
+    this.#verified = verified
+    this.record = { module, size, zipHash, zipDigest, proof, committedMs }
+    this.folder = zipFolder(components.layout, zipDigest)
+    const name = `${randomBytes(16).toString('hex')}.json`
+    this.#stagedRecord = join(components.layout.staging, name)
   }
-  try {
-    await fsyncZip(components, verified)
-    await writeRecord(components, staged.record, record)
-    return { record, stamp: await publish(components, staged, record) }
-  } catch (error) {
-    await cleanUp(components.disk, [
-      staged.zip,
-      staged.record,
-      zipPath(components.layout, zipDigest),
-      recordPath(components.layout, zipDigest),
-    ])
-    throw error instanceof StoreWriteError ? error : new StoreWriteError('a zip', error)
+
+  /** Makes the bytes of the zip and of its record durable; `makeFolder` makes its folder. */
+  async write(makeFolder: (folder: string) => Promise<void>): Promise<void> {
+    const { hooks } = this.#components
+    try {
+      await runStep(hooks, 'fsync', async () => {
+        await makeFolder(this.folder)
+        await this.#verified.file.file.fsync()
+      })
+    } finally {
+      await this.#verified.file.release()
+    }
+    await this.#writeRecord()
+  }
+
+  /** Gives both their names. */
+  async rename(): Promise<void> {
+    const { disk, layout, hooks } = this.#components
+    const { zipDigest } = this.record
+    await runStep(hooks, 'rename-record', () =>
+      disk.rename(this.#stagedRecord, recordPath(layout, zipDigest)),
+    )
+    await runStep(hooks, 'rename', () =>
+      disk.rename(this.#verified.path, zipPath(layout, zipDigest)),
+    )
+  }
+
+  /** What is there now, to be compared with at each later opening. */
+  async check(): Promise<DurableZip> {
+    const { disk, layout } = this.#components
+    const identity = await disk.identity(zipPath(layout, this.record.zipDigest))
+    if (identity?.size !== this.record.size) throw new Error('wrong size')
+    return { record: this.record, stamp: identity.stamp }
+  }
+
+  /** After a failed fsync nobody knows what the disk holds. What cannot be removed now, the next start removes. */
+  async abandon(): Promise<void> {
+    const { disk, layout } = this.#components
+    const { zipDigest } = this.record
+    const paths = [
+      this.#verified.path,
+      this.#stagedRecord,
+      zipPath(layout, zipDigest),
+      recordPath(layout, zipDigest),
+    ]
+    // Each on its own: one failure must not keep the rest.
+    await Promise.allSettled(paths.map((path) => disk.remove(path)))
+  }
+
+  async #writeRecord(): Promise<void> {
+    const { disk, hooks } = this.#components
+    const file = await disk.open(this.#stagedRecord, 'create')
+    try {
+      await runStep(hooks, 'write-record', () => file.write(recordBytes(this.record), 0))
+      await runStep(hooks, 'fsync-record', () => file.fsync())
+    } finally {
+      await file.close()
+    }
   }
 }
 
-async function fsyncZip(components: CommitComponents, verified: VerifiedFile): Promise<void> {
-  try {
-    await runStep(components.hooks, 'fsync', async () => {
-      const folder = zipFolder(components.layout, verified.zipDigest)
-      await Promise.all([verified.file.fsync(), makeFolder(components.disk, folder)])
-    })
-  } finally {
-    await verified.file.close()
-  }
-}
-
-async function writeRecord(
-  { disk, hooks }: CommitComponents,
-  path: string,
-  record: ZipRecord,
-): Promise<void> {
-  const file = await disk.open(path, 'create')
-  try {
-    await runStep(hooks, 'write-record', () => file.write(recordBytes(record), 0))
-    await runStep(hooks, 'fsync-record', () => file.fsync())
-  } finally {
-    await file.close()
-  }
-}
-
-async function publish(
-  { disk, layout, hooks }: CommitComponents,
-  staged: { readonly zip: string; readonly record: string },
-  record: ZipRecord,
-): Promise<string> {
-  const path = zipPath(layout, record.zipDigest)
-  await runStep(hooks, 'rename-record', () =>
-    disk.rename(staged.record, recordPath(layout, record.zipDigest)),
-  )
-  await runStep(hooks, 'rename', () => disk.rename(staged.zip, path))
-  await runStep(hooks, 'fsync-folder', () => disk.fsyncFolder(zipFolder(layout, record.zipDigest)))
-  const identity = await disk.identity(path)
-  if (identity?.size !== record.size) throw new StoreWriteError('a zip', new Error('wrong size'))
-  return identity.stamp
-}
-
-/** The disk is in trouble already: what cannot be removed now, the next start removes. */
-async function cleanUp(disk: Disk, paths: readonly string[]): Promise<void> {
-  // Each on its own: one failure must not keep the rest.
-  await Promise.allSettled(paths.map((path) => disk.remove(path)))
+/** What a commit fails with: the disk's word, whatever it was. */
+export function asWriteError(error: unknown): StoreWriteError {
+  return error instanceof StoreWriteError ? error : new StoreWriteError('a zip', error)
 }

@@ -29,6 +29,8 @@ export interface VaultComponents {
 export class ZipVault {
   readonly #components: VaultComponents
   readonly #checks = new Map<ShelvedZip, Promise<boolean>>()
+  /** Files that are on their way out of their place. */
+  readonly #leaving = new Map<ZipDigest, Promise<void>>()
 
   constructor(components: VaultComponents) {
     this.#components = components
@@ -86,7 +88,19 @@ export class ZipVault {
     const { zipDigest, module } = zip.record
     this.#components.index.dropZip(zipDigest)
     this.#components.removed.tell(zip.record)
-    await quarantineFiles(this.#components, zipDigest, { module, reason })
+    await this.#leave(zipDigest, quarantineFiles(this.#components, zipDigest, { module, reason }))
+  }
+
+  /** Resolves when nothing is about to take this file away: another of the same name may take its place. */
+  async settled(digest: ZipDigest): Promise<void> {
+    await this.#leaving.get(digest)
+  }
+
+  /** The work must never reject. */
+  async #leave(digest: ZipDigest, work: Promise<void>): Promise<void> {
+    this.#leaving.set(digest, work)
+    await work
+    if (this.#leaving.get(digest) === work) this.#leaving.delete(digest)
   }
 
   /** Removes what another zip replaced. The next start repeats what fails here. */

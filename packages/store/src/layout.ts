@@ -13,6 +13,8 @@ export interface Layout {
   readonly index: string
   /** Says whether the index was made, and how often a process died with it. */
   readonly indexState: string
+  /** Answers that change. */
+  readonly answers: string
   readonly staging: string
   readonly quarantine: string
   readonly run: string
@@ -32,6 +34,7 @@ export function layoutOf(dir: string): Layout {
     meta: join(store, 'meta'),
     index: join(store, 'index'),
     indexState: join(store, 'index.state'),
+    answers: join(store, 'answers'),
     staging: join(store, 'staging'),
     quarantine: join(store, 'quarantine'),
     run,

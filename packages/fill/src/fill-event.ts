@@ -3,11 +3,15 @@ import type { PeerId } from './peers.ts'
 
 /** Where an answer came from. */
 export type Source =
-  | { readonly kind: 'store' }
+  /** Held here: on disk, unless it says that it was in memory. */
+  | { readonly kind: 'store'; readonly level?: 'memory' }
   | { readonly kind: 'peer'; readonly peer: PeerId }
+  | { readonly kind: 'remote'; readonly from: string }
   | { readonly kind: 'upstream'; readonly from: string }
   /** The union of what this node and its peers hold: no upstream could be asked. */
   | { readonly kind: 'held' }
+  /** Upstream's own older answer: it is slow to renew it, failed to, cannot be asked, or was not to be. */
+  | { readonly kind: 'stale'; readonly why: 'slow' | 'failed' | 'offline' | 'not-asked' }
 
 export type FillKind = 'zip' | 'mod' | 'info' | 'list' | 'latest' | 'query'
 
@@ -28,6 +32,8 @@ export type FillEvent =
       readonly path: ModulePath
       readonly version: string | undefined
       readonly error: Error
+      /** That there is nothing was known from before: nobody was asked. */
+      readonly isRemembered?: true
       readonly tookMs: number
     }
   /** A peer sent something that does not verify, or broke the protocol. */

@@ -1,122 +1,144 @@
 import {
+  compareVersions,
   formatVersionInfo,
   InvalidFileError,
   isPseudoVersion,
   type ModulePath,
   type ModuleVersion,
   parseVersionInfo,
+  pseudoVersionRev,
   selectLatest,
+  type Version,
 } from '@modmesh/module'
 import { OfflineError, UpstreamUnavailableError } from './errors.ts'
-import { type FillContext, notHere } from './fill-context.ts'
+import type { FillContext } from './fill-context.ts'
 import { heldVersions } from './held-versions.ts'
 import { maxListBytes } from './limits.ts'
-import type { Answer, AskOptions } from './module-source.ts'
+import type { AskOptions } from './module-source.ts'
 import { abortable, type Scope } from './scope.ts'
-import type { UpstreamAnswer } from './upstream.ts'
+import type { MutableAsk, UpstreamAnswer } from './upstream.ts'
+
+/** What kind of answer it is: how long it stays fresh depends on that. */
+export type MutableKind = 'list' | 'latest' | 'branch' | 'commit'
 
 /** One of the answers that change: how upstream is asked, and what stands in when it cannot be. */
 export interface MutableQuestion {
+  readonly kind: MutableKind
+  /** Names the question in memory and on disk. */
+  readonly key: string
   /** For messages, e.g. `golang.org/x/text@latest`. */
   readonly name: string
   readonly path: ModulePath
-  ask(options: { readonly signal: AbortSignal }): Promise<UpstreamAnswer>
+  ask(options: MutableAsk): Promise<UpstreamAnswer>
   /** Why upstream's bytes are no answer, or undefined. */
   fault(bytes: Uint8Array): string | undefined
   /** The answer from what is held here and, unless cachedOnly, by peers; undefined when nothing is. */
   fromHeld(options: AskOptions): Promise<Uint8Array | undefined>
+  /** Upstream's older answer, never behind what is held here. */
+  mend(older: Uint8Array, options: AskOptions): Promise<Uint8Array>
 }
+
+/** Reads the `.info` of a version that is held. */
+export type FindInfo = (module: ModuleVersion, options: AskOptions) => Promise<Uint8Array>
 
 /** The version list of a path. */
 export function listQuestion(ctx: FillContext, path: ModulePath): MutableQuestion {
   return {
+    kind: 'list',
+    key: `list ${path} `,
     name: `${path}@v/list`,
     path,
     ask: (options) => ctx.upstream.fetchList(path, options),
     fault: (bytes) => (bytes.length > maxListBytes ? 'more than the size limit' : undefined),
     fromHeld: async (options) => {
       const versions = await heldVersions(ctx, path, options)
-      if (versions.length === 0) return undefined
-      const listed = versions.filter((version) => !isPseudoVersion(version))
-      return new TextEncoder().encode(listed.map((version) => `${version}\n`).join(''))
+      return versions.length === 0 ? undefined : encode(versionLines(versions))
+    },
+    mend: async (older, { signal }) => {
+      const text = new TextDecoder().decode(older)
+      const listed = new Set(text.split('\n').map((line) => line.trim().split(' ', 1)[0]))
+      const held = await heldVersions(ctx, path, { signal, cachedOnly: true })
+      const missing = held.filter((version) => !listed.has(version))
+      const gap = text === '' || text.endsWith('\n') ? '' : '\n'
+      const lines = versionLines(missing)
+      return lines === '' ? older : encode(text + gap + lines)
     },
   }
 }
 
-/** The newest version of a path. `info` answers for the `.info` of the one picked from what is held. */
+/** The newest version of a path. */
 export function latestQuestion(
   ctx: FillContext,
   path: ModulePath,
-  info: (module: ModuleVersion, options: AskOptions) => Promise<Uint8Array>,
+  info: FindInfo,
 ): MutableQuestion {
   return {
+    kind: 'latest',
+    key: `latest ${path} `,
     name: `${path}@latest`,
     path,
     ask: (options) => ctx.upstream.fetchLatest(path, options),
     fault: notAnInfo,
     fromHeld: async (options) => {
       const version = selectLatest(await heldVersions(ctx, path, options))
-      if (version === undefined) return undefined
-      try {
-        return await info({ path, version }, options)
-      } catch {
-        // Held without its .info: `go` accepts one without a time.
-        return formatVersionInfo({ version, time: undefined })
-      }
+      return version && (await infoOrName({ path, version }, info, options))
+    },
+    mend: async (older, { signal }) => {
+      const options = { signal, cachedOnly: true }
+      const { version: known } = parseVersionInfo(older)
+      const version = selectLatest([known, ...(await heldVersions(ctx, path, options))]) ?? known
+      return version === known ? older : await infoOrName({ path, version }, info, options)
     },
   }
 }
 
-/** A branch, tag or commit: only upstream can say which version that is. */
-export function branchQuestion(ctx: FillContext, path: ModulePath, query: string): MutableQuestion {
+/** A branch, tag or commit. Of these, what is held can answer only for a commit that has a pseudo-version. */
+export function refQuestion(
+  ctx: FillContext,
+  path: ModulePath,
+  ref: string,
+  info: FindInfo,
+): MutableQuestion {
   return {
-    name: `${path}@${query}`,
+    kind: isCommit(ref) ? 'commit' : 'branch',
+    key: `query ${path} ${ref}`,
+    name: `${path}@${ref}`,
     path,
-    ask: (options) => ctx.upstream.fetchQuery(path, query, options),
+    ask: (options) => ctx.upstream.fetchQuery(path, ref, options),
     fault: notAnInfo,
-    fromHeld: async () => undefined,
+    fromHeld: async (options) => {
+      if (!isCommit(ref)) return undefined
+      const held = await heldVersions(ctx, path, options)
+      const version = held.findLast((each) => isOfCommit(each, ref))
+      return version && (await infoOrName({ path, version }, info, options))
+    },
+    mend: async (older) => older,
   }
 }
 
-/**
- * Asks upstream first. When it is dead, `stale` (upstream's older answer) or what is held stands in;
- * throws ModuleNotFoundError, or UpstreamUnavailableError where upstream should have been asked.
- */
-export async function fillMutable(
-  ctx: FillContext,
-  question: MutableQuestion,
-  options: { readonly signal: AbortSignal; readonly stale: Uint8Array | undefined },
-): Promise<Answer<Uint8Array>> {
-  const { name, path } = question
-  return await ctx.withDeadline(name, options.signal, async (scope) => {
-    const asked = ctx.canAskUpstream(path) ? await askUpstream(ctx, question, scope) : undefined
-    if (asked?.kind === 'answer') return asked.answer
-    if (options.stale !== undefined) return { value: options.stale, source: { kind: 'held' } }
-    const held = await question.fromHeld({ signal: scope.signal })
-    if (held !== undefined) return { value: held, source: { kind: 'held' } }
-    throw asked?.error ?? notHere(name)
-  })
-}
-
-type Asked =
-  | { readonly kind: 'answer'; readonly answer: Answer<Uint8Array> }
+/** How asking upstream ended. */
+export type Asked =
+  | { readonly kind: 'confirmed'; readonly answer: UpstreamAnswer }
   | { readonly kind: 'dead'; readonly error: Error }
+  /** There is none to ask. */
+  | { readonly kind: 'nobody' }
 
-async function askUpstream(
+/** Asks upstream, whether `known` still holds where it can. Throws ModuleNotFoundError. */
+export async function askUpstream(
   ctx: FillContext,
   question: MutableQuestion,
   scope: Scope,
-): Promise<Asked | undefined> {
+  known: MutableAsk['known'],
+): Promise<Asked> {
+  if (!ctx.canAskUpstream(question.path)) return { kind: 'nobody' }
   try {
-    const { bytes, from } = await patiently(ctx, question, scope)
-    const fault = question.fault(bytes)
-    if (fault === undefined) {
-      return { kind: 'answer', answer: { value: bytes, source: { kind: 'upstream', from } } }
-    }
-    const message = `${question.name}: ${from} sent no answer: ${fault}`
+    const answer = await patiently(ctx, question, scope, known)
+    const fault = question.fault(answer.bytes)
+    if (fault === undefined) return { kind: 'confirmed', answer }
+    const message = `${question.name}: ${answer.from} sent no answer: ${fault}`
     return { kind: 'dead', error: new UpstreamUnavailableError(message) }
   } catch (error) {
-    if (error instanceof OfflineError) return undefined
+    if (error instanceof OfflineError) return { kind: 'nobody' }
     if (error instanceof UpstreamUnavailableError) return { kind: 'dead', error }
     throw error
   }
@@ -127,12 +149,46 @@ async function patiently(
   ctx: FillContext,
   question: MutableQuestion,
   scope: Scope,
+  known: MutableAsk['known'],
 ): Promise<UpstreamAnswer> {
   const { fetchTimeoutMs, meshOnlyMs } = ctx.budgets
   const ms = Math.max(fetchTimeoutMs - 2 * meshOnlyMs, fetchTimeoutMs / 2)
   return await ctx.within(question.name, ms, scope.signal, ({ signal }) =>
-    abortable(question.ask({ signal }), signal),
+    abortable(question.ask(known === undefined ? { signal } : { signal, known }), signal),
   )
+}
+
+/** Held without its .info: `go` accepts one without a time. */
+async function infoOrName(
+  module: ModuleVersion,
+  info: FindInfo,
+  options: AskOptions,
+): Promise<Uint8Array> {
+  try {
+    return await info(module, options)
+  } catch {
+    // Whatever kept it from us, the version itself is known.
+    return formatVersionInfo({ version: module.version, time: undefined })
+  }
+}
+
+/** Lists hold no pseudo-versions (golang.org/ref/mod#goproxy-protocol). */
+function versionLines(versions: readonly Version[]): string {
+  const listed = versions.filter((version) => !isPseudoVersion(version)).sort(compareVersions)
+  return listed.map((version) => `${version}\n`).join('')
+}
+
+/** The shortest name of a commit that `go` and git take for one: 7 hex digits. */
+function isCommit(ref: string): boolean {
+  if (ref.length < 7 || ref.length > 64) return false
+  for (const c of ref) if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false
+  return true
+}
+
+function isOfCommit(version: Version, commit: string): boolean {
+  if (!isPseudoVersion(version)) return false
+  const rev = pseudoVersionRev(version)
+  return rev.startsWith(commit) || commit.startsWith(rev)
 }
 
 function notAnInfo(bytes: Uint8Array): string | undefined {
@@ -143,4 +199,8 @@ function notAnInfo(bytes: Uint8Array): string | undefined {
     if (error instanceof InvalidFileError) return error.message
     throw error
   }
+}
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
 }

@@ -1,16 +1,27 @@
 import type { ModulePath, ModuleVersion } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
-import type { Source } from './fill-event.ts'
+import type { FillKind, Source } from './fill-event.ts'
+import type { PeerId } from './peers.ts'
 import type { HeldZip } from './zip-store.ts'
 
 /** A verified answer and where it came from. */
 export interface Answer<T> {
   readonly value: T
   readonly source: Source
+  /** How long ago upstream said so, ms; absent where it does not age, or nobody knows. */
+  readonly ageMs?: number
 }
+
+/** Who wants to know, for the audit log. */
+export type Asker =
+  /** A program over HTTP: its address, or `unix` for a socket. */
+  | { readonly kind: 'client'; readonly address: string }
+  | { readonly kind: 'peer'; readonly peer: PeerId }
+  | { readonly kind: 'prefetch' }
 
 /** How one request may be answered. */
 export interface AskOptions {
+  readonly asker?: Asker
   /** The client's own patience; never cancels the fill for others. */
   readonly signal: AbortSignal
   /** Answer from the store alone (`/cached-only`, `Disable-Module-Fetch`): else ModuleNotFoundError. */
@@ -19,6 +30,12 @@ export interface AskOptions {
 
 /** What the HTTP edge (and commands) ask. Implemented by ModuleFill; the server knows only this. */
 export interface ModuleSource {
+  /** What can be answered at once; undefined sends the request the usual way. Counts as asked. */
+  peek?(
+    what: Exclude<FillKind, 'zip'>,
+    path: ModulePath,
+    version: string | undefined,
+  ): Answer<Uint8Array> | undefined
   zip(module: ModuleVersion, options: AskOptions): Promise<Answer<HeldZip>>
   mod(module: ModuleVersion, options: AskOptions): Promise<Answer<Uint8Array>>
   info(module: ModuleVersion, options: AskOptions): Promise<Answer<Uint8Array>>

@@ -30,7 +30,10 @@ describe('.mod', () => {
     expect(world.upstream.asked).toEqual(['mod example.com/mod@v1.0.0'])
     const record = await world.store.findRecord(module)
     expect(record?.mod).toEqual({ bytes: mod, hash: sums.mod, proof: sums.proof })
-    expect((await world.run(world.fill.mod(module, patient))).source).toEqual({ kind: 'store' })
+    expect((await world.run(world.fill.mod(module, patient))).source).toEqual({
+      kind: 'store',
+      level: 'memory',
+    })
   })
 
   test('one message of a peer answers .mod and .info, and nobody else is asked', async () => {
@@ -53,7 +56,7 @@ describe('.mod', () => {
     const release = world.publish()
     expect((await world.run(world.fill.mod(release.module, patient))).value).toEqual(release.mod)
     const again = await world.run(world.fill.mod(release.module, patient))
-    expect(again.source).toEqual({ kind: 'store' })
+    expect(again.source).toEqual({ kind: 'store', level: 'memory' })
     expect(world.upstream.asked).toHaveLength(1)
     disk.resolve()
     await world.clock.settle()

@@ -12,7 +12,10 @@ describe('list', () => {
     world.upstream.lists.set(path, text('v1.0.0\n'))
     const first = await world.run(world.fill.list(path, patient))
     expect(first.source.kind).toBe('upstream')
-    expect((await world.run(world.fill.list(path, patient))).source).toEqual({ kind: 'store' })
+    expect(await world.run(world.fill.list(path, patient))).toMatchObject({
+      source: { kind: 'store', level: 'memory' },
+      ageMs: 0,
+    })
     expect(world.upstream.asked).toHaveLength(1)
     await world.clock.advance(1000)
     world.upstream.lists.set(path, text('v1.0.0\nv1.1.0\n'))
@@ -37,7 +40,8 @@ describe('list', () => {
     world.upstream.fault = 'down'
     const stale = await world.run(world.fill.list(path, patient))
     expect(decode(stale.value)).toBe('v1.0.0\n')
-    expect(stale.source).toEqual({ kind: 'held' })
+    expect(stale.source).toEqual({ kind: 'stale', why: 'failed' })
+    expect(stale.ageMs).toBe(5000)
     await world.run(world.fill.list(path, patient))
     expect(world.upstream.asked).toHaveLength(2)
     await world.clock.advance(500)

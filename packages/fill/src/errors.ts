@@ -75,6 +75,17 @@ export class PeerError extends Error {
   }
 }
 
+/** A remote store did not deliver. `fault` says whether what it sent is at fault, or it was merely unable. */
+export class RemoteError extends Error {
+  readonly code = 'REMOTE'
+  readonly fault: 'wrong' | 'unable'
+  constructor(message: string, options: ErrorOptions & { readonly fault: 'wrong' | 'unable' }) {
+    super(message, options)
+    this.name = 'RemoteError'
+    this.fault = options.fault
+  }
+}
+
 /** Upstream sent something that does not verify. Nothing of it is kept; the next request asks anew. */
 export class UpstreamRefusedError extends Error {
   readonly code = 'UPSTREAM_REFUSED'
@@ -109,4 +120,9 @@ export class FillClosedError extends Error {
     super('this node is shutting down')
     this.name = 'FillClosedError'
   }
+}
+
+/** The value of a `catch` as an error. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error), { cause: error })
 }

@@ -1,12 +1,14 @@
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import {
+  asError,
   ModuleNotFoundError,
   NoProofError,
   OfflineError,
   UpstreamRefusedError,
   UpstreamUnavailableError,
 } from './errors.ts'
-import { asError, type FillContext, notHere } from './fill-context.ts'
+import { type FillContext, notHere } from './fill-context.ts'
+import { NobodyHasItError } from './nobody-has-it.ts'
 import { AllFailedError } from './race.ts'
 import { hasDbCode, MissingSumError } from './resolve-sums.ts'
 import { StoreFailure } from './zip-attempt.ts'
@@ -42,15 +44,6 @@ export function explainFailure(ctx: FillContext, module: ModuleVersion, failure:
 function flatten(failure: unknown): Error[] {
   if (failure instanceof AllFailedError) return failure.errors.flatMap(flatten)
   return [asError(failure)]
-}
-
-/** No peer has what was asked for. */
-export class NobodyHasItError extends Error {
-  readonly code = 'NOBODY_HAS_IT'
-  constructor() {
-    super('no peer has it')
-    this.name = 'NobodyHasItError'
-  }
 }
 
 function isNobody(error: Error): boolean {

@@ -1,5 +1,6 @@
 import type { ModulePath, ModuleVersion } from '@modmesh/module'
 import type { PeerId } from './peers.ts'
+import type { RemotePart } from './remote-store.ts'
 
 /** Where an answer came from. */
 export type Source =
@@ -45,6 +46,16 @@ export type FillEvent =
     }
   /** Upstream sent something that does not verify. */
   | { readonly kind: 'upstream-refused'; readonly module: ModuleVersion; readonly reason: string }
+  /** A remote store sent something that does not verify. */
+  | { readonly kind: 'remote-refused'; readonly module: ModuleVersion; readonly reason: string }
+  /** What became of an object that was to be written to a remote store; `dropped` when too many wait. */
+  | {
+      readonly kind: 'remote-write'
+      readonly module: ModuleVersion
+      readonly part: RemotePart
+      readonly outcome: 'written' | 'exists' | 'failed' | 'dropped'
+      readonly error: Error | undefined
+    }
   /** A zip is durable and may be announced. */
   | {
       readonly kind: 'committed'

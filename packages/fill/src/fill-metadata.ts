@@ -1,14 +1,23 @@
 import { formatModuleVersion, hashMod, type ModuleVersion, maxModBytes } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
-import { ModuleNotFoundError, UpstreamRefusedError } from './errors.ts'
-import { explainFailure, NobodyHasItError } from './explain-failure.ts'
+import { ModuleNotFoundError, RemoteError, UpstreamRefusedError } from './errors.ts'
+import { explainFailure } from './explain-failure.ts'
 import { type FillContext, notHere } from './fill-context.ts'
 import { learnSums } from './learn-sums.ts'
 import type { Answer } from './module-source.ts'
-import { findInfoFault, keepVerified, type VerifiedParts } from './peer-facts.ts'
+import { NobodyHasItError } from './nobody-has-it.ts'
+import { findInfoFault, keepFromRemote, keepVerified, type VerifiedParts } from './peer-facts.ts'
 import { type Branch, DecidingError, firstSuccess } from './race.ts'
 import { RecordSearch } from './record-search.ts'
-import { giveTime, type HeadStart, resolveSums, withNeed } from './resolve-sums.ts'
+import type { RemoteLevel } from './remote-level.ts'
+import {
+  type Before,
+  giveHeadStarts,
+  giveTime,
+  resolveSums,
+  startRemote,
+  withNeed,
+} from './resolve-sums.ts'
 import { abortable, type Scope } from './scope.ts'
 import type { UpstreamAnswer } from './upstream.ts'
 
@@ -56,7 +65,7 @@ async function fillPart(
   const held = (await ctx.findRecord(module))?.[part]
   if (held !== undefined) return { value: held.bytes, source: { kind: 'store' } }
   const name = formatModuleVersion(module)
-  if (!ctx.canAskPeers(module.path) && !ctx.canAskUpstream(module.path)) throw notHere(name)
+  if (!ctx.canAskAnybody(module.path)) throw notHere(name)
   return await ctx.withDeadline(name, signal, async (scope) => {
     try {
       return await race(ctx, module, part, scope)
@@ -74,15 +83,21 @@ async function race(
 ): Promise<Answer<Uint8Array>> {
   const search = startSearch(ctx, module, scope)
   const startedMs = ctx.clock.monotonicMs()
-  // An .info of upstream needs no hashes; a peer's needs a proof that the version exists at all.
-  const needsSums = ctx.isProvable(module.path) && (part === 'mod' || search !== undefined)
+  // An .info of upstream needs no hashes; anybody else's needs a proof that the version exists at all.
+  const hasOthers = search !== undefined || ctx.canAskRemote(module.path)
+  const needsSums = ctx.isProvable(module.path) && (part === 'mod' || hasOthers)
   const sums = needsSums ? scope.start(() => findSums(ctx, module, search, scope)) : undefined
   const asked = search !== undefined && sums !== undefined
   const work = asked ? scope.start(() => fromPeers(ctx, module, part, search, sums)) : undefined
   const branches: Branch<Answer<Uint8Array>>[] = work === undefined ? [] : [() => work]
+  const peers = { work, startedMs }
+  const remote = startRemote(ctx, module, peers, scope, (level, signal) =>
+    fromRemote(ctx, module, part, { level, sums, signal }),
+  )
+  if (remote !== undefined) branches.push(() => remote)
   if (ctx.canAskUpstream(module.path)) {
-    const peers = { work, startedMs }
-    branches.push((signal) => fromUpstream(ctx, module, part, { peers, sums, signal }))
+    const before = { peers, remote }
+    branches.push((signal) => fromUpstream(ctx, module, part, { before, sums, signal }))
   }
   return await firstSuccess(branches, { signal: scope.signal, background: ctx.background })
 }
@@ -121,18 +136,44 @@ async function fromPeers(
   throw new NobodyHasItError()
 }
 
+async function fromRemote(
+  ctx: FillContext,
+  module: ModuleVersion,
+  part: Part,
+  way: {
+    readonly level: RemoteLevel
+    readonly sums: Promise<ProvenSums> | undefined
+    readonly signal: AbortSignal
+  },
+): Promise<Answer<Uint8Array>> {
+  const { level, signal } = way
+  const [bytes, sums] = await Promise.all([
+    abortable(level.fetchFile(module, part, { signal }), signal),
+    way.sums,
+  ])
+  if (bytes === undefined || sums === undefined) throw new NobodyHasItError()
+  try {
+    keepFromRemote(ctx, module, part, bytes, part === 'mod' ? withNeed(sums, 'mod') : sums)
+  } catch (error) {
+    if (error instanceof RemoteError) level.refuse(module, part, error.message)
+    throw error
+  }
+  level.accept(module, part)
+  return { value: bytes, source: { kind: 'remote', from: level.name } }
+}
+
 async function fromUpstream(
   ctx: FillContext,
   module: ModuleVersion,
   part: Part,
   way: {
-    readonly peers: HeadStart
+    readonly before: Before<unknown>
     readonly sums: Promise<ProvenSums> | undefined
     readonly signal: AbortSignal
   },
 ): Promise<Answer<Uint8Array>> {
-  const { peers, sums, signal } = way
-  await giveTime(ctx, peers, ctx.headStart.ms, signal)
+  const { before, sums, signal } = way
+  await giveHeadStarts(ctx, before, signal)
   try {
     const value =
       part === 'mod'
@@ -143,7 +184,7 @@ async function fromUpstream(
     if (!(error instanceof ModuleNotFoundError || error instanceof UpstreamRefusedError))
       throw error
     // Upstream has spoken: a peer that is slow to answer is treated as a no.
-    await giveTime(ctx, peers, ctx.budgets.haveQueryMs, signal)
+    await giveTime(ctx, before.peers, ctx.budgets.haveQueryMs, signal)
     throw new DecidingError(error)
   }
 }

@@ -1,11 +1,11 @@
 import { fruitlessSearches } from './limits.ts'
 
 /**
- * How long peers are asked about a module version before upstream and the database join. Peers that
- * knew nothing for a while lose their head start, so that a cold build does not pay for them; the
- * next answer of any peer gives it back.
+ * How long peers, or a remote store, are asked about a module version before upstream and the database
+ * join. Who knew nothing for a while, or was late, loses the head start, so that a cold build does not
+ * pay for it; the next answer gives it back.
  */
-export class MeshHeadStart {
+export class EarnedHeadStart {
   readonly #budgetMs: number
   #fruitless = 0
 
@@ -17,12 +17,12 @@ export class MeshHeadStart {
     return this.#fruitless < fruitlessSearches ? this.#budgetMs : 0
   }
 
-  /** A peer knew something. */
+  /** One knew something. */
   found(): void {
     this.#fruitless = 0
   }
 
-  /** All peers answered, and none knew anything. */
+  /** All answered and none knew anything, or the time was over before. */
   missed(): void {
     this.#fruitless++
   }

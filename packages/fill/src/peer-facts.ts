@@ -8,6 +8,7 @@ import {
   pseudoVersionTime,
 } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
+import { RemoteError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { ModuleRecord } from './peers.ts'
 import type { StoredRecord } from './zip-store.ts'
@@ -51,6 +52,21 @@ export function keepAllVerified(
     const { mod, info } = keepVerified(ctx, module, record, sums)
     if (mod !== undefined && info !== undefined) return
   }
+}
+
+/** Checks one part that a remote store sent, and keeps it. Throws RemoteError (wrong). */
+export function keepFromRemote(
+  ctx: FillContext,
+  module: ModuleVersion,
+  part: keyof VerifiedParts,
+  bytes: Uint8Array,
+  sums: ProvenSums,
+): void {
+  const { mod: hash, proof } = sums
+  const fault = part === 'mod' ? modFault(bytes, sums) : infoFault(bytes, module)
+  if (fault !== undefined) throw new RemoteError(fault, { fault: 'wrong' })
+  if (part === 'info') ctx.keepRecord({ module, info: { bytes, from: 'peer' } })
+  else if (hash !== undefined) ctx.keepRecord({ module, mod: { bytes, hash, proof } })
 }
 
 /** Why bytes are not the `.info` of a module version, or undefined. */

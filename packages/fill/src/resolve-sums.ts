@@ -1,9 +1,11 @@
 import type { ModuleVersion } from '@modmesh/module'
 import type { ChecksumDbErrorCode, ProvenSums, RecordProof } from './checksum-db.ts'
 import type { FillContext } from './fill-context.ts'
+import { NobodyHasItError } from './nobody-has-it.ts'
 import type { PeerId } from './peers.ts'
 import { type Branch, DecidingError, firstSuccess } from './race.ts'
 import type { RecordSearch } from './record-search.ts'
+import type { RemoteLevel } from './remote-level.ts'
 import { abortable, Scope } from './scope.ts'
 
 /** Which line of the record is asked for. */
@@ -17,7 +19,7 @@ export interface ResolvedSums {
 
 /**
  * Finds what a module version must hash to: what is already proven, else the first record that
- * verifies, from peers or from the checksum database, which peers are given a head start before.
+ * verifies, from peers, the remote store or the checksum database, in this order by head starts.
  * Throws AllFailedError with the error of each way.
  */
 export async function resolveSums(
@@ -40,8 +42,15 @@ export async function resolveSums(
     const peers = search && scope.start((signal) => askPeers(ctx, module, need, search, signal))
     peers?.catch(() => options.onPeersFailed?.())
     const first = { work: peers, startedMs }
-    const ways: Branch<ResolvedSums>[] = [(signal) => askDatabase(ctx, module, need, first, signal)]
+    const remote = startRemote(ctx, module, first, scope, (level, signal) =>
+      askRemote(ctx, module, need, level, signal),
+    )
+    const before = { peers: first, remote }
+    const ways: Branch<ResolvedSums>[] = [
+      (signal) => askDatabase(ctx, module, need, before, signal),
+    ]
     if (peers !== undefined) ways.push(() => peers)
+    if (remote !== undefined) ways.push(() => remote)
     return await firstSuccess(ways, { signal: scope.signal, background: ctx.background })
   } finally {
     ctx.background(scope.close())
@@ -79,22 +88,81 @@ export async function giveTime(
   }
 }
 
+/** Who is asked before upstream and the database are. */
+export interface Before<T> {
+  readonly peers: HeadStart
+  readonly remote: Promise<T> | undefined
+}
+
+/** Starts to ask the remote store when peers had their head start; undefined when there is none to ask. */
+export function startRemote<T>(
+  ctx: FillContext,
+  module: ModuleVersion,
+  peers: HeadStart,
+  scope: Scope,
+  ask: (level: RemoteLevel, signal: AbortSignal) => Promise<T>,
+): Promise<T> | undefined {
+  const { remote } = ctx
+  if (remote === undefined || !ctx.canAskRemote(module.path)) return undefined
+  return scope.start(async (signal) => {
+    await giveTime(ctx, peers, ctx.headStart.ms, signal)
+    return await ask(remote, signal)
+  })
+}
+
+/** Resolves when those asked before have failed, or had their head starts. */
+export async function giveHeadStarts(
+  ctx: FillContext,
+  before: Before<unknown>,
+  signal: AbortSignal,
+): Promise<void> {
+  await giveTime(ctx, before.peers, ctx.headStart.ms, signal)
+  const { remote } = ctx
+  if (before.remote === undefined || remote === undefined) return
+  const startedMs = ctx.clock.monotonicMs()
+  const { ms } = remote.headStart
+  await giveTime(ctx, { work: before.remote, startedMs }, ms, signal)
+  if (ms > 0 && ctx.clock.monotonicMs() - startedMs >= ms) remote.headStart.missed()
+}
+
 async function askDatabase(
   ctx: FillContext,
   module: ModuleVersion,
   need: NeededSum,
-  peers: HeadStart,
+  before: Before<unknown>,
   signal: AbortSignal,
 ): Promise<ResolvedSums> {
-  await giveTime(ctx, peers, ctx.headStart.ms, signal)
+  await giveHeadStarts(ctx, before, signal)
   try {
     const sums = await abortable(ctx.checksumDb.lookup(module, { signal }), signal)
     return { sums: withNeed(sums, need), from: undefined }
   } catch (error) {
     if (!hasDbCode(error, 'SUMDB_NOT_FOUND')) throw error
     // The log has no such record: a peer that is slow to answer is treated as a no.
-    await giveTime(ctx, peers, ctx.budgets.haveQueryMs, signal)
+    await giveTime(ctx, before.peers, ctx.budgets.haveQueryMs, signal)
     throw new DecidingError(error)
+  }
+}
+
+async function askRemote(
+  ctx: FillContext,
+  module: ModuleVersion,
+  need: NeededSum,
+  remote: RemoteLevel,
+  signal: AbortSignal,
+): Promise<ResolvedSums> {
+  const record = await abortable(remote.fetchRecord(module, { signal }), signal)
+  if (record === undefined) throw new NobodyHasItError()
+  try {
+    const verifying = ctx.checksumDb.verifyRecord(module, record, { signal })
+    const sums = withNeed(await abortable(verifying, signal), need)
+    remote.accept(module, 'record')
+    return { sums, from: undefined }
+  } catch (error) {
+    if (!signal.aborted && hasDbCode(error, 'SUMDB_UNTRUSTED')) {
+      remote.refuse(module, 'record', 'does not verify')
+    }
+    throw error
   }
 }
 

@@ -1,9 +1,11 @@
 import { type ModuleVersion, type ZipHash, ZipRulesError } from '@modmesh/module'
-import { HashMismatchError, PeerError, UpstreamRefusedError } from './errors.ts'
+import { HashMismatchError, PeerError, RemoteError, UpstreamRefusedError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { Source } from './fill-event.ts'
 import { minProgressBytes } from './limits.ts'
+import { NobodyHasItError } from './nobody-has-it.ts'
 import type { PeerId } from './peers.ts'
+import type { RemoteLevel } from './remote-level.ts'
 import { abortable, handled, Scope } from './scope.ts'
 import type { ByteSink, StagedZip } from './zip-store.ts'
 
@@ -85,23 +87,52 @@ export async function fetchFromPeer(
   } & Transfer,
   options: { readonly signal: AbortSignal },
 ): Promise<VerifiedZip> {
-  const { module, zipHash, peer, progress } = job
+  const { module, zipHash, peer } = job
   return await withStaged(ctx, module, job, options.signal, async (staged, sink) => {
-    const scope = new Scope(options.signal)
-    try {
-      const body = scope.start((signal) => {
-        const onFirstByte = () => firstByte(ctx, job)
-        return abortable(ctx.peers.fetchZip(peer, zipHash, sink, { signal, onFirstByte }), signal)
-      })
-      const stalled = scope.start((signal) =>
-        watch(ctx, progress, job.patienceMs, signal, () => new PeerError(peer, 'stalled', unable)),
-      )
-      await abortable(Promise.race([body, stalled]), options.signal)
-    } finally {
-      ctx.background(scope.close())
-    }
+    const onFirstByte = () => firstByte(ctx, job)
+    const stalled = () => new PeerError(peer, 'stalled', unable)
+    await patiently(ctx, job, options.signal, stalled, (signal) =>
+      ctx.peers.fetchZip(peer, zipHash, sink, { signal, onFirstByte }),
+    )
     await verify(staged, zipHash, options)
     return { kind: 'peer', peer }
+  })
+}
+
+/**
+ * Fetches from the remote store and verifies against the hash that `expected` resolves to. Throws
+ * NobodyHasItError, RemoteError, HashMismatchError, ZipRulesError, StoreFailure.
+ */
+export async function fetchFromRemote(
+  ctx: FillContext,
+  job: {
+    readonly module: ModuleVersion
+    readonly level: RemoteLevel
+    readonly expected: Promise<ZipHash>
+    /** How long the first byte may take before the attempt is given up. */
+    readonly patienceMs: number
+  } & Transfer,
+  options: { readonly signal: AbortSignal },
+): Promise<VerifiedZip> {
+  const { module, level, progress } = job
+  return await withStaged(ctx, module, job, options.signal, async (staged, sink) => {
+    const onReset = async () => {
+      progress.restart(ctx.clock.monotonicMs())
+      await staged.reset()
+    }
+    const found = await patiently(ctx, job, options.signal, unableRemote, (signal) =>
+      level.fetchZip(module, sink, { signal, onReset }),
+    )
+    if (!found) throw new NobodyHasItError()
+    const expected = await abortable(job.expected, options.signal)
+    try {
+      await verify(staged, expected, options)
+    } catch (error) {
+      if (isWrong(error)) level.refuse(module, 'zip', error.message)
+      throw error
+    }
+    level.accept(module, 'zip')
+    return { kind: 'remote', from: level.name }
   })
 }
 
@@ -136,6 +167,28 @@ export async function fetchFromUpstream(
 }
 
 const unable = { fault: 'unable' } as const
+
+function unableRemote(): RemoteError {
+  return new RemoteError('stalled', unable)
+}
+
+/** Waits for a body as long as it makes progress; else throws what `stalled` makes. */
+async function patiently<T>(
+  ctx: FillContext,
+  job: { readonly patienceMs: number } & Transfer,
+  outer: AbortSignal,
+  stalled: () => Error,
+  fetch: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const scope = new Scope(outer)
+  try {
+    const body = scope.start((signal) => abortable(fetch(signal), signal))
+    const late = scope.start((signal) => watch(ctx, job.progress, job.patienceMs, signal, stalled))
+    return await abortable(Promise.race([body, late]), outer)
+  } finally {
+    ctx.background(scope.close())
+  }
+}
 
 /** Gives a source a staged zip of its own, and removes it unless the source delivers. */
 async function withStaged(

@@ -3,7 +3,7 @@ import { maxHedgedPeers, maxHedgedPeersAlone, slowAfterMs, slowBytesPerMs } from
 
 /** A body under way. */
 export interface Attempt {
-  readonly kind: 'peer' | 'upstream'
+  readonly kind: 'peer' | 'remote' | 'upstream'
   readonly startedMs: number
   /** How long its first byte may take before others join. */
   readonly windowMs: number
@@ -19,6 +19,8 @@ export interface RaceView {
   readonly expected: 'searching' | 'known' | 'failed'
   /** Whether no peer is left whose record may verify (or there is no mesh). */
   readonly recordsDone: boolean
+  /** The remote store; `over` when it delivered nothing. */
+  readonly remote: 'none' | 'ready' | 'running' | 'over'
   /** `no`: it answered that there is no such module. */
   readonly upstream: 'none' | 'ready' | 'running' | 'failed' | 'no'
   /** Known holders that were not asked yet. */
@@ -35,18 +37,20 @@ export interface RaceView {
 export type Move =
   | { readonly kind: 'ask-holder' }
   | { readonly kind: 'search-holders' }
+  | { readonly kind: 'ask-remote' }
   | { readonly kind: 'ask-upstream' }
   | { readonly kind: 'give-up' }
   | { readonly kind: 'wait'; readonly ms: number | undefined }
 
 /**
  * Decides who is asked for a zip's bytes, and when (design, sections 4 and 6): the best holder; a
- * second one when its first byte is late; upstream when the peers' budget is spent, or at once when
- * there is no holder; the search for more holders runs beside upstream.
+ * second one when its first byte is late; the remote store when the peers' budget is spent, or at once
+ * when there is no holder; upstream when that one is late, too. The search for more holders runs beside.
  */
 export function nextMove(view: RaceView, budgets: Budgets): Move {
   if (mayAskHolder(view)) return { kind: 'ask-holder' }
   if (shouldSearch(view)) return { kind: 'search-holders' }
+  if (mayAskRemote(view, budgets)) return { kind: 'ask-remote' }
   if (mayAskUpstream(view, budgets)) return { kind: 'ask-upstream' }
   if (isOver(view, budgets)) return { kind: 'give-up' }
   return { kind: 'wait', ms: nextChangeMs(view, budgets) }
@@ -55,8 +59,8 @@ export function nextMove(view: RaceView, budgets: Budgets): Move {
 function mayAskHolder(view: RaceView): boolean {
   if (view.expected !== 'known' || view.candidates === 0 || isFlowing(view)) return false
   const peers = peerAttempts(view)
-  const hasUpstream = view.upstream === 'ready' || view.upstream === 'running'
-  const limit = hasUpstream ? maxHedgedPeers : maxHedgedPeersAlone
+  const hasOthers = [view.upstream, view.remote].some((way) => way === 'ready' || way === 'running')
+  const limit = hasOthers ? maxHedgedPeers : maxHedgedPeersAlone
   return peers.length < limit && peers.every((attempt) => isLate(attempt, view.nowMs))
 }
 
@@ -66,8 +70,19 @@ function shouldSearch(view: RaceView): boolean {
   return peerAttempts(view).every((attempt) => isLate(attempt, view.nowMs))
 }
 
+function mayAskRemote(view: RaceView, budgets: Budgets): boolean {
+  return view.remote === 'ready' && isMeshSpent(view, budgets)
+}
+
 function mayAskUpstream(view: RaceView, budgets: Budgets): boolean {
-  if (view.upstream !== 'ready' || view.expected === 'failed' || isFlowing(view)) return false
+  if (view.upstream !== 'ready' || view.remote === 'ready') return false
+  const remote = view.attempts.filter((attempt) => attempt.kind === 'remote')
+  return remote.every((attempt) => isLate(attempt, view.nowMs)) && isMeshSpent(view, budgets)
+}
+
+/** Whether it is time for those outside the mesh. */
+function isMeshSpent(view: RaceView, budgets: Budgets): boolean {
+  if (view.expected === 'failed' || isFlowing(view)) return false
   if (view.expected === 'searching') {
     return view.recordsDone || view.nowMs - view.startedMs >= budgets.headStartMs
   }
@@ -81,7 +96,8 @@ function mayAskUpstream(view: RaceView, budgets: Budgets): boolean {
 function isOver(view: RaceView, budgets: Budgets): boolean {
   // Without a hash nothing can be accepted; only "no such module" is still worth waiting for.
   if (view.expected === 'failed') return view.upstream !== 'running' || isFlowing(view)
-  if (view.attempts.length > 0 || view.candidates > 0 || view.upstream === 'ready') return false
+  if (view.attempts.length > 0 || view.candidates > 0) return false
+  if (view.upstream === 'ready' || view.remote === 'ready') return false
   // Once upstream said no, peers that have not answered count as no.
   const patienceMs = view.upstream === 'no' ? budgets.haveQueryMs : budgets.meshOnlyMs
   if (view.expected === 'searching') {

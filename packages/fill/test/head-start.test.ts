@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { MeshHeadStart } from '../src/head-start.ts'
+import { EarnedHeadStart } from '../src/head-start.ts'
 import { fruitlessSearches } from '../src/limits.ts'
 
 test('peers have their head start until a row of searches found nothing', () => {
-  const headStart = new MeshHeadStart({ headStartMs: 20 })
+  const headStart = new EarnedHeadStart({ headStartMs: 20 })
   for (let n = 0; n < fruitlessSearches; n++) {
     expect(headStart.ms).toBe(20)
     headStart.missed()
@@ -12,7 +12,7 @@ test('peers have their head start until a row of searches found nothing', () => 
 })
 
 test('one answer gives it back', () => {
-  const headStart = new MeshHeadStart({ headStartMs: 20 })
+  const headStart = new EarnedHeadStart({ headStartMs: 20 })
   for (let n = 0; n < 2 * fruitlessSearches; n++) headStart.missed()
   headStart.found()
   expect(headStart.ms).toBe(20)

@@ -30,6 +30,17 @@ export function logFillEvent(log: Logger, event: FillEvent): void {
       log.error({ module, reason: printableName(event.reason) }, 'refused what upstream sent')
       return
     }
+    case 'remote-refused': {
+      const module = formatModuleVersion(event.module)
+      log.error(
+        { module, reason: printableName(event.reason) },
+        'refused what the remote store sent',
+      )
+      return
+    }
+    case 'remote-write':
+      logRemoteWrite(log, event)
+      return
     case 'committed':
       log.debug({ module: formatModuleVersion(event.module), bytes: event.bytes }, 'kept')
       return
@@ -39,6 +50,17 @@ export function logFillEvent(log: Logger, event: FillEvent): void {
       return
     }
   }
+}
+
+/** Trouble is told by `status` and, when it begins, by the remote store itself: not once per object. */
+function logRemoteWrite(
+  log: Logger,
+  event: Extract<FillEvent, { readonly kind: 'remote-write' }>,
+): void {
+  const { part, outcome, error } = event
+  const module = formatModuleVersion(event.module)
+  const reason = error === undefined ? undefined : errorText(error)
+  log.debug({ module, part, outcome, reason }, 'remote store')
 }
 
 function logFailure(log: Logger, event: Extract<FillEvent, { readonly kind: 'failed' }>): void {
@@ -56,8 +78,9 @@ function sourceFields(source: Source): { readonly source: string; readonly from?
   switch (source.kind) {
     case 'peer':
       return { source: 'peer', from: source.peer }
+    case 'remote':
     case 'upstream':
-      return { source: 'upstream', from: source.from }
+      return { source: source.kind, from: source.from }
     default:
       return { source: source.kind }
   }

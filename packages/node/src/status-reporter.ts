@@ -113,10 +113,11 @@ function refusalLine(
   refusal: TrafficReport['refused'][number],
   peers: readonly PeerLine[],
 ): RefusalLine {
-  const { peer, module, reason } = refusal
+  const { source, peer, module, reason } = refusal
   const known = peers.find(({ id }) => id === peer)
   return {
     at: toIso(refusal.atMs),
+    source,
     peer: peer ?? null,
     peerName: known?.name ?? null,
     module,

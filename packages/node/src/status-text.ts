@@ -126,6 +126,7 @@ function checksumText(status: RunningStatus): string {
 const sourceWords: Readonly<Record<SourceKind, string>> = {
   store: 'store',
   peer: 'peers',
+  remote: 'remote',
   upstream: 'upstream',
   held: 'held lists',
 }
@@ -153,7 +154,7 @@ function refusalLines(status: RunningStatus, options: TextOptions): string[] {
   const { total, latest } = status.refused
   if (total === 0) return []
   const shown = latest.slice(0, shownRefusals).map((refusal) => {
-    const who = refusal.peer === null ? 'upstream' : peerName(refusal.peerName, refusal.peer)
+    const who = refusal.peer === null ? refusal.source : peerName(refusal.peerName, refusal.peer)
     const what = `${printableName(refusal.module)}: ${printableName(refusal.reason)}`
     return `  ${who}, ${ago(refusal.at, options)}: ${what}`
   })

@@ -34,7 +34,8 @@ export interface PeerLine {
 
 export interface RefusalLine {
   readonly at: string
-  /** Peer id, or null when upstream sent it. */
+  readonly source: 'peer' | 'remote' | 'upstream'
+  /** Peer id, or null when it was none. */
   readonly peer: string | null
   readonly peerName: string | null
   readonly module: string

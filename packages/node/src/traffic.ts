@@ -16,7 +16,8 @@ export type CountBySource = Readonly<Record<SourceKind, Count>>
 export interface Refusal {
   /** Milliseconds since 1970. */
   readonly atMs: number
-  /** Undefined when upstream gave it. */
+  readonly source: 'peer' | 'remote' | 'upstream'
+  /** Set when a peer gave it. */
   readonly peer: PeerId | undefined
   readonly module: string
   readonly reason: string
@@ -33,9 +34,16 @@ export interface TrafficReport {
   /** The newest first, at most `keptRefusals`. */
   readonly refused: readonly Refusal[]
   readonly lastUpstream: UpstreamOutcome | undefined
+  /** Objects for the remote store, by what became of them. */
+  readonly remoteWrites: RemoteWrites
   /** Why the last thing could not be kept; undefined once something was kept again. */
   readonly storeFailure: string | undefined
 }
+
+/** Objects that were to be written to a remote store. */
+export type RemoteWrites = Readonly<
+  Record<Extract<FillEvent, { readonly kind: 'remote-write' }>['outcome'], number>
+>
 
 /** How the last question to upstream ended. */
 export type UpstreamOutcome =
@@ -60,6 +68,7 @@ export class Traffic {
   #failed = 0
   #lastAnswerMs: number | undefined
   #lastUpstream: UpstreamOutcome | undefined
+  readonly #remoteWrites = { written: 0, exists: 0, failed: 0, dropped: 0 }
   #storeFailure: string | undefined
 
   constructor(clock: Pick<Clock, 'wallMs' | 'monotonicMs'>) {
@@ -82,17 +91,23 @@ export class Traffic {
         return
       case 'peer-blamed':
         this.#refuse({
+          source: 'peer',
           peer: event.peer,
           module: formatModuleVersion(event.module),
           reason: event.reason,
         })
         return
       case 'upstream-refused':
+      case 'remote-refused':
         this.#refuse({
+          source: event.kind === 'upstream-refused' ? 'upstream' : 'remote',
           peer: undefined,
           module: formatModuleVersion(event.module),
           reason: event.reason,
         })
+        return
+      case 'remote-write':
+        this.#remoteWrites[event.outcome] += 1
         return
       case 'committed':
         this.#storeFailure = undefined
@@ -120,6 +135,7 @@ export class Traffic {
       refusedTotal: this.#refusedTotal,
       refused: this.#refused.toReversed(),
       lastUpstream: this.#lastUpstream,
+      remoteWrites: { ...this.#remoteWrites },
       storeFailure: this.#storeFailure,
     }
   }
@@ -154,12 +170,13 @@ export class Traffic {
 }
 
 /** The kinds of sources, in the order people read them. */
-export const sourceKinds: readonly SourceKind[] = ['store', 'peer', 'upstream', 'held']
+export const sourceKinds: readonly SourceKind[] = ['store', 'peer', 'remote', 'upstream', 'held']
 
 function noCounts(): MutableCounts {
   return {
     store: { answers: 0, bytes: 0 },
     peer: { answers: 0, bytes: 0 },
+    remote: { answers: 0, bytes: 0 },
     upstream: { answers: 0, bytes: 0 },
     held: { answers: 0, bytes: 0 },
   }

@@ -7,7 +7,7 @@ import { formatBytes, formatStatus } from '../src/status-text.ts'
 const nowMs = Date.parse('2026-11-21T12:00:00Z')
 const plain = { nowMs, colour: false }
 const none = { answers: 0, bytes: 0 }
-const noCounts = { store: none, peer: none, upstream: none, held: none }
+const noCounts = { store: none, peer: none, remote: none, upstream: none, held: none }
 
 const database = { name: 'sum.golang.org', treeSize: null, forked: false, refusedAnswers: 0 }
 
@@ -91,6 +91,7 @@ const busy: RunningStatus = {
     latest: [
       {
         at: '2026-11-21T11:58:00Z',
+        source: 'peer',
         peer: '12D3KooWliar000000000000000liar00',
         peerName: 'liar',
         module: 'example.com/m@v1.2.3',

@@ -26,6 +26,7 @@ describe('traffic', () => {
     expect(traffic.report().sinceStart).toEqual({
       store: { answers: 1, bytes: 5 },
       peer: { answers: 2, bytes: 16 },
+      remote: { answers: 0, bytes: 0 },
       upstream: { answers: 0, bytes: 0 },
       held: { answers: 0, bytes: 0 },
     })

@@ -17,6 +17,8 @@ function formatCacheStatus(source: Source): string {
       return 'modmesh; hit'
     case 'peer':
       return 'modmesh; fwd=miss; fwd-status=200; detail=peer'
+    case 'remote':
+      return 'modmesh; fwd=miss; fwd-status=200; detail=remote'
     case 'upstream':
       return 'modmesh; fwd=miss; fwd-status=200; detail=upstream'
     case 'held':

@@ -108,10 +108,10 @@ export class ProxyServer implements AsyncDisposable {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController()
     // A client that goes away: no answer is owed, and nothing here is to blame.
-    response.on('error', () => gone.abort())
+    response.on('error', () => gone.abort(clientGone))
     this.#connections.busy(request.socket)
     response.once('close', () => {
-      gone.abort()
+      if (!response.writableFinished) gone.abort(clientGone)
       this.#connections.idle(request.socket)
     })
     // What follows a refused request on its connection may be the body of it: nothing there is a question.
@@ -169,6 +169,7 @@ export class ProxyServer implements AsyncDisposable {
     const secret = pathSecret ? `/${pathSecret}` : ''
     return answerRequest(this.#components, asked, {
       baseUrl: `http://${request.headers.host}${secret}`,
+      address: request.socket.remoteAddress ?? 'unix',
       signal,
     })
   }
@@ -194,6 +195,9 @@ export class ProxyServer implements AsyncDisposable {
     for (const listener of this.#listeners) listener.closeIdle()
   }
 }
+
+/** One for all: making an error costs more than most answers. */
+const clientGone: Error = new Error('the client went away')
 
 function refusalReply(refusal: Refusal): Reply {
   return textReply(refusal.status, `modmesh: ${refusal.reason}\n`, {

@@ -1,6 +1,4 @@
 import type { ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import type { Reply, ReplyBody } from './reply.ts'
 
 /** Bytes given to the socket at once: a slow reader's progress is seen in steps of this size. */
@@ -32,37 +30,54 @@ export async function sendReply(
     response.writeHead(reply.status, headers).end(opened)
     return
   }
-  const stream = opened instanceof Uint8Array ? Readable.from(slices(opened)) : toReadable(opened)
-  await firstBytes(stream)
+  const chunks = opened instanceof Uint8Array ? slices(opened) : opened
+  const iterator = iterate(chunks)
+  // Before the headers: what cannot be opened may still become an error.
+  const first = await iterator.next()
   response.writeHead(reply.status, headers)
-  await pump(stream, response, body)
+  await pump(iterator, first, response, body)
 }
 
-async function pump(stream: Readable, response: ServerResponse, body: ReplyBody): Promise<void> {
+type Chunks = AsyncIterator<Uint8Array> | Iterator<Uint8Array>
+
+function iterate(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Chunks {
+  return Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]()
+}
+
+/** Writes each chunk while the next one is read. A client that goes away ends it without an error. */
+async function pump(
+  chunks: Chunks,
+  first: IteratorResult<Uint8Array>,
+  response: ServerResponse,
+  body: ReplyBody,
+): Promise<void> {
   let sent = 0
-  stream.on('data', (chunk: Uint8Array) => {
-    sent += chunk.length
-  })
-  // Not ended by the pipeline: whether all of it came is seen only after the last chunk.
-  await pipeline(stream, response, { end: false })
-  if (sent !== body.size) throw new Error(`the body ended after ${sent} of ${body.size} bytes`)
-  response.end()
-}
-
-function toReadable(body: AsyncIterable<Uint8Array>): Readable {
-  return body instanceof Readable ? body : Readable.from(body, { objectMode: false })
-}
-
-/** Resolves when the stream has something to give or has ended; rejects when it fails before that. */
-function firstBytes(stream: Readable): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (error?: Error): void => {
-      stream.off('readable', onReady).off('end', onReady).off('error', settle)
-      if (error === undefined) resolve()
-      else reject(error)
+  try {
+    for (let next = first; next.done !== true; ) {
+      sent += next.value.length
+      const isFlushed = response.write(next.value)
+      const ahead = Promise.resolve(chunks.next())
+      ahead.catch(() => {}) // awaited below, when the socket took what came before
+      if (!isFlushed) await drained(response)
+      if (response.destroyed) return
+      next = await ahead
     }
-    const onReady = (): void => settle()
-    stream.on('readable', onReady).on('end', onReady).on('error', settle)
+    if (sent !== body.size) throw new Error(`the body ended after ${sent} of ${body.size} bytes`)
+    response.end()
+  } finally {
+    await chunks.return?.()
+  }
+}
+
+/** Resolves when the socket took what was written, or closed. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      response.off('drain', settle).off('close', settle)
+      resolve()
+    }
+    response.on('drain', settle).on('close', settle)
+    if (response.destroyed) settle()
   })
 }
 

@@ -22,7 +22,7 @@ export {
 export type { FillComponents, FillInit } from './fill-context.ts'
 export type { FillEvent, FillKind, Source } from './fill-event.ts'
 export { ModuleFill } from './module-fill.ts'
-export type { Answer, AskOptions, ModuleSource } from './module-source.ts'
+export type { Answer, Asker, AskOptions, ModuleSource } from './module-source.ts'
 export type { Holder, ModuleRecord, PeerId, Peers } from './peers.ts'
 export { formatAge, parseAge } from './policy/age.ts'
 export type { Policy } from './policy/policy.ts'

@@ -33,11 +33,17 @@ const json = 'application/json'
 export function answerRequest(
   components: HandlerComponents,
   request: ProxyRequest,
-  options: { readonly baseUrl: string; readonly signal: AbortSignal },
+  options: {
+    readonly baseUrl: string
+    /** Where the request came from, without port. */
+    readonly address: string
+    readonly signal: AbortSignal
+  },
 ): Promise<Reply> {
   if (request.kind === 'page') return answerPage(components.pages, request.path, options.baseUrl)
   const { source } = components
-  const ask: AskOptions = { signal: options.signal, cachedOnly: request.cachedOnly }
+  const asker = { kind: 'client', address: options.address } as const
+  const ask: AskOptions = { signal: options.signal, cachedOnly: request.cachedOnly, asker }
   switch (request.kind) {
     case 'zip':
       return answerZip(source, request.module, ask)

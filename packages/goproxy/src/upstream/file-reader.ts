@@ -4,7 +4,7 @@ import type { ByteSink } from '@modmesh/fill'
 import { collect, tooLarge } from './body.ts'
 import { FetchError } from './fetch-error.ts'
 import { displayEntry, type FileEntry } from './proxy-list.ts'
-import type { CopyOptions, ReadAgain, ReadOptions, UpstreamReader } from './upstream-reader.ts'
+import type { CopyOptions, ReadOptions, UpstreamReader } from './upstream-reader.ts'
 
 /** Reads a folder laid out as `GOMODCACHE/cache/download`. A missing file is a 404, a forbidden one a 403. */
 export class FileReader implements UpstreamReader {
@@ -18,11 +18,6 @@ export class FileReader implements UpstreamReader {
 
   read(path: string, options: ReadOptions): Promise<Uint8Array> {
     return collect(this.#open(path, options), { maxBytes: options.maxBytes, name: this.name })
-  }
-
-  /** A file costs as much to look at as to read. */
-  async readAgain(path: string, _: string | undefined, options: ReadOptions): Promise<ReadAgain> {
-    return { kind: 'read', bytes: await this.read(path, options), validator: undefined }
   }
 
   async copy(path: string, sink: ByteSink, options: CopyOptions): Promise<void> {

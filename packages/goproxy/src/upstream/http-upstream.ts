@@ -1,6 +1,7 @@
 import {
   type ByteSink,
   ModuleNotFoundError,
+  type MutableAsk,
   OfflineError,
   type Upstream,
   type UpstreamAnswer,
@@ -24,7 +25,7 @@ import { FetchError } from './fetch-error.ts'
 import type { HttpFetcher } from './http-fetcher.ts'
 import type { FallThrough, ProxyList } from './proxy-list.ts'
 import { openReader } from './readers.ts'
-import type { UpstreamReader } from './upstream-reader.ts'
+import type { ReadAgain, ReadOptions, UpstreamReader } from './upstream-reader.ts'
 import { routeFor, type UpstreamRoutes } from './upstream-routes.ts'
 
 /** Who is asked, and for how long. */
@@ -43,6 +44,19 @@ interface Entry {
 }
 
 type Options = { readonly signal: AbortSignal }
+
+/** What an answer may be. `check` throws FetchError. */
+interface AnswerRules {
+  readonly maxBytes: number
+  readonly check: (bytes: Uint8Array) => void
+}
+
+const modRules: AnswerRules = { maxBytes: maxModBytes, check: refuseHtml }
+const listRules: AnswerRules = { maxBytes: limits.maxListBytes, check: refuseHtml }
+const jsonRules: AnswerRules = {
+  maxBytes: maxInfoBytes,
+  check: (bytes) => refuseUnlike(bytes, '{', 'JSON'),
+}
 
 /** A file of an upstream, and how messages name what is in it. */
 interface Wanted {
@@ -107,47 +121,47 @@ export class HttpUpstream implements Upstream {
 
   fetchMod(module: ModuleVersion, options: Options): Promise<UpstreamAnswer> {
     const what = formatModuleVersion(module)
-    return this.#read(module.path, { what, file: filePath(module, 'mod') }, maxModBytes, options)
+    return this.#read(module.path, { what, file: filePath(module, 'mod') }, modRules, options)
   }
 
   fetchInfo(module: ModuleVersion, options: Options): Promise<UpstreamAnswer> {
     const what = formatModuleVersion(module)
-    return this.#readJson(module.path, { what, file: filePath(module, 'info') }, options)
+    return this.#read(module.path, { what, file: filePath(module, 'info') }, jsonRules, options)
   }
 
-  fetchList(path: ModulePath, options: Options): Promise<UpstreamAnswer> {
+  fetchList(path: ModulePath, ask: MutableAsk): Promise<UpstreamAnswer> {
     const file = `/${escapeModulePath(path)}/@v/list`
-    return this.#read(path, { what: path, file }, limits.maxListBytes, options)
+    return this.#read(path, { what: path, file }, listRules, ask)
   }
 
-  fetchLatest(path: ModulePath, options: Options): Promise<UpstreamAnswer> {
+  fetchLatest(path: ModulePath, ask: MutableAsk): Promise<UpstreamAnswer> {
     const file = `/${escapeModulePath(path)}/@latest`
-    return this.#readJson(path, { what: path, file }, options)
+    return this.#read(path, { what: path, file }, jsonRules, ask)
   }
 
-  fetchQuery(path: ModulePath, query: string, options: Options): Promise<UpstreamAnswer> {
+  fetchQuery(path: ModulePath, query: string, ask: MutableAsk): Promise<UpstreamAnswer> {
     const file = `/${escapeModulePath(path)}/@v/${escapeVersion(query)}.info`
-    return this.#readJson(path, { what: `${path}@${query}`, file }, options)
+    return this.#read(path, { what: `${path}@${query}`, file }, jsonRules, ask)
   }
 
-  #readJson(path: ModulePath, { what, file }: Wanted, options: Options): Promise<UpstreamAnswer> {
-    return this.#ask(path, what, options, async (reader, signal) => {
-      const bytes = await reader.read(file, { maxBytes: maxInfoBytes, signal })
-      refuseUnlike(bytes, '{', 'JSON')
-      return { bytes, from: reader.name }
-    })
-  }
-
+  /** Asks only whether what is known still holds, where this upstream told how to ask that. */
   #read(
     path: ModulePath,
     { what, file }: Wanted,
-    maxBytes: number,
-    options: Options,
+    rules: AnswerRules,
+    ask: MutableAsk,
   ): Promise<UpstreamAnswer> {
-    return this.#ask(path, what, options, async (reader, signal) => {
-      const bytes = await reader.read(file, { maxBytes, signal })
-      refuseHtml(bytes)
-      return { bytes, from: reader.name }
+    return this.#ask(path, what, ask, async (reader, signal) => {
+      const { maxBytes, check } = rules
+      const from = reader.name
+      const again = await readAgain(reader, file, ask.known?.validator, { maxBytes, signal })
+      if (again.kind === 'unchanged') {
+        if (ask.known !== undefined) return { ...ask.known, from }
+        throw new FetchError('malformed', `${from}: unchanged, though nothing was known`)
+      }
+      check(again.bytes)
+      const { bytes, validator } = again
+      return validator === undefined ? { bytes, from } : { bytes, from, validator }
     })
   }
 
@@ -178,6 +192,16 @@ export class HttpUpstream implements Upstream {
     const onlyDirect = entries.length > 0
     return `${what}: not held here, and no upstream is configured${onlyDirect ? `\n${directNote}` : ''}`
   }
+}
+
+async function readAgain(
+  reader: UpstreamReader,
+  file: string,
+  validator: string | undefined,
+  options: ReadOptions,
+): Promise<ReadAgain> {
+  const again = await reader.readAgain?.(file, validator, options)
+  return again ?? { kind: 'read', bytes: await reader.read(file, options) }
 }
 
 function openEntries(list: ProxyList, http: HttpFetcher): readonly Entry[] {

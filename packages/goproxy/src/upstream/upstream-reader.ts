@@ -12,8 +12,8 @@ export type ReadAgain =
   | {
       readonly kind: 'read'
       readonly bytes: Uint8Array
-      /** What to ask with next time; undefined when this upstream cannot be asked so. */
-      readonly validator: string | undefined
+      /** What to ask with next time, where it told. */
+      readonly validator?: string | undefined
     }
 
 export interface CopyOptions extends ReadOptions {
@@ -27,8 +27,8 @@ export interface UpstreamReader {
   readonly name: string
   /** Reads a small file whole. Throws FetchError. */
   read(path: string, options: ReadOptions): Promise<Uint8Array>
-  /** Reads a small file whole, unless it is still what `validator` names. Throws FetchError. */
-  readAgain(path: string, validator: string | undefined, options: ReadOptions): Promise<ReadAgain>
+  /** As `read`, unless the file is still what `validator` names. Absent where nothing tells that. */
+  readAgain?(path: string, validator: string | undefined, options: ReadOptions): Promise<ReadAgain>
   /** Copies a large file. Throws FetchError; errors of the sink are passed on as they are. */
   copy(path: string, sink: ByteSink, options: CopyOptions): Promise<void>
 }

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { ModuleNotFoundError, OfflineError, UpstreamUnavailableError } from '@modmesh/fill'
 import { maxInfoBytes, parseModulePath, parseModuleVersion } from '@modmesh/module'
@@ -440,3 +440,88 @@ async function startServer(listener: Parameters<typeof createServer>[1]): Promis
   })
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
+
+describe('asking again whether an answer changed', () => {
+  /** An upstream that answers lists with validators, and counts what it was asked. */
+  async function startList(validators: Record<string, string>, status304 = true) {
+    const asked: IncomingHttpHeaders[] = []
+    const state = { body: 'v1.0.0\n', validators }
+    const server = createServer(({ headers }, response) => {
+      asked.push(headers)
+      const { etag, 'last-modified': date } = state.validators
+      const same =
+        headers['if-none-match'] === undefined
+          ? date !== undefined && headers['if-modified-since'] === date
+          : headers['if-none-match'] === etag
+      if (same && status304) response.writeHead(304, state.validators).end()
+      else response.writeHead(200, state.validators).end(state.body)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked, state }
+  }
+
+  const etag = 'W/"abc"'
+  const date = 'Tue, 01 Apr 2025 00:00:00 GMT'
+
+  test.for<[string, Record<string, string>, Record<string, string>]>([
+    ['an ETag', { etag }, { 'if-none-match': etag }],
+    ['a date', { 'last-modified': date }, { 'if-modified-since': date }],
+    ['both', { etag, 'last-modified': date }, { 'if-none-match': etag, 'if-modified-since': date }],
+  ])('sends %s, and a 304 gives the very bytes back', async ([, validators, sent]) => {
+    const { url, asked, state } = await startList(validators)
+    const upstream = ask(url)
+    const { bytes, validator = '' } = await upstream.fetchList(module.path, { signal })
+    const known = { bytes, validator }
+    const again = await upstream.fetchList(module.path, { signal, known })
+    expect(again).toEqual({ bytes, validator, from: url })
+    expect(again.bytes).toBe(bytes)
+    expect(asked[1]).toMatchObject(sent)
+    state.validators = { etag: '"new"' }
+    state.body = 'v1.1.0\n'
+    const changed = await upstream.fetchList(module.path, { signal, known })
+    expect(text(changed)).toBe('v1.1.0\n')
+    expect(changed.validator).not.toBe(validator)
+  })
+
+  test.for<[string, Record<string, string>]>([
+    ['nothing', {}],
+    ['an ETag with a byte that no header may have', { etag: '"\u00e4"' }],
+    ['an endless ETag', { etag: `"${'x'.repeat(1000)}"` }],
+  ])('an upstream that gave %s is asked the plain way', async ([, validators]) => {
+    const { url } = await startList(validators)
+    expect(await ask(url).fetchList(module.path, { signal })).not.toHaveProperty('validator')
+  })
+
+  test("another upstream of the list never sees the first one's validator", async () => {
+    const first = await startList({ etag })
+    const second = await startList({ etag })
+    const { bytes, validator = '' } = await ask(first.url).fetchList(module.path, { signal })
+    const known = { bytes: Buffer.from('other bytes'), validator }
+    const answer = await ask(second.url).fetchList(module.path, { signal, known })
+    expect(Buffer.compare(answer.bytes, bytes)).toBe(0)
+    expect(second.asked[0]).not.toHaveProperty('if-none-match')
+    const below = await ask(`${first.url}/below`).fetchList(module.path, { signal, known })
+    expect(Buffer.compare(below.bytes, bytes)).toBe(0)
+  })
+
+  test.for(['', 'x', '{}', '[1,2]', '["a",{}]', '[null,"x",null]'])(
+    'what is no validator (%s) asks the plain way',
+    async (validator) => {
+      const { url, asked } = await startList({ etag })
+      const known = { bytes: new Uint8Array(), validator }
+      expect(text(await ask(url).fetchList(module.path, { signal, known }))).toBe('v1.0.0\n')
+      expect(asked[0]).not.toHaveProperty('if-none-match')
+    },
+  )
+
+  test('a 304 that nobody asked for is a failure', async () => {
+    const server = createServer((_, response) => response.writeHead(304).end())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    await expect(ask(url).fetchList(module.path, { signal })).rejects.toBeInstanceOf(
+      UpstreamUnavailableError,
+    )
+  })
+})

@@ -33,6 +33,8 @@ export class HeldFile implements HeldZip {
   read(range: ByteRange = { start: 0, end: this.size }): AsyncIterable<Uint8Array> {
     const { start, end } = range
     if (!(start >= 0 && start <= end && end <= this.size)) throw new RangeError('outside the zip')
+    const hot = this.#vault.memory.get(this.zipDigest)
+    if (hot !== undefined) return pieces(hot.subarray(start, end))
     const isWhole = start === 0 && end === this.size
     const opened = this.#vault.open(this.#zip, isWhole)
     // Whoever iterates gets the error; nobody else has to.
@@ -42,26 +44,42 @@ export class HeldFile implements HeldZip {
     return {
       [Symbol.asyncIterator]: () => {
         clearTimeout(idle)
-        return this.#chunks(opened, range)
+        return this.#chunks(opened, range, isWhole)
       },
     }
   }
 
-  async *#chunks(opened: Promise<Opened>, { start, end }: ByteRange): AsyncGenerator<Uint8Array> {
+  async *#chunks(
+    opened: Promise<Opened>,
+    { start, end }: ByteRange,
+    isWhole: boolean,
+  ): AsyncGenerator<Uint8Array> {
     const { file, hash } = await opened
     const sha = hash ? createHash('sha256') : undefined
+    const { memory } = this.#vault
+    const seen: Uint8Array[] = []
+    const keeps = isWhole && memory.isWorthKeeping(this.zipDigest, this.size)
     try {
       for (let at = start; at < end; ) {
         const chunk = await this.#readChunk(file, at, end)
         at += chunk.length
+        if (keeps) seen.push(chunk)
         sha?.update(chunk)
         // The last chunk is held back until the whole proved right.
         if (at === end && sha !== undefined) await this.#checkDigest(sha)
+        if (at === end && keeps) this.#remember(seen)
         yield chunk
       }
     } finally {
       await file.close()
     }
+  }
+
+  /** A file whose state was right when it was opened may still change while it is read. */
+  #remember(chunks: readonly Uint8Array[]): void {
+    const bytes = Buffer.concat(chunks)
+    const isRight = createHash('sha256').update(bytes).digest('hex') === this.zipDigest
+    if (isRight) this.#vault.memory.keep(this.zipDigest, bytes)
   }
 
   async #readChunk(file: DiskFile, at: number, end: number): Promise<Uint8Array> {
@@ -88,6 +106,12 @@ export class HeldFile implements HeldZip {
     }
     await this.#vault.quarantine(this.#zip, 'its bytes changed')
     throw new StoreDamagedError(this.zipDigest, 'its bytes changed')
+  }
+}
+
+async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += serveChunkBytes) {
+    yield bytes.subarray(at, at + serveChunkBytes)
   }
 }
 

@@ -16,6 +16,12 @@ export const maxVerifyWorkers = 4
 export const workerYoungMegabytes = 6
 /** Chunk of a read that is served: large enough for 500 MB/s, small enough for many readers. Bytes. */
 export const serveChunkBytes: number = 256 << 10
+/** Zips up to this are kept in memory when they are read again: most are far smaller. Bytes. */
+export const hotZipBytes: number = 4 << 20
+/** Memory for zips that are read again and again, in all. Bytes. */
+export const hotZipsBytes: number = 48 << 20
+/** Zips of which is known that they were read once: a large project's worth. */
+export const maxCountedZips = 4096
 /** A zip that was not hashed for this long is hashed again while it is served. Milliseconds. */
 export const rehashAfterMs: number = 24 * 3_600_000
 /** A read that nobody iterates is closed, so that it cannot hold a file for ever. Milliseconds. */

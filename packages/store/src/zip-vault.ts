@@ -10,6 +10,7 @@ import { maxQuarantined, pieceBytes, rehashAfterMs } from './limits.ts'
 import type { Listeners } from './listeners.ts'
 import { recordBytes } from './recover-zips.ts'
 import type { ReportEvent } from './store-event.ts'
+import { ZipMemory } from './zip-memory.ts'
 import type { ZipRecord } from './zip-record.ts'
 import type { ShelvedZip, ZipShelf } from './zip-shelf.ts'
 
@@ -27,6 +28,8 @@ export interface VaultComponents {
  * whose state changed is hashed again; one that differs goes to quarantine and counts as absent.
  */
 export class ZipVault {
+  /** Bytes of zips that are read often. */
+  readonly memory: ZipMemory = new ZipMemory()
   readonly #components: VaultComponents
   readonly #checks = new Map<ShelvedZip, Promise<boolean>>()
   /** Files that are on their way out of their place. */

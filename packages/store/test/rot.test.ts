@@ -205,3 +205,40 @@ describe('reading', () => {
     expect(events).toEqual([])
   })
 })
+
+describe('a zip that is read again and again', () => {
+  async function hot() {
+    const all = await committed()
+    for (let n = 0; n < 3; n++) {
+      expect(await readZip(await all.store.findZip(module))).toEqual(Buffer.from(bytes))
+    }
+    return all
+  }
+
+  test('is answered from memory, whole and in part, without opening its file', async () => {
+    const { store, held, path } = await hot()
+    await unlink(path) // seen by the next search; this reader found it before
+    const part = await readZip(held, { start: 10, end: bytes.length - 10 })
+    expect(part).toEqual(Buffer.from(bytes.slice(10, -10)))
+    expect(await store.findZip(module)).toBeUndefined()
+    await store[Symbol.asyncDispose]()
+  })
+
+  test.for(spoils)('by $name is a miss all the same', async ({ spoil }) => {
+    const { store, path } = await hot()
+    await spoil(path)
+    expect(await store.findZip(module)).toBeUndefined()
+    await store[Symbol.asyncDispose]()
+  })
+
+  test('never brings bytes into memory that changed under the reader', async () => {
+    const { store, held, path } = await committed()
+    await readZip(held)
+    const reading = held.read()[Symbol.asyncIterator]()
+    await flip(path, 100)
+    await Promise.allSettled([reading.next(), reading.next()])
+    const again = held.read()[Symbol.asyncIterator]()
+    await expect(again.next()).rejects.toThrow('is not what was committed')
+    await store[Symbol.asyncDispose]()
+  })
+})

@@ -1,8 +1,8 @@
 import type { Answer, AskOptions, ModuleSource } from '@modmesh/fill'
-import { hashMod, type ModulePath, type ModuleVersion } from '@modmesh/module'
+import type { ModulePath, ModuleVersion } from '@modmesh/module'
 import { InvalidRequestTargetError } from '../errors.ts'
 import type { ProxyRequest } from '../request-path.ts'
-import { immutableHeaders, mutableHeaders } from './headers.ts'
+import { immutableHeaders, modTag, mutableHeaders } from './headers.ts'
 import { bytesBody, type Reply, textReply } from './reply.ts'
 import { setupPage } from './setup-page.ts'
 import { answerSumdb, type SumdbAnswers } from './sumdb-routes.ts'
@@ -83,7 +83,7 @@ async function answerMod(
   const { value, source: from } = await source.mod(module, ask)
   return {
     status: 200,
-    headers: immutableHeaders(from, plainText, hashMod(value)),
+    headers: immutableHeaders(from, plainText, modTag(value)),
     body: bytesBody(value),
   }
 }
@@ -102,8 +102,8 @@ function answerList(source: ModuleSource, path: ModulePath, ask: AskOptions): Pr
 }
 
 async function answerMutable(asked: Promise<Answer<Uint8Array>>, type: string): Promise<Reply> {
-  const { value, source } = await asked
-  return { status: 200, headers: mutableHeaders(source, type), body: bytesBody(value) }
+  const answer = await asked
+  return { status: 200, headers: mutableHeaders(answer, type), body: bytesBody(answer.value) }
 }
 
 async function answerPage(pages: ExtraPages, path: string, baseUrl: string): Promise<Reply> {

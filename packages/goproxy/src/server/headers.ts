@@ -1,11 +1,13 @@
-import type { Source } from '@modmesh/fill'
+import { createHash } from 'node:crypto'
+import type { Answer, Source } from '@modmesh/fill'
+import { hashMod } from '@modmesh/module'
 
 /** Lifetimes of answers, as goproxy's: what a version means never changes, what is newest does. */
 const immutableCache = 'public, max-age=604800'
 export const mutableCache = 'public, max-age=60'
 export const sumdbCache = 'public, max-age=86400'
 export const growingTileCache = 'public, max-age=3600'
-/** The union of what is held may grow at any moment, when upstream is back or a peer comes. */
+/** What is answered for want of upstream's newest word may be better at any moment. */
 const heldCache = 'no-cache'
 
 type Headers = Readonly<Record<string, string>>
@@ -21,8 +23,12 @@ function formatCacheStatus(source: Source): string {
       return 'modmesh; fwd=miss; fwd-status=200; detail=remote'
     case 'upstream':
       return 'modmesh; fwd=miss; fwd-status=200; detail=upstream'
+    case 'direct':
+      return 'modmesh; fwd=miss; fwd-status=200; detail=direct'
     case 'held':
       return 'modmesh; hit; detail=held'
+    case 'stale':
+      return `modmesh; hit; detail=stale-${source.why}`
   }
 }
 
@@ -36,14 +42,64 @@ export function immutableHeaders(source: Source, type: string, etag?: string): H
   }
 }
 
-/** Headers of a list, `@latest` or query; one that only says what is held is marked as such. */
-export function mutableHeaders(source: Source, type: string): Headers {
-  const held = source.kind === 'held'
+/** Headers of a list, `@latest` or query; an older one, or one that only says what is held, is marked as such. */
+export function mutableHeaders(
+  { value, source, ageMs }: Answer<Uint8Array>,
+  type: string,
+): Headers {
+  const warning = formatWarning(source)
   return {
     'content-type': type,
-    'cache-control': held ? heldCache : mutableCache,
+    'cache-control': warning === undefined ? mutableCache : heldCache,
     'cache-status': formatCacheStatus(source),
-    // RFC 7234 5.5.3: the answer was made while cut off from the rest of the network.
-    ...(held ? { warning: '112 modmesh "Disconnected Operation"' } : {}),
+    etag: contentTag(value),
+    ...(ageMs === undefined ? {} : { age: String(Math.floor(ageMs / 1_000)) }),
+    ...(warning === undefined ? {} : { warning }),
   }
+}
+
+const isStale = '110 modmesh "Response is Stale"'
+const isFailed = '111 modmesh "Revalidation Failed"'
+const isOffline = '112 modmesh "Disconnected Operation"'
+
+/** Warning (RFC 7234 5.5): that upstream was not heard for this answer, and why. */
+function formatWarning(source: Source): string | undefined {
+  if (source.kind === 'held') return isOffline
+  if (source.kind !== 'stale') return undefined
+  switch (source.why) {
+    case 'slow':
+    case 'not-asked':
+      return isStale
+    case 'failed':
+      return `${isStale}, ${isFailed}`
+    case 'offline':
+      return `${isStale}, ${isOffline}`
+  }
+}
+
+const contentTags = new WeakMap<Uint8Array, string>()
+const modTags = new WeakMap<Uint8Array, string>()
+
+/** A weak validator: for caches that ask again, not for parts of an answer that may change meanwhile. */
+function contentTag(bytes: Uint8Array): string {
+  return remember(contentTags, bytes, (content) => {
+    return `W/"${createHash('sha256').update(content).digest('base64url')}"`
+  })
+}
+
+/** The ETag of a go.mod: its hash, computed once for bytes that are served again and again. */
+export function modTag(bytes: Uint8Array): string {
+  return remember(modTags, bytes, hashMod)
+}
+
+function remember(
+  tags: WeakMap<Uint8Array, string>,
+  bytes: Uint8Array,
+  compute: (bytes: Uint8Array) => string,
+): string {
+  const known = tags.get(bytes)
+  if (known !== undefined) return known
+  const tag = compute(bytes)
+  tags.set(bytes, tag)
+  return tag
 }

@@ -16,6 +16,7 @@ export interface Conditions {
 export function narrowReply(reply: Reply, conditions: Conditions): Reply {
   const etag = reply.headers['etag']
   if (reply.status !== 200 || reply.body === undefined || etag === undefined) return reply
+  if (etag.startsWith('W/')) return onlyIfChanged(reply, etag, conditions)
   const ranged = { ...reply, headers: { ...reply.headers, 'accept-ranges': 'bytes' } }
   if (conditions.ifMatch !== undefined && !listsEtag(conditions.ifMatch, etag, 'strong')) {
     return { status: 412, headers: keepOnValidation(reply.headers) }
@@ -26,6 +27,12 @@ export function narrowReply(reply: Reply, conditions: Conditions): Reply {
   if (conditions.range === undefined) return ranged
   if (conditions.ifRange !== undefined && conditions.ifRange.trim() !== etag) return ranged
   return applyRange(ranged, reply.body.size, parseRange(conditions.range, reply.body.size))
+}
+
+/** A weak ETag names no bytes: it answers whether something changed, and no ranges. */
+function onlyIfChanged(reply: Reply, etag: string, { ifNoneMatch }: Conditions): Reply {
+  if (ifNoneMatch === undefined || !listsEtag(ifNoneMatch, etag, 'weak')) return reply
+  return { status: 304, headers: keepOnValidation(reply.headers) }
 }
 
 /**
@@ -86,11 +93,15 @@ function listsEtag(header: string, etag: string, comparison: 'strong' | 'weak'):
   if (header.trim() === '*') return true
   return header.split(',').some((item) => {
     const tag = item.trim()
-    return tag === etag || (comparison === 'weak' && tag === `W/${etag}`)
+    return tag === etag || (comparison === 'weak' && strengthen(tag) === strengthen(etag))
   })
 }
 
+function strengthen(tag: string): string {
+  return tag.startsWith('W/') ? tag.slice(2) : tag
+}
+
 function keepOnValidation(headers: Reply['headers']): Reply['headers'] {
-  const kept = ['etag', 'cache-control', 'cache-status']
+  const kept = ['etag', 'cache-control', 'cache-status', 'age', 'warning']
   return Object.fromEntries(Object.entries(headers).filter(([name]) => kept.includes(name)))
 }

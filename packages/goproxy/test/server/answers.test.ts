@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import {
   HashMismatchError,
   NoProofError,
@@ -28,6 +29,13 @@ const week = 'public, max-age=604800'
 const minute = 'public, max-age=60'
 const plain = 'text/plain; charset=utf-8'
 
+/** Weak, of the content: lists may change while they are read. */
+function tagOf(text: string): string {
+  return `W/"${createHash('sha256').update(text).digest('base64url')}"`
+}
+const listTag = tagOf('v1.0.0\n')
+const infoTag = tagOf(infoText)
+
 describe('an answer', () => {
   test.for<[string, string, string, string, string | null, string]>([
     [zip, 'zip example.com/m@v1.0.0', 'application/zip', week, `"${zipDigest}"`, zipText],
@@ -47,14 +55,14 @@ describe('an answer', () => {
       null,
       infoText,
     ],
-    [`${base}/@v/list`, 'list example.com/m', plain, minute, null, 'v1.0.0\n'],
-    [`${base}/@latest`, 'latest example.com/m', 'application/json', minute, null, infoText],
+    [`${base}/@v/list`, 'list example.com/m', plain, minute, listTag, 'v1.0.0\n'],
+    [`${base}/@latest`, 'latest example.com/m', 'application/json', minute, infoTag, infoText],
     [
       `${base}/@v/main.info`,
       'query example.com/m@main',
       'application/json',
       minute,
-      null,
+      infoTag,
       infoText,
     ],
   ])('to %s', async ([path, asked, type, cache, etag, body]) => {
@@ -177,10 +185,53 @@ describe('ranges and conditions', () => {
     }
   })
 
-  test('a list has neither ranges nor conditions', async () => {
+  test.for<[string, Record<string, string>, number]>([
+    ['a range', { range: 'bytes=0-1' }, 200],
+    ['a range if the same', { range: 'bytes=0-1', 'if-range': listTag }, 200],
+    ['a range if strongly the same', { range: 'bytes=0-1', 'if-range': listTag.slice(2) }, 200],
+    ['if changed, and it did not', { 'if-none-match': listTag }, 304],
+    ['if changed, strong', { 'if-none-match': listTag.slice(2) }, 304],
+    ['if changed, and it did', { 'if-none-match': 'W/"other"' }, 200],
+    ['if the same, which a weak tag cannot say', { 'if-match': listTag }, 200],
+  ])('a list that may change, asked with %s', async ([, headers, status]) => {
     await using served = await serve()
-    const answer = await served.get(`${base}/@v/list`, { range: 'bytes=0-1', 'if-none-match': '*' })
-    expect([answer.status, await answer.text()]).toEqual([200, 'v1.0.0\n'])
+    const answer = await served.get(`${base}/@v/list`, headers)
+    expect([answer.status, await answer.text()]).toEqual([status, status === 304 ? '' : 'v1.0.0\n'])
+    expect(answer.headers.get('etag')).toBe(listTag)
+    expect(answer.headers.get('content-range')).toBeNull()
+  })
+})
+
+describe('an answer that upstream did not just give', () => {
+  const stale = '110 modmesh "Response is Stale"'
+  const offline = '112 modmesh "Disconnected Operation"'
+  test.for<[Source, number | undefined, string | null, string | null]>([
+    [{ kind: 'store', level: 'memory' }, 59_999, '59', null],
+    [{ kind: 'upstream', from: 'u' }, 0, '0', null],
+    [{ kind: 'stale', why: 'slow' }, 61_000, '61', stale],
+    [{ kind: 'stale', why: 'not-asked' }, 61_000, '61', stale],
+    [
+      { kind: 'stale', why: 'failed' },
+      86_400_000,
+      '86400',
+      `${stale}, 111 modmesh "Revalidation Failed"`,
+    ],
+    [{ kind: 'stale', why: 'offline' }, 5_000, '5', `${stale}, ${offline}`],
+    [{ kind: 'held' }, 7_000, '7', offline],
+    [{ kind: 'held' }, undefined, null, offline],
+  ])('says so: %o of %s ms', async ([source, ageMs, age, warning]) => {
+    await using served = await serve()
+    served.source.from = source
+    served.source.ageMs = ageMs
+    for (const path of [`${base}/@v/list`, `${base}/@latest`, `${base}/@v/main.info`]) {
+      const { headers } = await served.get(path)
+      expect(headers.get('age')).toBe(age)
+      expect(headers.get('warning')).toBe(warning)
+      expect(headers.get('cache-control')).toBe(warning === null ? minute : 'no-cache')
+      const etag = headers.get('etag') ?? ''
+      const same = await served.get(path, { 'if-none-match': etag })
+      expect([same.status, same.headers.get('age')]).toEqual([304, age])
+    }
   })
 })
 

@@ -23,6 +23,7 @@ export interface FakeSource extends ModuleSource {
   /** Held back until this resolves. */
   gate: Promise<void>
   from: Source
+  ageMs: number | undefined
   zipBytes: Uint8Array
   /** The declared size, where it differs. */
   zipSize: number | undefined
@@ -41,13 +42,15 @@ export function fakeSource(): FakeSource {
     source.signals.push(options.signal)
     await source.gate
     if (source.error !== undefined) throw source.error
-    return { value, source: source.from }
+    const { from, ageMs } = source
+    return ageMs === undefined ? { value, source: from } : { value, source: from, ageMs }
   }
   const source: FakeSource = {
     asked: [],
     error: undefined,
     gate: Promise.resolve(),
     from: { kind: 'store' },
+    ageMs: undefined,
     zipBytes: Buffer.from(zipText),
     zipSize: undefined,
     zipFailsAfter: undefined,

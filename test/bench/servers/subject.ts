@@ -22,6 +22,8 @@ export interface StartInit {
   /** Where it fetches from, and the database that it checks with (GOSUMDB syntax). */
   readonly upstream: string
   readonly gosumdb: string
+  /** Leaves the folder when it is disposed of. */
+  readonly keep?: boolean
 }
 
 /** A server in a process of its own. */
@@ -31,6 +33,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly startMs: number
   /** Most memory it had resident so far, in MB; undefined where /proc does not tell. */
   peakMegabytes(): number | undefined
+  /** Asks it to end, as its operator would; its folder stays. */
+  end(): Promise<void>
 }
 
 const main: string = fileURLToPath(new URL('../../../packages/node/src/main.ts', import.meta.url))
@@ -152,9 +156,10 @@ export async function startServer(
     url,
     startMs,
     peakMegabytes: () => peakOf(child.pid),
+    end: () => end(child, 'SIGTERM'),
     [Symbol.asyncDispose]: async () => {
-      await end(child)
-      rmSync(init.dir, { recursive: true, force: true })
+      await end(child, 'SIGKILL')
+      if (init.keep !== true) rmSync(init.dir, { recursive: true, force: true })
     },
   }
 }
@@ -172,11 +177,11 @@ async function firstAnswer(child: ChildProcess, url: string, started: number): P
   }
 }
 
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.pid === undefined) return
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
   const gone = new Promise((resolve) => child.once('exit', resolve))
   // The whole group: a wrapper does not pass signals on.
-  process.kill(-child.pid, 'SIGKILL')
+  process.kill(-child.pid, signal)
   await gone
 }
 

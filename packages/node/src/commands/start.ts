@@ -1,4 +1,3 @@
-import { flushCompileCache } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunningNode } from '../build-node.ts'
 import { prepareDataDir } from '../data-dir.ts'
@@ -87,8 +86,6 @@ function announceReady({ mesh, state }: RunningNode, log: Logger): void {
   const fields = [`proxy=${state.url}`, `mesh=${mesh.meshId() ?? 'none'}`, `peer=${mesh.peerId}`]
   process.stdout.write(`ready ${fields.join(' ')}\n`)
   log.info({ version: programVersion(), proxy: state.url }, 'ready')
-  // A node that is killed later would else leave nothing for its next start.
-  flushCompileCache()
 }
 
 /** Limping on after an unknown failure could serve what nobody checked: log, end, be restarted. */

@@ -35,8 +35,6 @@ export interface FillInit {
   readonly budgets: Budgets
   /** Never looked up at the checksum database and never spoken of to peers. */
   isPrivate(path: ModulePath): boolean
-  /** Never asked of an upstream proxy. Absent: none. */
-  noproxy?(path: ModulePath): boolean
   onEvent(event: FillEvent): void
   /** How long a list, `@latest` or query of upstream stays fresh, ms. */
   readonly ttlMs: number
@@ -89,7 +87,7 @@ export class FillContext {
   }
 
   canAskUpstream(path: ModulePath): boolean {
-    return this.upstream.isEnabled(path) && this.#init.noproxy?.(path) !== true
+    return this.upstream.isEnabled(path)
   }
 
   /** Peers are never asked for what nobody can prove, nor for what is private. */

@@ -1,6 +1,7 @@
 import type { ModulePath, ModuleVersion } from '@modmesh/module'
 import type { PeerId } from './peers.ts'
 import type { RemotePart } from './remote-store.ts'
+import type { UpstreamAnswer } from './upstream.ts'
 
 /** Where an answer came from. */
 export type Source =
@@ -9,10 +10,17 @@ export type Source =
   | { readonly kind: 'peer'; readonly peer: PeerId }
   | { readonly kind: 'remote'; readonly from: string }
   | { readonly kind: 'upstream'; readonly from: string }
+  /** Version control, through `go` and `git` of this host. */
+  | { readonly kind: 'direct' }
   /** The union of what this node and its peers hold: no upstream could be asked. */
   | { readonly kind: 'held' }
   /** Upstream's own older answer: it is slow to renew it, failed to, cannot be asked, or was not to be. */
   | { readonly kind: 'stale'; readonly why: 'slow' | 'failed' | 'offline' | 'not-asked' }
+
+/** The source of what the upstream port gave. */
+export function sourceOf({ from, via }: Pick<UpstreamAnswer, 'from' | 'via'>): Source {
+  return via === 'direct' ? { kind: 'direct' } : { kind: 'upstream', from }
+}
 
 export type FillKind = 'zip' | 'mod' | 'info' | 'list' | 'latest' | 'query'
 

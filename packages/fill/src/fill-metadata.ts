@@ -3,6 +3,7 @@ import type { ProvenSums } from './checksum-db.ts'
 import { ModuleNotFoundError, RemoteError, UpstreamRefusedError } from './errors.ts'
 import { explainFailure } from './explain-failure.ts'
 import { type FillContext, notHere } from './fill-context.ts'
+import { sourceOf } from './fill-event.ts'
 import { learnSums } from './learn-sums.ts'
 import type { Answer } from './module-source.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
@@ -179,7 +180,7 @@ async function fromUpstream(
       part === 'mod'
         ? await modFromUpstream(ctx, module, sums, signal)
         : await infoFromUpstream(ctx, module, signal)
-    return { value: value.bytes, source: { kind: 'upstream', from: value.from } }
+    return { value: value.bytes, source: sourceOf(value) }
   } catch (error) {
     if (!(error instanceof ModuleNotFoundError || error instanceof UpstreamRefusedError))
       throw error

@@ -1,7 +1,7 @@
 import type { AnswerStore } from './answer-store.ts'
 import { ModuleNotFoundError } from './errors.ts'
 import { type FillContext, notHere } from './fill-context.ts'
-import type { Source } from './fill-event.ts'
+import { type Source, sourceOf } from './fill-event.ts'
 import { type Asked, askUpstream, type MutableKind, type MutableQuestion } from './fill-mutable.ts'
 import {
   commitTtls,
@@ -177,7 +177,7 @@ export class MutableAnswers {
     }
     this.#put(question.key, { confirmed, standIn: undefined })
     if (keep) this.#keep(question.key, confirmed)
-    return { value: bytes, source: { kind: 'upstream', from }, ageMs: 0 }
+    return { value: bytes, source: sourceOf(answer), ageMs: 0 }
   }
 
   /** What is answered without upstream: its older answer, or what is held here and by peers. */

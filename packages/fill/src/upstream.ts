@@ -6,6 +6,8 @@ export interface UpstreamAnswer {
   readonly bytes: Uint8Array
   /** The upstream's origin for display, never with credentials. */
   readonly from: string
+  /** Set when it came from version control, and no proxy was asked. */
+  readonly via?: 'direct'
   /** What upstream can be asked with whether these are still its bytes. Opaque, short text, no secrets. */
   readonly validator?: string
 }
@@ -28,7 +30,7 @@ export interface Upstream {
     module: ModuleVersion,
     sink: ByteSink,
     options: { readonly signal: AbortSignal; readonly onReset: () => Promise<void> },
-  ): Promise<{ readonly from: string }>
+  ): Promise<Pick<UpstreamAnswer, 'from' | 'via'>>
   fetchMod(
     module: ModuleVersion,
     options: { readonly signal: AbortSignal },

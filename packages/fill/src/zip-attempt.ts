@@ -1,7 +1,7 @@
 import { type ModuleVersion, type ZipHash, ZipRulesError } from '@modmesh/module'
 import { HashMismatchError, PeerError, RemoteError, UpstreamRefusedError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
-import type { Source } from './fill-event.ts'
+import { type Source, sourceOf } from './fill-event.ts'
 import { minProgressBytes } from './limits.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
 import type { PeerId } from './peers.ts'
@@ -155,14 +155,14 @@ export async function fetchFromUpstream(
       await staged.reset()
     }
     const fetching = ctx.upstream.fetchZip(module, sink, { signal: options.signal, onReset })
-    const { from } = await abortable(fetching, options.signal)
+    const given = await abortable(fetching, options.signal)
     const expected = await abortable(job.expected, options.signal)
     try {
       await verify(staged, expected, options)
     } catch (error) {
-      throw refusal(ctx, module, { from, expected }, error)
+      throw refusal(ctx, module, { from: given.from, expected }, error)
     }
-    return { kind: 'upstream', from }
+    return sourceOf(given)
   })
 }
 

@@ -460,11 +460,4 @@ describe('paths that cannot be proven', () => {
     const error = await world.failure(world.fill.zip(release.module, patient))
     expect(error).toBeInstanceOf(ModuleNotFoundError)
   })
-
-  test('a path that no proxy may be asked for is not asked of upstream', async () => {
-    const world = new World({ noproxy: (path) => path === 'example.com/mod' })
-    const { module } = world.publish()
-    expect(await world.failure(world.fill.zip(module, patient))).toBeInstanceOf(ModuleNotFoundError)
-    expect(world.upstream.asked).toEqual([])
-  })
 })

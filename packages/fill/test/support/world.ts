@@ -24,7 +24,6 @@ import { afterEach, expect } from 'vitest'
 export interface WorldInit {
   readonly budgets?: Partial<Budgets>
   readonly isPrivate?: (path: string) => boolean
-  readonly noproxy?: (path: string) => boolean
   readonly ttlMs?: number
   readonly negativeTtlMs?: number
   readonly store?: MemoryStoreInit
@@ -60,7 +59,6 @@ export class World {
       {
         budgets: { ...defaultBudgets, ...init.budgets },
         isPrivate: init.isPrivate ?? (() => false),
-        ...(init.noproxy && { noproxy: init.noproxy }),
         onEvent: (event) => this.events.push(event),
         ttlMs: init.ttlMs ?? 60_000,
         negativeTtlMs: init.negativeTtlMs ?? 10_000,

@@ -4,6 +4,8 @@
  * Invariant: an answer with status 200 is complete and was verified by its source.
  * Follows golang.org/ref/mod#goproxy-protocol and golang.org/design/25530-sumdb.
  */
+export { DirectReader } from './direct/direct-reader.ts'
+export type { GoRunnerInit } from './direct/go-runner.ts'
 export {
   InvalidCaFileError,
   InvalidProxyListError,
@@ -30,7 +32,11 @@ export { ProxyServer, type ProxyServerInit } from './server/proxy-server.ts'
 export type { SumdbAnswers } from './server/sumdb-routes.ts'
 export { HttpFetcher, type HttpFetcherInit } from './upstream/http-fetcher.ts'
 export { HttpSumdb, type HttpSumdbInit } from './upstream/http-sumdb.ts'
-export { HttpUpstream, type HttpUpstreamInit } from './upstream/http-upstream.ts'
+export {
+  HttpUpstream,
+  type HttpUpstreamComponents,
+  type HttpUpstreamInit,
+} from './upstream/http-upstream.ts'
 export { type ProxyEntry, type ProxyList, parseProxyList } from './upstream/proxy-list.ts'
 export {
   displayUpstreams,

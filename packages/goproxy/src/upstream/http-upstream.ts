@@ -31,16 +31,24 @@ import { routeFor, type UpstreamRoutes } from './upstream-routes.ts'
 /** Who is asked, and for how long. */
 export interface HttpUpstreamInit {
   readonly upstreams: UpstreamRoutes
+  /** Paths that are asked of version control alone, whatever their list says; none of a list that is `off`. */
+  readonly noproxy?: (path: ModulePath) => boolean
   /** Touch no network. */
   readonly offline: boolean
   /** Longest wait of one call in all, ms. */
   readonly fetchTimeoutMs?: number
 }
 
+/** Who is there to ask. Both are shared and stay their owner's to dispose of. */
+export interface HttpUpstreamComponents {
+  readonly http: HttpFetcher
+  /** Reads version control; without it `direct` is nobody. */
+  readonly direct?: UpstreamReader
+}
+
 interface Entry {
   readonly fallThrough: FallThrough
-  /** Undefined for `direct`: version control is not available here. */
-  readonly reader: UpstreamReader | undefined
+  readonly reader: UpstreamReader
 }
 
 type Options = { readonly signal: AbortSignal }
@@ -64,38 +72,41 @@ interface Wanted {
   readonly file: string
 }
 
-const directNote = 'direct: fetching from version control is not available here yet'
-
 /** The upstreams of GOPROXY lists, one for each route. Checks no hash: that is the fill's. */
 export class HttpUpstream implements Upstream {
   readonly #routes: UpstreamRoutes['routes']
   readonly #entriesOf: ReadonlyMap<ProxyList, readonly Entry[]>
   readonly #defaultList: ProxyList
+  /** Version control alone. */
+  readonly #directEntries: readonly Entry[]
+  readonly #noproxy: (path: ModulePath) => boolean
   readonly #offline: boolean
   readonly #fetchTimeoutMs: number
 
-  /** `http` is shared and stays its owner's to dispose of. */
-  constructor({ http }: { readonly http: HttpFetcher }, init: HttpUpstreamInit) {
+  constructor(components: HttpUpstreamComponents, init: HttpUpstreamInit) {
     const { routes, defaultList } = init.upstreams
+    this.#noproxy = init.noproxy ?? (() => false)
     this.#offline = init.offline
     this.#fetchTimeoutMs = init.fetchTimeoutMs ?? limits.fetchTimeoutMs
     this.#routes = routes
     this.#defaultList = defaultList
     const lists = [defaultList, ...routes.map(({ list }) => list)]
-    this.#entriesOf = new Map(lists.map((list) => [list, openEntries(list, http)]))
+    this.#entriesOf = new Map(lists.map((list) => [list, openEntries(list, components)]))
+    const { direct } = components
+    this.#directEntries = direct === undefined ? [] : [{ fallThrough: 'absent', reader: direct }]
   }
 
   isEnabled(path?: ModulePath): boolean {
     if (this.#offline) return false
     const asked = path === undefined ? [...this.#entriesOf.values()].flat() : this.#entriesFor(path)
-    return asked.some(({ reader }) => reader !== undefined)
+    return asked.length > 0
   }
 
   async fetchZip(
     module: ModuleVersion,
     sink: ByteSink,
     options: Options & { readonly onReset: () => Promise<void> },
-  ): Promise<{ readonly from: string }> {
+  ): Promise<Pick<UpstreamAnswer, 'from' | 'via'>> {
     let dirty = false
     const guarded: ByteSink = {
       write: (chunk) => {
@@ -115,7 +126,7 @@ export class HttpUpstream implements Upstream {
         signal,
         onReset,
       })
-      return { from: reader.name }
+      return nameOf(reader)
     })
   }
 
@@ -153,15 +164,15 @@ export class HttpUpstream implements Upstream {
   ): Promise<UpstreamAnswer> {
     return this.#ask(path, what, ask, async (reader, signal) => {
       const { maxBytes, check } = rules
-      const from = reader.name
+      const name = nameOf(reader)
       const again = await readAgain(reader, file, ask.known?.validator, { maxBytes, signal })
       if (again.kind === 'unchanged') {
-        if (ask.known !== undefined) return { ...ask.known, from }
-        throw new FetchError('malformed', `${from}: unchanged, though nothing was known`)
+        if (ask.known !== undefined) return { ...ask.known, ...name }
+        throw new FetchError('malformed', `${name.from}: unchanged, though nothing was known`)
       }
       check(again.bytes)
       const { bytes, validator } = again
-      return validator === undefined ? { bytes, from } : { bytes, from, validator }
+      return validator === undefined ? { bytes, ...name } : { bytes, ...name, validator }
     })
   }
 
@@ -172,10 +183,17 @@ export class HttpUpstream implements Upstream {
     ask: (reader: UpstreamReader, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const entries = this.#entriesFor(path)
-    if (!this.isEnabled(path)) throw new OfflineError(this.#disabledReason(what, entries))
+    if (!this.isEnabled(path)) throw new OfflineError(this.#disabledReason(what))
     return withDeadline(this.#fetchTimeoutMs, options.signal, async (signal) => {
       try {
-        return await askInOrder(entries.map((entry) => toCandidate(entry, ask, signal)))
+        return await askInOrder(
+          entries.map(
+            ({ fallThrough, reader }): Candidate<T> => ({
+              fallThrough,
+              ask: () => ask(reader, signal),
+            }),
+          ),
+        )
       } catch (error) {
         throw error instanceof AllFailedError ? toUpstreamError(what, error) : error
       }
@@ -184,14 +202,18 @@ export class HttpUpstream implements Upstream {
 
   #entriesFor(path: ModulePath): readonly Entry[] {
     const list = routeFor(this.#routes, path)?.list ?? this.#defaultList
-    return this.#entriesOf.get(list) ?? []
+    const entries = this.#entriesOf.get(list) ?? []
+    return list.entries.length > 0 && this.#noproxy(path) ? this.#directEntries : entries
   }
 
-  #disabledReason(what: string, entries: readonly Entry[]): string {
+  #disabledReason(what: string): string {
     if (this.#offline) return `${what}: not held here, and this node is offline`
-    const onlyDirect = entries.length > 0
-    return `${what}: not held here, and no upstream is configured${onlyDirect ? `\n${directNote}` : ''}`
+    return `${what}: not held here, and no upstream is configured`
   }
+}
+
+function nameOf({ kind, name }: UpstreamReader): Pick<UpstreamAnswer, 'from' | 'via'> {
+  return kind === 'direct' ? { from: name, via: kind } : { from: name }
 }
 
 async function readAgain(
@@ -204,20 +226,12 @@ async function readAgain(
   return again ?? { kind: 'read', bytes: await reader.read(file, options) }
 }
 
-function openEntries(list: ProxyList, http: HttpFetcher): readonly Entry[] {
-  return list.entries.map((entry) => ({
-    fallThrough: entry.fallThrough,
-    reader: entry.kind === 'direct' ? undefined : openReader(entry, http, encodePath),
-  }))
-}
-
-function toCandidate<T>(
-  { reader, fallThrough }: Entry,
-  ask: (reader: UpstreamReader, signal: AbortSignal) => Promise<T>,
-  signal: AbortSignal,
-): Candidate<T> {
-  if (reader !== undefined) return { fallThrough, ask: () => ask(reader, signal) }
-  return { fallThrough, ask: () => Promise.reject(new FetchError('absent', directNote)) }
+function openEntries(list: ProxyList, components: HttpUpstreamComponents): readonly Entry[] {
+  return list.entries.flatMap((entry) => {
+    const { http, direct } = components
+    const reader = entry.kind === 'direct' ? direct : openReader(entry, http, encodePath)
+    return reader === undefined ? [] : [{ fallThrough: entry.fallThrough, reader }]
+  })
 }
 
 function toUpstreamError(what: string, error: AllFailedError): Error {

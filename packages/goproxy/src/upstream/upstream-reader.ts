@@ -25,6 +25,8 @@ export interface CopyOptions extends ReadOptions {
 export interface UpstreamReader {
   /** For messages, never with credentials. */
   readonly name: string
+  /** Set where no proxy is asked but version control. */
+  readonly kind?: 'direct'
   /** Reads a small file whole. Throws FetchError. */
   read(path: string, options: ReadOptions): Promise<Uint8Array>
   /** As `read`, unless the file is still what `validator` names. Absent where nothing tells that. */

@@ -4,6 +4,7 @@ import {
   HttpFetcher,
   type HttpFetcherInit,
   HttpUpstream,
+  type HttpUpstreamComponents,
   type HttpUpstreamInit,
   parseUpstreamRoutes,
 } from '../../src/index.ts'
@@ -16,7 +17,9 @@ export const modPath = '/example.com/!upper/mod/@v/v1.0.0.mod'
 const large = Buffer.alloc(300_000, 'modmesh')
 
 /** How a list is asked: what is not given is as in production, but for short pauses. */
-export type AskInit = HttpFetcherInit & Partial<Omit<HttpUpstreamInit, 'upstreams'>>
+export type AskInit = HttpFetcherInit &
+  Partial<Omit<HttpUpstreamInit, 'upstreams'>> &
+  Pick<HttpUpstreamComponents, 'direct'>
 
 /** A zip as it arrived. */
 export interface Fetched {
@@ -35,10 +38,13 @@ export class UpstreamKit implements AsyncDisposable {
     return this.#stack.use(await FakeUpstream.start({ modules: [{ ...module, files, zip }] }))
   }
 
-  ask(list: string, init: AskInit = {}): HttpUpstream {
+  ask(list: string, { direct, ...init }: AskInit = {}): HttpUpstream {
     const http = this.#stack.use(new HttpFetcher({ backoffMs: 1, ...init }))
     const upstreams = parseUpstreamRoutes(list, { otherwise: 'off' })
-    return new HttpUpstream({ http }, { upstreams, offline: false, ...init })
+    return new HttpUpstream(
+      { http, ...(direct && { direct }) },
+      { upstreams, offline: false, ...init },
+    )
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,10 +1,17 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
-import { ModuleNotFoundError, OfflineError, UpstreamUnavailableError } from '@modmesh/fill'
+import {
+  type ByteSink,
+  ModuleNotFoundError,
+  OfflineError,
+  UpstreamUnavailableError,
+} from '@modmesh/fill'
 import { maxInfoBytes, parseModulePath, parseModuleVersion } from '@modmesh/module'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { FakeUpstream, Fault } from '../../../../test/support/fake-upstream.ts'
 import type { HttpUpstream } from '../../src/index.ts'
+import { FetchError, type FetchFailure } from '../../src/upstream/fetch-error.ts'
+import type { UpstreamReader } from '../../src/upstream/upstream-reader.ts'
 import {
   type AskInit,
   fetchZip,
@@ -151,20 +158,94 @@ describe('the next of the list', () => {
     expect((await upstream.fetchInfo(module, { signal })).from).toBe(first.url)
     expect((await upstream.fetchMod(module, { signal })).from).toBe(second.url)
   })
+})
 
-  test('direct is named as what was not done', async () => {
+describe('version control', () => {
+  /** Has every file, and takes note of what it is asked. */
+  class FakeDirect implements UpstreamReader {
+    readonly name = 'direct'
+    readonly kind = 'direct'
+    readonly asked: string[] = []
+    error: FetchError | undefined
+
+    async read(path: string): Promise<Uint8Array> {
+      this.asked.push(path)
+      if (this.error !== undefined) throw this.error
+      return Buffer.from(`module example.com/Upper/mod\n`)
+    }
+
+    async copy(path: string, sink: ByteSink): Promise<void> {
+      this.asked.push(path)
+      await sink.write(Buffer.from('PK from a repository'))
+    }
+  }
+
+  test('is asked in its turn, and named as the source', async () => {
+    const fake = await startFake()
+    const direct = new FakeDirect()
+    const upstream = ask(`${fake.url},direct`, { direct })
+    expect(await upstream.fetchMod(module, { signal })).not.toHaveProperty('via')
+    expect(direct.asked).toEqual([])
+    fake.break(() => true, status(404))
+    const answer = await upstream.fetchMod(module, { signal })
+    expect(answer).toMatchObject({ from: 'direct', via: 'direct' })
+    expect(direct.asked).toEqual([modPath])
+    const zip = await fetchZip(upstream, { signal })
+    expect(zip.bytes.toString()).toBe('PK from a repository')
+  })
+
+  test.for<[FetchFailure, typeof ModuleNotFoundError | typeof UpstreamUnavailableError]>([
+    ['absent', ModuleNotFoundError],
+    ['unreachable', UpstreamUnavailableError],
+  ])('that says %s decides after a 404', async ([failure, expected]) => {
     const fake = await startFake()
     fake.break(() => true, status(404))
-    const asked = ask(`${fake.url},direct`).fetchMod(module, { signal })
-    await expect(asked).rejects.toThrow(/404 Not Found[^]*direct: .* not available/)
-    await expect(asked).rejects.toBeInstanceOf(ModuleNotFoundError)
+    const direct = new FakeDirect()
+    direct.error = new FetchError(failure, 'direct: fatal: made up')
+    const asked = ask(`${fake.url},direct`, { direct }).fetchMod(module, { signal })
+    await expect(asked).rejects.toBeInstanceOf(expected)
+    await expect(asked).rejects.toThrow(/404 Not Found[^]*direct: fatal: made up/)
+  })
+
+  test('alone is asked for paths that no proxy may see, though the list has none of it', async () => {
+    const fake = await startFake()
+    const direct = new FakeDirect()
+    const noproxy = (path: string): boolean => path.startsWith('example.com/Upper')
+    const upstream = ask(fake.url, { direct, noproxy })
+    expect(upstream.isEnabled(module.path)).toBe(true)
+    expect(await upstream.fetchMod(module, { signal })).toMatchObject({ via: 'direct' })
+    direct.error = new FetchError('absent', 'direct: no')
+    const list = upstream.fetchList(module.path, { signal })
+    await expect(list).rejects.toBeInstanceOf(ModuleNotFoundError)
+    expect(fake.count()).toBe(0)
+  })
+
+  test.for<[string, boolean]>([
+    ['off', false],
+    ['{url}', true],
+  ])('is not asked with the list %s and offline %s', async ([list, offline]) => {
+    const fake = await startFake()
+    const direct = new FakeDirect()
+    const noproxy = (): boolean => true
+    const upstream = ask(list.replace('{url}', fake.url), { direct, noproxy, offline })
+    expect(upstream.isEnabled(module.path)).toBe(false)
+    await expect(upstream.fetchMod(module, { signal })).rejects.toBeInstanceOf(OfflineError)
+    expect([fake.count(), direct.asked.length]).toEqual([0, 0])
+  })
+
+  test('that is not there leaves a path that no proxy may see to nobody', async () => {
+    const fake = await startFake()
+    const upstream = ask(fake.url, { noproxy: () => true })
+    expect(upstream.isEnabled(module.path)).toBe(false)
+    await expect(upstream.fetchMod(module, { signal })).rejects.toBeInstanceOf(OfflineError)
+    expect(fake.count()).toBe(0)
   })
 })
 
 describe('nothing is asked', () => {
   test.for<[string, boolean, RegExp]>([
     ['off', false, /no upstream is configured/],
-    ['direct', false, /direct: .* not available/],
+    ['direct', false, /no upstream is configured/],
     ['{url}', true, /offline/],
   ])('%s, offline %s', async ([list, offline, message]) => {
     const fake = await startFake()

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { defaultBudgets, type FillEvent, ModuleFill } from '@modmesh/fill'
-import { HttpFetcher, HttpUpstream, ProxyServer } from '@modmesh/goproxy'
+import { DirectReader, HttpFetcher, HttpUpstream, ProxyServer } from '@modmesh/goproxy'
 import type { ZipHash } from '@modmesh/module'
 import { MeshNode } from '@modmesh/peers'
 import { DiskStore, DurableFile } from '@modmesh/store'
@@ -64,7 +64,8 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   lifecycle.add('control socket', await ControlServer.listen(dir, answer))
 
   const http = lifecycle.add('connections to upstreams', openConnections(plan))
-  const upstream = openUpstream(plan, http)
+  const direct = lifecycle.add('version control', openDirect(plan, around))
+  const upstream = openUpstream(plan, { http, direct })
   const database = openDatabase(plan, { http, store, state, lifecycle })
   state.client = database?.client
   database?.client.onFork((fork) => {
@@ -104,10 +105,23 @@ function openConnections({ settings: { caFile } }: StartPlan): HttpFetcher {
   return new HttpFetcher({ caFile, userAgent: userAgent() })
 }
 
-function openUpstream({ settings, upstream }: StartPlan, http: HttpFetcher): HttpUpstream {
+/** Nothing is written or started before somebody asks for it. */
+function openDirect({ settings }: StartPlan, { env }: Surroundings): DirectReader {
+  return new DirectReader({
+    folder: join(settings.dir, 'direct', 'v1'),
+    around: env,
+    privatePaths: settings.private,
+    caFile: settings.caFile,
+  })
+}
+
+function openUpstream(
+  { noproxy, settings, upstream }: StartPlan,
+  ways: { readonly http: HttpFetcher; readonly direct: DirectReader },
+): HttpUpstream {
   const fetchTimeoutMs = settings.fetchTimeout * 1_000
   const { offline } = settings
-  return new HttpUpstream({ http }, { upstreams: upstream, offline, fetchTimeoutMs })
+  return new HttpUpstream(ways, { upstreams: upstream, noproxy, offline, fetchTimeoutMs })
 }
 
 function openDatabase(
@@ -177,7 +191,7 @@ async function withdrawIfGone(store: DiskStore, mesh: MeshNode, zipHash: ZipHash
 }
 
 function openFill(
-  { settings, isPrivate, noproxy }: StartPlan,
+  { settings, isPrivate }: StartPlan,
   ports: Omit<ConstructorParameters<typeof ModuleFill>[0], 'random'>,
   onEvent: (event: FillEvent) => void,
 ): ModuleFill {
@@ -186,7 +200,7 @@ function openFill(
   const negativeTtlMs = settings.negativeTtl * 1_000
   return new ModuleFill(
     { ...ports, random: Math.random },
-    { budgets, isPrivate, noproxy, ttlMs, negativeTtlMs, onEvent },
+    { budgets, isPrivate, ttlMs, negativeTtlMs, onEvent },
   )
 }
 

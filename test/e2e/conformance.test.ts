@@ -1,0 +1,25 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { subjects } from '../conformance/cases/index.ts'
+import { nodeInProcess } from '../conformance/launch-node.ts'
+import { runCase } from '../conformance/run-case.ts'
+
+describe.each(subjects)('conformance: $name', ({ cases }) => {
+  test.concurrent.for(cases)('$name', async (testCase) => {
+    const dir = await mkdtemp(join(tmpdir(), 'modmesh-case-'))
+    try {
+      const outcome = await runCase(nodeInProcess, testCase, { tag: 'case', dir })
+      expect(outcome).toEqual({ kind: 'passed' })
+    } finally {
+      await rm(dir, { recursive: true, force: true })
+    }
+  })
+})
+
+test('there are more than 100 cases, each with a name of its own', () => {
+  const names = subjects.flatMap(({ cases }) => cases.map(({ name }) => name))
+  expect(new Set(names).size).toBe(names.length)
+  expect(names.length).toBeGreaterThan(100)
+})

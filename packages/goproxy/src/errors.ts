@@ -42,3 +42,23 @@ export class PolicyError extends Error {
     this.name = 'PolicyError'
   }
 }
+
+/** A URL of a bucket that cannot be used. */
+export class InvalidS3UrlError extends Error {
+  readonly code = 'INVALID_S3_URL'
+  constructor(reason: string) {
+    super(reason)
+    this.name = 'InvalidS3UrlError'
+  }
+}
+
+/** No credentials for a bucket, neither in the environment nor in the files of AWS. */
+export class NoS3CredentialsError extends Error {
+  readonly code = 'NO_S3_CREDENTIALS'
+  constructor(profile: string) {
+    super(
+      `no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give ~/.aws/credentials a profile ${profile}`,
+    )
+    this.name = 'NoS3CredentialsError'
+  }
+}

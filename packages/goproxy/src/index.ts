@@ -10,7 +10,9 @@ export {
   InvalidCaFileError,
   InvalidProxyListError,
   InvalidRequestTargetError,
+  InvalidS3UrlError,
   ListenError,
+  NoS3CredentialsError,
   PolicyError,
 } from './errors.ts'
 export {
@@ -20,6 +22,8 @@ export {
   parseListenAddress,
   urlOfAddress,
 } from './listen-address.ts'
+export { parseS3Url, type S3Location } from './remote-store/s3-location.ts'
+export { type S3Health, S3RemoteStore } from './remote-store/s3-store.ts'
 export {
   formatRequestTarget,
   type ModuleFileRequest,

@@ -106,7 +106,8 @@ function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : ''
 }
 
-async function* readBody(
+/** Reads a body; rejects with FetchError, or the signal's reason. */
+export async function* readBody(
   origin: string,
   body: Dispatcher.ResponseData['body'],
   signal: AbortSignal,
@@ -184,7 +185,8 @@ function parseRetryAfter(value: string | undefined): number | undefined {
   return Number.isInteger(seconds) && seconds >= 0 ? seconds * 1_000 : undefined
 }
 
-function headerOf(response: Dispatcher.ResponseData, name: string): string | undefined {
+/** A header's value; the first one of several. */
+export function headerOf(response: Dispatcher.ResponseData, name: string): string | undefined {
   const value = response.headers[name]
   return Array.isArray(value) ? value[0] : value
 }

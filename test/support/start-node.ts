@@ -61,8 +61,11 @@ const defaultTimeoutMs = 30_000
  */
 export async function startNode(init: StartNodeInit = {}): Promise<StartedNode> {
   const dir = init.dir ?? (await mkdtemp(join(tmpdir(), 'modmesh-node-')))
-  const fixed = ['--listen', '127.0.0.1:0', '--mesh-listen', '127.0.0.1:0', '--mdns', 'off']
-  const args = ['start', '--dir', dir, ...fixed, ...(init.args ?? [])]
+  const given = init.args ?? []
+  // It may be given several times: a further one would not win over ours, but stand beside it.
+  const listen = given.includes('--listen') ? [] : ['--listen', '127.0.0.1:0']
+  const fixed = [...listen, '--mesh-listen', '127.0.0.1:0', '--mdns', 'off']
+  const args = ['start', '--dir', dir, ...fixed, ...given]
   const child = launch(args, init)
   const readyLine = await waitForReady(child, init.timeoutMs ?? defaultTimeoutMs).catch(
     async (error: unknown) => {

@@ -4,9 +4,11 @@ import { DirectReader, HttpFetcher, HttpUpstream, ProxyServer } from '@modmesh/g
 import type { ZipHash } from '@modmesh/module'
 import { MeshNode } from '@modmesh/peers'
 import { DiskStore, DurableFile } from '@modmesh/store'
+import { AuditTrail } from './audit-trail.ts'
 import { type ChecksumDatabase, noChecksumDb, openChecksumDatabase } from './checksum-database.ts'
 import { machineClock } from './clock.ts'
 import { ControlServer } from './control-socket/server.ts'
+import { errorText } from './errors.ts'
 import { logFillEvent, logStoreEvent } from './event-log.ts'
 import { PeerHeads } from './heads.ts'
 import { openIdentity } from './identity.ts'
@@ -16,6 +18,7 @@ import { MeshLog } from './mesh-log.ts'
 import { answerControl } from './node-control.ts'
 import { NodeState } from './node-state.ts'
 import { nodePages } from './pages.ts'
+import { openPolicedSource } from './policed-source.ts'
 import { printableName } from './printable.ts'
 import type { Surroundings } from './settings.ts'
 import { SharedShelf } from './shelf.ts'
@@ -51,13 +54,16 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const { dir } = settings
   const state = new NodeState(plan, machineClock)
   const traffic = new Traffic(machineClock)
-  const onEvent = (event: FillEvent): void => {
-    traffic.record(event)
-    logFillEvent(log, event)
-  }
 
   const report = logStoreEvent.bind(undefined, log)
   const store = lifecycle.add('store', await DiskStore.open({ dir, report }))
+
+  const audit = lifecycle.add('audit', await openAudit(dir, { store, log }))
+  const onEvent = (event: FillEvent): void => {
+    traffic.record(event)
+    logFillEvent(log, event)
+    audit.record(event)
+  }
 
   const reporter = new StatusReporter({ state, traffic, store }, plan)
   const answer = answerControl({ state, reporter })
@@ -79,13 +85,16 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   if (plan.ticket !== undefined) await mesh.join(plan.ticket)
 
   const checksumDb = database?.client ?? noChecksumDb
-  const ports = { store, peers: mesh, upstream, checksumDb, clock: machineClock }
+  const { answers } = store
+  const ports = { store, answers, peers: mesh, upstream, checksumDb, clock: machineClock }
   const fill = lifecycle.add('fill', openFill(plan, ports, onEvent))
+  const parts = { source: audit.watch(fill), store, upstream, log, lifecycle, onEvent }
+  const source = await openPolicedSource(plan, parts)
   if (database !== undefined) lifecycle.add('upkeep', startUpkeep(database, { log, around }))
 
   state.proxy = await ProxyServer.listen(
     {
-      source: fill,
+      source,
       databases: database === undefined ? [] : [database.client],
       pages: nodePages({ notReady: () => state.notReady(), status: () => reporter.status() }),
     },
@@ -98,7 +107,18 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
     },
   )
   lifecycle.defer('local port', async () => await state.proxy?.close({ drainMs }))
+  for (const text of state.openDoors()) log.warn(text)
   return { mesh, state }
+}
+
+function openAudit(
+  dir: string,
+  { store, log }: { readonly store: DiskStore; readonly log: Logger },
+): Promise<AuditTrail> {
+  const onError = (error: unknown): void => {
+    log.error({ reason: errorText(error) }, 'the audit file cannot be written')
+  }
+  return AuditTrail.open({ store, clock: machineClock }, { dir, onError })
 }
 
 function openConnections({ settings: { caFile } }: StartPlan): HttpFetcher {

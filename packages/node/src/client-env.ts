@@ -1,3 +1,5 @@
+import { networkInterfaces } from 'node:os'
+import type { ListenAddress } from '@modmesh/goproxy'
 import type { Settings } from './settings.ts'
 
 /** The variables that make `go` use a node, by name. */
@@ -14,6 +16,46 @@ export function goEnv(settings: Settings, base: string): GoEnv {
     ...(settings.private.length > 0 && { GONOSUMDB: settings.private.join(',') }),
     ...(namesOwnKey(settings.sumdb) && { GOSUMDB: settings.sumdb.split(' ', 1)[0] ?? '' }),
   }
+}
+
+/** A way to the node for those who are not on this host's loopback, as in `--listen`, with the path secret. */
+export function otherWays(
+  settings: Settings,
+  addresses: readonly ListenAddress[],
+): readonly string[] {
+  const secret = settings.pathSecret === undefined ? '' : `/${settings.pathSecret}`
+  return addresses
+    .flatMap((address) => {
+      if (address.kind === 'unix') return [`unix:${address.path}`]
+      return reachableHosts(address.host).map((host) => localUrl(host, address.port) + secret)
+    })
+    .slice(0, maxOtherWays)
+}
+
+/** A build host has few networks; one with hundreds of bridges is not told all of them. */
+const maxOtherWays = 16
+
+/** The hosts under which others reach a listener; none for a loopback one. */
+function reachableHosts(host: string): readonly string[] {
+  if (host === 'localhost' || host === '::1' || host.startsWith('127.')) return []
+  if (host !== '0.0.0.0' && host !== '::') return [host]
+  const networks = Object.values(networkInterfaces()).flatMap((networks) => networks ?? [])
+  const family = host === '::' ? ['IPv4', 'IPv6'] : ['IPv4']
+  return networks
+    .filter((each) => !each.internal && family.includes(each.family) && !isLinkLocal(each))
+    .map(({ address }) => address)
+}
+
+/** An address that means something only together with an interface is no part of a URL. */
+function isLinkLocal({ address }: { readonly address: string }): boolean {
+  return address.startsWith('fe80:') || address.startsWith('169.254.')
+}
+
+/** Tells people and shells of the other ways, in lines that a shell passes over. */
+export function formatOtherWays(ways: readonly string[]): string {
+  if (ways.length === 0) return ''
+  const lines = ways.map((way) => (way.startsWith('unix:') ? way : `GOPROXY=${way}`))
+  return `# from containers and other hosts (docs/howto/containers.md):\n${lines.map((line) => `#   ${line}\n`).join('')}`
 }
 
 /** The URL for clients of this host: a node that listens on all addresses is asked on loopback. */

@@ -117,7 +117,7 @@ function flagOf(name: OptionName): Flag {
   ).helpGroup(`${option.group}:`)
   if (option.kind === 'switch') flag.preset('on')
   const joint = option.kind === 'list' ? ',' : ';'
-  if (option.kind === 'list' || option.kind === 'routes') {
+  if (['list', 'rules', 'routes'].includes(option.kind)) {
     flag.argParser((text: string, before: unknown) =>
       typeof before === 'string' ? `${before}${joint}${text}` : text,
     )

@@ -63,8 +63,9 @@ function valueText(where: string, option: Option<unknown>, value: unknown): stri
   if (typeof value === 'string') return value
   if (option.kind === 'switch' && typeof value === 'boolean') return value ? 'on' : 'off'
   if (option.kind === 'text' && typeof value === 'number') return String(value)
-  if (option.kind === 'list' && Array.isArray(value) && value.every((e) => typeof e === 'string')) {
-    return value.join(',')
+  const joint = option.kind === 'list' ? ',' : option.kind === 'rules' ? ';' : undefined
+  if (joint !== undefined && Array.isArray(value) && value.every((e) => typeof e === 'string')) {
+    return value.join(joint)
   }
   const routes = option.kind === 'routes' ? routesText(value) : undefined
   if (routes !== undefined) return routes
@@ -84,6 +85,7 @@ function routesText(value: unknown): string | undefined {
 const allowedTypes: Readonly<Record<Option<unknown>['kind'], string>> = {
   text: 'a string or a number',
   list: 'an array of strings',
+  rules: 'an array of strings',
   routes: 'a string, an array of strings or a table of them',
   switch: 'true or false',
   path: 'a string',

@@ -44,6 +44,7 @@ function hello(state: NodeState): Hello {
     version: programVersion(),
     startedAt: new Date(state.startedAtMs).toISOString(),
     env: state.goEnv,
+    otherWays: state.otherWays,
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Clock } from '@modmesh/fill'
-import type { ProxyServer } from '@modmesh/goproxy'
+import { formatListenAddress, isLocalOnly, type ProxyServer, urlOfAddress } from '@modmesh/goproxy'
 import type { MeshNode } from '@modmesh/peers'
 import type { SumdbClient } from '@modmesh/sumdb'
-import { type GoEnv, goEnv, localUrl } from './client-env.ts'
+import { type GoEnv, goEnv, otherWays } from './client-env.ts'
 import type { StartPlan } from './start-plan.ts'
 
 export type Phase = 'starting' | 'ready' | 'stopping'
@@ -37,10 +37,27 @@ export class NodeState {
     return this.#clock.monotonicMs() - this.#startedMs
   }
 
-  /** The local URL without the path secret; undefined before it is bound. */
+  /** The local URL without the path secret, or a socket as in `--listen`; undefined before it is bound. */
   get url(): string | undefined {
-    const address = this.proxy?.address
-    return address && localUrl(address.host, address.port)
+    const addresses = this.proxy?.addresses ?? []
+    const ports = addresses.filter((address) => address.kind === 'tcp')
+    const best = ports.find(isLocalOnly) ?? ports[0] ?? addresses[0]
+    return best && urlOfAddress(best)
+  }
+
+  /** The ways to the node beside `goEnv`, for containers and other hosts. With the path secret. */
+  get otherWays(): readonly string[] {
+    return otherWays(this.#plan.settings, this.proxy?.addresses ?? [])
+  }
+
+  /** Warnings on addresses that others reach without a secret: `direct` fetches with the user's credentials. */
+  openDoors(): readonly string[] {
+    if (this.#plan.settings.pathSecret !== undefined) return []
+    const open = (this.proxy?.addresses ?? []).filter((address) => !isLocalOnly(address))
+    return open.map((address) => {
+      const name = formatListenAddress(address)
+      return `anybody who reaches ${name} can fetch through this node, private modules included: set --path-secret`
+    })
   }
 
   /** What `go` on this host is to be told. Holds the path secret. */

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { InvalidPolicyRuleError, type PolicyRule, parseAge, parsePolicyRule } from '@modmesh/fill'
 import * as v from 'valibot'
 
 /** Turns the text of an option into its value; `message` says what is allowed. */
@@ -40,6 +41,52 @@ export function countValue(minimum: number, maximum: number): ValueSchema<number
 export function choiceValue<const T extends string>(words: readonly T[]): ValueSchema<T> {
   return v.pipe(v.string(), v.picklist(words, words.join(', ')))
 }
+
+/** HOST:PORT as listenValue reads it, or a Unix socket. */
+export const localListenValue: ValueSchema<string> = v.pipe(
+  v.string(),
+  v.transform((text) => (text.startsWith(':') ? `0.0.0.0${text}` : text)),
+  v.check(
+    (text) => isSocketAddress(text) || parseHostPort(text) !== undefined,
+    'HOST:PORT such as 127.0.0.1:4770 or [::1]:4770, port 0 picks a free one; or unix:/PATH of at most 103 bytes',
+  ),
+)
+
+function isSocketAddress(text: string): boolean {
+  const path = text.startsWith('unix:') ? text.slice('unix:'.length) : ''
+  return path.startsWith('/') && !path.endsWith('/') && Buffer.byteLength(path) <= 103
+}
+
+/** A rule of the policy; what is wrong with it is said in its own words. */
+export const policyRuleValue: ValueSchema<PolicyRule> = v.pipe(
+  v.string(),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    try {
+      return parsePolicyRule(dataset.value)
+    } catch (error) {
+      if (!(error instanceof InvalidPolicyRuleError)) throw error
+      addIssue({ message: `\`allow|deny GLOBS[@VERSIONS]\`: ${error.message}` })
+      return NEVER
+    }
+  }),
+)
+
+/** A time span, or 0. Milliseconds. */
+export const ageValue: ValueSchema<number> = v.pipe(
+  v.string(),
+  v.check((text) => parseAge(text) !== undefined, 'a time such as 12h or 7d, or 0'),
+  v.transform((text) => parseAge(text) ?? 0),
+)
+
+/** An http or https URL. */
+export const urlValue: ValueSchema<URL> = v.pipe(
+  v.string(),
+  v.check(
+    (text) => ['http:', 'https:'].includes(URL.parse(text)?.protocol ?? ''),
+    'a URL that begins with http:// or https://',
+  ),
+  v.transform((text) => new URL(text)),
+)
 
 /** HOST:PORT to listen on. The host is an address or a name, IPv6 in brackets; `:PORT` is every IPv4 address. */
 export const listenValue: ValueSchema<string> = v.pipe(

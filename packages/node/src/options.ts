@@ -2,15 +2,19 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import {
+  ageValue,
   choiceValue,
   countValue,
   listenValue,
+  localListenValue,
   nameValue,
   pathSecretValue,
   peerAddressValue,
+  policyRuleValue,
   secondsValue,
   switchValue,
   textValue,
+  urlValue,
   type ValueSchema,
 } from './option-values.ts'
 import type { Option, OptionName, Settings, TicketSource } from './settings.ts'
@@ -51,11 +55,14 @@ export const options: { readonly [K in OptionName]: Option<Settings[K]> } = {
   },
   listen: {
     group: 'Local port',
-    kind: 'text',
-    placeholder: 'HOST:PORT',
-    help: 'where `go` is served; port 0 picks a free one',
-    schema: listenValue,
-    fallback: () => '127.0.0.1:4770',
+    kind: 'list',
+    placeholder: 'ADDRESS',
+    help: 'where `go` is served: HOST:PORT, port 0 picks a free one, or unix:/PATH; repeatable',
+    schema: v.pipe(
+      listValue(localListenValue),
+      v.check((all) => all.length > 0, 'at least one address'),
+    ),
+    fallback: () => ['127.0.0.1:4770'],
     fallbackText: '127.0.0.1:4770',
   },
   host: {
@@ -155,6 +162,42 @@ export const options: { readonly [K in OptionName]: Option<Settings[K]> } = {
     schema: switchValue,
     fallback: () => false,
     fallbackText: 'off',
+  },
+  policy: {
+    group: 'Policy',
+    kind: 'rules',
+    placeholder: 'RULE',
+    help: '`allow|deny GLOBS[@VERSIONS] [min-age=AGE] [# REASON]`; the first rule that matches decides; repeatable',
+    schema: listValue(policyRuleValue, ';'),
+    fallback: () => [],
+    fallbackText: 'everything is allowed',
+  },
+  minAge: {
+    group: 'Policy',
+    kind: 'text',
+    placeholder: 'AGE',
+    help: 'how old a version must be to be given to `go`: 12h, 7d',
+    schema: ageValue,
+    fallback: () => 0,
+    fallbackText: '0',
+  },
+  validator: {
+    group: 'Policy',
+    kind: 'text',
+    placeholder: 'URL',
+    help: 'is sent each module version that is asked for (POST, JSON): 200 allows, 403 denies with its text',
+    schema: urlValue,
+    secret: true,
+    fallback: () => undefined,
+  },
+  validatorFailure: {
+    group: 'Policy',
+    kind: 'text',
+    placeholder: 'MODE',
+    help: 'when the validator does not answer: open allows everything, closed nothing',
+    schema: choiceValue(['open', 'closed']),
+    fallback: () => 'closed',
+    fallbackText: 'closed',
   },
   join: {
     group: 'Mesh',
@@ -260,12 +303,12 @@ export function variableName(name: OptionName): string {
   return `MODMESH_${flagName(name).replaceAll('-', '_').toUpperCase()}`
 }
 
-function listValue<T>(item: ValueSchema<T>): ValueSchema<readonly T[]> {
+function listValue<T>(item: ValueSchema<T>, joint = ','): ValueSchema<readonly T[]> {
   return v.pipe(
     v.string(),
     v.transform((text) =>
       text
-        .split(',')
+        .split(joint)
         .map((part) => part.trim())
         .filter((part) => part !== ''),
     ),

@@ -1,3 +1,4 @@
+import type { PolicyRule } from '@modmesh/fill'
 import type { ValueSchema } from './option-values.ts'
 
 /** Where a ticket comes from. It never comes from argv, which every local user can read. */
@@ -13,7 +14,8 @@ export interface Settings {
   readonly dir: string
   readonly config: string | undefined
   readonly log: LogLevel
-  readonly listen: string
+  /** Each HOST:PORT or `unix:/PATH`; at least one. */
+  readonly listen: readonly string[]
   readonly host: readonly string[]
   readonly pathSecret: string | undefined
   /** A list in GOPROXY syntax, and routes, joined by semicolons. */
@@ -27,6 +29,12 @@ export interface Settings {
   readonly fetchTimeout: number
   readonly caFile: string | undefined
   readonly offline: boolean
+  /** In the order in which they are tried. */
+  readonly policy: readonly PolicyRule[]
+  /** Milliseconds. */
+  readonly minAge: number
+  readonly validator: URL | undefined
+  readonly validatorFailure: 'open' | 'closed'
   readonly join: TicketSource | undefined
   readonly meshListen: string
   readonly site: string
@@ -48,13 +56,13 @@ export interface Surroundings {
 }
 
 /** The headings of `start --help`, in order. */
-type OptionGroup = 'This node' | 'Local port' | 'Sources' | 'Mesh'
+type OptionGroup = 'This node' | 'Local port' | 'Sources' | 'Policy' | 'Mesh'
 
 /** One row of the table: a flag, an environment variable and a configuration key at once. */
 export interface Option<T> {
   readonly group: OptionGroup
-  /** What the flag takes: one text, several joined by commas or by semicolons, on or off, or a path. */
-  readonly kind: 'text' | 'list' | 'routes' | 'switch' | 'path'
+  /** What the flag takes: one text, several joined by commas (list) or by semicolons, on or off, or a path. */
+  readonly kind: 'text' | 'list' | 'rules' | 'routes' | 'switch' | 'path'
   readonly placeholder: string
   readonly help: string
   readonly schema: ValueSchema<T>

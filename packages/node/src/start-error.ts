@@ -25,11 +25,11 @@ export function explainStartError(error: unknown, read: ReadOptions): Error {
 }
 
 function listenError(error: ListenError, read: ReadOptions): CommandError {
-  const { listen } = read.settings
+  const [first = '', ...others] = read.settings.listen
   const hint = 'choose another with --listen, such as --listen 127.0.0.1:0 for any free port'
-  const taken = errorCode(error.cause) === 'EADDRINUSE'
+  const taken = errorCode(error.cause) === 'EADDRINUSE' && others.length === 0
   const message = taken
-    ? `${listen} is in use by another program; ${hint}`
+    ? `${first} is in use by another program; ${hint}`
     : `${firstLine(error.message)}; ${hint}`
   return fail(message, exitCodes.failed, { cause: error })
 }

@@ -59,6 +59,7 @@ export class StatusReporter {
       answers: {
         sinceStart: report.sinceStart,
         lastHour: report.lastHour,
+        levels: report.levels,
         failed: report.failed,
       },
       refused: {
@@ -70,7 +71,7 @@ export class StatusReporter {
 
   #warnings(report: TrafficReport): readonly string[] {
     const { state } = this.#components
-    const warnings: string[] = []
+    const warnings: string[] = [...state.openDoors()]
     const database = state.client?.name ?? ''
     if (state.client?.fork !== undefined) {
       warnings.push(

@@ -32,7 +32,7 @@ describe('a configuration file', () => {
     },
     { text: 'quux = 1', says: 'c.toml:1: unknown key "quux"; known are: dir, log' },
     { text: 'config = "x"', says: 'c.toml:1: unknown key "config"' },
-    { text: 'site = 1\nlisten = true', says: 'c.toml:2: listen: must be a string or a number' },
+    { text: 'site = 1\nname = true', says: 'c.toml:2: name: must be a string or a number' },
     { text: 'private = [1]', says: 'c.toml:1: private: must be an array of strings' },
     { text: 'offline = 1', says: 'c.toml:1: offline: must be true or false' },
     { text: '[upstream]\ndefault = 1', says: 'c.toml:1: upstream: must be a string, an array' },

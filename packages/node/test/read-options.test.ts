@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parsePolicyRule } from '@modmesh/fill'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { UsageError } from '../src/errors.ts'
 import { flagName, optionNames, variableName } from '../src/options.ts'
@@ -35,7 +36,11 @@ const cases: {
 } = {
   dir: ['/data/x', '"/data/x"', '/data/x'],
   log: ['debug', '"debug"', 'debug'],
-  listen: ['127.0.0.1:99', '"127.0.0.1:99"', '127.0.0.1:99'],
+  listen: [
+    '127.0.0.1:99,unix:/run/m.sock',
+    '["127.0.0.1:99", "unix:/run/m.sock"]',
+    ['127.0.0.1:99', 'unix:/run/m.sock'],
+  ],
   host: ['a.example,b.example', '["a.example", "b.example"]', ['a.example', 'b.example']],
   pathSecret: ['s3cret-s3cret', '"s3cret-s3cret"', 's3cret-s3cret'],
   upstream: [
@@ -51,6 +56,18 @@ const cases: {
   fetchTimeout: ['20', '20', 20],
   caFile: ['/etc/ca.pem', '"/etc/ca.pem"', '/etc/ca.pem'],
   offline: ['1', 'true', true],
+  policy: [
+    'allow a.example/* min-age=0; deny * # no, never',
+    '["allow a.example/* min-age=0", "deny * # no, never"]',
+    [parsePolicyRule('allow a.example/* min-age=0'), parsePolicyRule('deny * # no, never')],
+  ],
+  minAge: ['7d', '"7d"', 7 * 86_400_000],
+  validator: [
+    'https://v.example/check',
+    '"https://v.example/check"',
+    new URL('https://v.example/check'),
+  ],
+  validatorFailure: ['open', '"open"', 'open'],
   meshListen: ['[::1]:0', '"[::1]:0"', '[::1]:0'],
   site: ['berlin', '"berlin"', 'berlin'],
   name: ['build-07', '"build-07"', 'build-07'],
@@ -116,7 +133,7 @@ describe('the option table', () => {
 
   test('a port alone means every address, as elsewhere with go', async () => {
     const { settings } = await readOptions({ listen: ':99' }, around())
-    expect(settings.listen).toBe('0.0.0.0:99')
+    expect(settings.listen).toEqual(['0.0.0.0:99'])
   })
 
   test('noproxy is undefined when nobody sets it, so that it can follow private', async () => {
@@ -160,6 +177,14 @@ describe('a value that cannot be used', () => {
   test.for([
     { flags: { listen: '4770' }, says: ['--listen', '"4770"', 'HOST:PORT'] },
     { flags: { listen: ':' }, says: ['--listen', 'HOST:PORT'] },
+    { flags: { listen: 'unix:m.sock' }, says: ['--listen', 'unix:/PATH'] },
+    { flags: { listen: `unix:/${'x'.repeat(103)}` }, says: ['--listen', '103 bytes'] },
+    { flags: { listen: ',' }, says: ['--listen', 'at least one address'] },
+    { flags: { policy: 'refuse a.example' }, says: ['--policy', 'allow or deny'] },
+    { flags: { policy: 'deny a.example/[' }, says: ['--policy', 'malformed glob'] },
+    { flags: { policy: 'deny a.example@1' }, says: ['--policy', 'after @ come versions'] },
+    { flags: { minAge: '7' }, says: ['--min-age', '7d'] },
+    { flags: { validator: 'ftp://v.example' }, says: ['--validator', 'https://'] },
     { flags: { listen: '127.0.0.1:70000' }, says: ['--listen', 'HOST:PORT'] },
     { flags: { listen: '::1:80' }, says: ['--listen', '[::1]'] },
     { flags: { ttl: '-1' }, says: ['--ttl', 'seconds, 0 to 86400'] },

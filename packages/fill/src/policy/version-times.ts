@@ -2,7 +2,6 @@ import {
   formatModuleVersion,
   InvalidFileError,
   isPseudoVersion,
-  type ModulePath,
   type ModuleVersion,
   parseVersionInfo,
   pseudoVersionTime,
@@ -38,7 +37,7 @@ export interface FirstSeen {
 export interface VersionTimesComponents {
   readonly source: Pick<ModuleSource, 'sums'>
   readonly store: Pick<ZipStore, 'findRecord' | 'findZip' | 'putRecord'>
-  readonly upstream: Pick<Upstream, 'fetchInfo'>
+  readonly upstream: Pick<Upstream, 'fetchInfo' | 'isEnabled'>
   readonly firstSeen: FirstSeen
   readonly clock: Clock
 }
@@ -50,14 +49,11 @@ export interface VersionTimesComponents {
 export class VersionTimes implements AsyncDisposable {
   readonly #closing = new AbortController()
   readonly #parts: VersionTimesComponents
-  readonly #init: { canAskUpstream(path: ModulePath): boolean; readonly fetchTimeoutMs: number }
+  readonly #init: { readonly fetchTimeoutMs: number }
   readonly #flights = new SingleFlight<VersionTime>()
   readonly #known = new Map<string, VersionTime>()
 
-  constructor(
-    components: VersionTimesComponents,
-    init: { canAskUpstream(path: ModulePath): boolean; readonly fetchTimeoutMs: number },
-  ) {
+  constructor(components: VersionTimesComponents, init: { readonly fetchTimeoutMs: number }) {
     this.#parts = components
     this.#init = init
   }
@@ -98,8 +94,8 @@ export class VersionTimes implements AsyncDisposable {
 
   /** Upstream's time, or undefined where it gives none or may not be asked. */
   async #askUpstream(module: ModuleVersion): Promise<number | undefined> {
-    if (!this.#init.canAskUpstream(module.path)) return undefined
     const { upstream, store } = this.#parts
+    if (!upstream.isEnabled(module.path)) return undefined
     const { bytes } = await this.#within(({ signal }) => upstream.fetchInfo(module, { signal }))
     const info = readInfo(bytes)
     if (info === undefined || info.version !== module.version) return undefined

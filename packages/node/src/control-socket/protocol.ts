@@ -38,6 +38,8 @@ export interface Hello {
   readonly startedAt: string
   /** What `go` on this host is to be told; undefined while starting. */
   readonly env?: GoEnv | undefined
+  /** Further ways to the node, for containers and other hosts. */
+  readonly otherWays?: readonly string[] | undefined
 }
 
 /** Checks `hello`'s answer. */
@@ -46,6 +48,7 @@ export const helloSchema: v.GenericSchema<unknown, Hello> = v.object({
   version: v.string(),
   startedAt: v.string(),
   env: v.optional(v.record(v.string(), v.string())),
+  otherWays: v.optional(v.array(v.string())),
 })
 
 const requestSchema = v.variant('command', [

@@ -1,27 +1,22 @@
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import type { HeldZip, Proof, StagedZip, StoredRecord, ZipStore } from '@modmesh/fill'
-import {
-  formatModuleVersion,
-  type ModulePath,
-  type ModuleVersion,
-  type Version,
-  type ZipHash,
-} from '@modmesh/module'
+import { type ModulePath, type ModuleVersion, type Version, type ZipHash } from '@modmesh/module'
 import { AnswerFiles } from './answer-files.ts'
-import type { Disk } from './disk.ts'
 import { StoreWriteError } from './errors.ts'
 import { HeldFile } from './held-zip.ts'
 import { type Layout, layoutOf, zipPath } from './layout.ts'
 import { Listeners } from './listeners.ts'
 import { hasMod, isModKey, moduleOfModKey, readModuleMeta, writeModuleMeta } from './module-meta.ts'
 import { type OpenedStore, openStore, type StoreInit } from './open-store.ts'
-import { type StagedComponents, StagedFile, type VerifiedFile } from './staged-zip.ts'
+import { parsePin } from './pins.ts'
+import type { Shrunk } from './size-budget.ts'
+import { type StagedComponents, StagedFile } from './staged-zip.ts'
 import { DiskSumdbCache, type SumdbCache } from './sumdb-cache.ts'
-import type { VerifiedZipFile } from './verified-zip.ts'
-import { runStep } from './zip-commit.ts'
-import { isStrongerProof, type ZipRecord } from './zip-record.ts'
+import { ZipKeeper } from './zip-keeper.ts'
+import type { ZipRecord } from './zip-record.ts'
 import type { ShelvedZip } from './zip-shelf.ts'
+import type { RemovalReason } from './zip-vault.ts'
 
 /** Numbers for status. */
 export interface StoreStats {
@@ -38,15 +33,32 @@ export interface VerifyOutcome {
   readonly reason?: string
 }
 
+/** A zip as `list` tells of it. */
+export interface ListedZip extends ZipRecord {
+  /** Last read, or committed, milliseconds since 1970; some minutes may be missing after a crash. */
+  readonly usedMs: number
+  /** When its bytes were last known to be right, milliseconds since 1970. */
+  readonly checkedMs: number
+  readonly isPinned: boolean
+}
+
+/** How large the store may be. Bytes. */
+export interface StoreBudget {
+  /** Undefined: what the disk takes. */
+  readonly maxBytes: number | undefined
+  readonly pinnedZips: number
+  readonly pinnedBytes: number
+  /** Nobody knows what was pinned: everything counts as pinned. */
+  readonly arePinsLost: boolean
+}
+
 /** The store of one data directory. Files are the truth; the index is only a quicker start. */
 export class DiskStore implements ZipStore, AsyncDisposable {
   readonly #layout: Layout
-  readonly #disk: Disk
   readonly #parts: OpenedStore
   readonly #versions = new Map<ModulePath, Set<Version>>()
-  readonly #commits = new Map<string, Promise<unknown>>()
   readonly #staged = new Set<StagedFile>()
-  readonly #readers = new Set<VerifiedZipFile>()
+  readonly #keeper: ZipKeeper
   readonly #sumdbCaches = new Map<string, SumdbCache>()
   readonly #committed: Listeners<HeldZip>
 
@@ -57,8 +69,12 @@ export class DiskStore implements ZipStore, AsyncDisposable {
     this.#parts = parts
     this.answers = new AnswerFiles(parts, parts.layout)
     this.#layout = parts.layout
-    this.#disk = parts.disk
     this.#committed = new Listeners(parts.report)
+    const onCommitted = (zip: HeldZip): void => {
+      this.#committed.tell(zip)
+      parts.budget.check()
+    }
+    this.#keeper = new ZipKeeper({ ...parts, onCommitted })
     for (const key of parts.journal.keys()) {
       const module = moduleOfModKey(key)
       if (module !== undefined) this.#noteVersion(module)
@@ -94,8 +110,7 @@ export class DiskStore implements ZipStore, AsyncDisposable {
     const path = join(this.#layout.staging, `${randomBytes(16).toString('hex')}.zip`)
     const { disk, pool, report, hooks, maxZipBytes } = this.#parts
     const onDone = (staged: StagedFile): unknown => this.#staged.delete(staged)
-    const commit: StagedComponents['commit'] = (verified, proof, readers) =>
-      this.#commitForReaders(readers, () => this.#commitInTurn(verified, proof))
+    const commit: StagedComponents['commit'] = (...zip) => this.#keeper.keep(...zip)
     const components = { disk, pool, report, hooks, maxZipBytes, onDone, commit }
     try {
       const file = await disk.open(path, 'create')
@@ -146,8 +161,46 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   }
 
   /** Calls the listener for every zip that is no longer held, so that it is announced no more. */
-  onRemoved(listener: (zip: ZipRecord) => void): () => void {
-    return this.#parts.removed.add(listener)
+  onRemoved(listener: (zip: ZipRecord, why: RemovalReason) => void): () => void {
+    return this.#parts.removed.add(({ record, why }) => listener(record, why))
+  }
+
+  /** What is known of every zip that is held, in no order. */
+  *list(): Generator<ListedZip> {
+    const { shelf, pins } = this.#parts
+    for (const { record, usedMs, checkedMs } of shelf.all()) {
+      yield { ...record, usedMs, checkedMs, isPinned: pins.covers(record.module) }
+    }
+  }
+
+  /** The pins, as they were written. */
+  pins(): readonly string[] {
+    return this.#parts.pins.list().map(({ text }) => text)
+  }
+
+  /** Pins `PATH@VERSION`, or a path or glob as in GOPRIVATE; durable when this resolves. Throws InvalidPinError, StoreWriteError. */
+  async pin(texts: readonly string[]): Promise<void> {
+    await this.#parts.pins.add(texts.map(parsePin))
+  }
+
+  /** Ends pins, durably; returns those that were there. Throws StoreWriteError. */
+  async unpin(texts: readonly string[]): Promise<readonly string[]> {
+    const removed = await this.#parts.pins.remove(texts)
+    this.#parts.budget.check()
+    return removed.map(({ text }) => text)
+  }
+
+  /** Evicts what was not used for the longest time until the zips take `bytes`, as far as pins and readers allow. */
+  async shrink(bytes: number): Promise<Shrunk> {
+    return await this.#parts.budget.shrink(bytes)
+  }
+
+  /** What the zips may take, and what of them may not be evicted. */
+  budget(): StoreBudget {
+    const { budget, pins } = this.#parts
+    const { zips, bytes } = budget.pinned()
+    const { maxBytes } = budget
+    return { maxBytes, pinnedZips: zips, pinnedBytes: bytes, arePinsLost: pins.isLost }
   }
 
   /** Hashes everything again; what is bad goes to quarantine. */
@@ -164,9 +217,8 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.allSettled(this.#commits.values())
     await Promise.allSettled([...this.#staged].map((staged) => staged.discard()))
-    for (const reader of this.#readers) reader.close()
+    await this.#keeper.close()
     await this.answers[Symbol.asyncDispose]()
     await this.#parts.close()
   }
@@ -192,85 +244,6 @@ export class DiskStore implements ZipStore, AsyncDisposable {
     }
     await vault.quarantine(zip, 'another h1')
     return { ...bad, reason: 'another h1' }
-  }
-
-  /** Those who read the verified zip already go on with what became of it. */
-  async #commitForReaders(
-    readers: readonly VerifiedZipFile[],
-    commit: () => Promise<HeldZip>,
-  ): Promise<HeldZip> {
-    for (const reader of readers) this.#readers.add(reader)
-    try {
-      const held = await commit()
-      for (const reader of readers) {
-        reader.becomes(held)
-        this.#readers.delete(reader)
-      }
-      return held
-    } catch (error) {
-      for (const reader of readers) reader.fails()
-      throw error
-    }
-  }
-
-  /** One commit per module version at a time: the later one finds what the earlier one did. */
-  async #commitInTurn(verified: VerifiedFile, proof: Proof): Promise<HeldZip> {
-    const key = formatModuleVersion(verified.module)
-    const before = this.#commits.get(key) ?? Promise.resolve()
-    // How the earlier one ended is for its own caller.
-    const commit = before.catch(() => {}).then(() => this.#commit(verified, proof))
-    this.#commits.set(key, commit)
-    try {
-      return await commit
-    } finally {
-      if (this.#commits.get(key) === commit) this.#commits.delete(key)
-    }
-  }
-
-  async #commit(verified: VerifiedFile, proof: Proof): Promise<HeldZip> {
-    const held = await this.#findEqualOrDrop(verified)
-    if (held !== undefined) return this.#keepHeld(held, verified, proof)
-    const { vault, shelf, index, hooks, commits } = this.#parts
-    const committedMs = this.#parts.wallMs()
-    await vault.settled(verified.zipDigest)
-    const durable = await commits.commit(verified, { proof, committedMs })
-    const zip: ShelvedZip = { ...durable, hashedMs: performance.now() }
-    await runStep(hooks, 'index', async () => {
-      const replaced = shelf.put(zip)
-      index.putZip(zip)
-      if (replaced !== undefined && replaced.record.zipDigest !== zip.record.zipDigest) {
-        await vault.removeReplaced(replaced.record)
-      }
-    })
-    const result = new HeldFile(vault, zip)
-    this.#committed.tell(result)
-    return result
-  }
-
-  async #findEqualOrDrop(verified: VerifiedFile): Promise<ShelvedZip | undefined> {
-    try {
-      return await this.#findEqual(verified)
-    } catch (error) {
-      await this.#dropStaged(verified)
-      throw error
-    }
-  }
-
-  async #dropStaged(verified: VerifiedFile): Promise<void> {
-    await verified.file.release()
-    await this.#disk.remove(verified.path)
-  }
-
-  async #findEqual(verified: VerifiedFile): Promise<ShelvedZip | undefined> {
-    const held = this.#parts.shelf.find(verified.module)
-    if (held?.record.zipHash !== verified.zipHash) return undefined
-    return (await this.#parts.vault.isSound(held)) ? held : undefined
-  }
-
-  async #keepHeld(held: ShelvedZip, verified: VerifiedFile, proof: Proof): Promise<HeldZip> {
-    await this.#dropStaged(verified)
-    if (isStrongerProof(proof, held.record.proof)) await this.#parts.vault.upgradeProof(held, proof)
-    return new HeldFile(this.#parts.vault, held)
   }
 
   #noteVersion({ path, version }: ModuleVersion): void {

@@ -31,10 +31,28 @@ export class StoreWriteError extends Error {
   readonly errno: string | undefined
   constructor(what: string, cause: unknown) {
     const errno = errnoOf(cause)
-    super(`cannot write ${what}${errno === undefined ? '' : ` (${errno})`}`, { cause })
+    super(`cannot write ${what}${errno === undefined ? '' : whyOf(errno)}`, { cause })
     this.name = 'StoreWriteError'
     this.errno = errno
   }
+}
+
+/** What the system's word means, and what helps. */
+const writeHelp: ReadonlyMap<string, string> = new Map([
+  ['ENOSPC', 'the disk is full; free space, or bound the store with --max-size'],
+  ['EDQUOT', 'the quota is used up; raise it, or bound the store with --max-size'],
+  ['EFBIG', 'files of this size are not allowed; raise the limit (ulimit -f)'],
+  ['EROFS', 'the file system is read-only; mount it for writing again'],
+  ['EACCES', 'no permission; give the data directory back to the user of the node'],
+  ['EPERM', 'no permission; give the data directory back to the user of the node'],
+  ['ENOENT', 'the folder is gone; is its file system mounted? restart the node'],
+  ['EIO', 'the disk reports an error; see the log of the system'],
+  ['EMFILE', 'too many open files; raise the limit (ulimit -n)'],
+])
+
+function whyOf(errno: string): string {
+  const help = writeHelp.get(errno)
+  return help === undefined ? ` (${errno})` : `: ${help} (${errno})`
 }
 
 /** A file on disk is no longer what was written. It is never served; it counts as absent from now on. */
@@ -45,6 +63,15 @@ export class StoreDamagedError extends Error {
     super(`${path}: ${reason}`, options)
     this.name = 'StoreDamagedError'
     this.path = path
+  }
+}
+
+/** A text that names nothing to pin. */
+export class InvalidPinError extends Error {
+  readonly code = 'INVALID_PIN'
+  constructor(text: string, options?: ErrorOptions) {
+    super(`${text}: not a PATH@VERSION, nor a PATH or glob as in GOPRIVATE`, options)
+    this.name = 'InvalidPinError'
   }
 }
 

@@ -5,9 +5,7 @@ import type { DiskFile } from './disk.ts'
 import { StoreDamagedError } from './errors.ts'
 import { idleReadMs, serveChunkBytes } from './limits.ts'
 import type { ShelvedZip } from './zip-shelf.ts'
-import type { ZipVault } from './zip-vault.ts'
-
-type Opened = Awaited<ReturnType<ZipVault['open']>>
+import type { OpenedZip, ZipVault } from './zip-vault.ts'
 
 /** A committed zip as readers see it. */
 export class HeldFile implements HeldZip {
@@ -27,6 +25,7 @@ export class HeldFile implements HeldZip {
     this.zipDigest = zip.record.zipDigest
     this.size = zip.record.size
     this.proof = zip.record.proof
+    zip.heldMs = performance.now()
   }
 
   /** Throws RangeError for a range outside the zip; the iteration throws StoreDamagedError before a bad end. */
@@ -34,7 +33,10 @@ export class HeldFile implements HeldZip {
     const { start, end } = range
     if (!(start >= 0 && start <= end && end <= this.size)) throw new RangeError('outside the zip')
     const hot = this.#vault.memory.get(this.zipDigest)
-    if (hot !== undefined) return pieces(hot.subarray(start, end))
+    if (hot !== undefined) {
+      this.#vault.noteUsed(this.#zip)
+      return pieces(hot.subarray(start, end))
+    }
     const isWhole = start === 0 && end === this.size
     const opened = this.#vault.open(this.#zip, isWhole)
     // Whoever iterates gets the error; nobody else has to.
@@ -43,18 +45,22 @@ export class HeldFile implements HeldZip {
     idle.unref()
     return {
       [Symbol.asyncIterator]: () => {
-        clearTimeout(idle)
-        return this.#chunks(opened, range, isWhole)
+        // The timer goes on until the first chunk is asked for: what never starts never ends.
+        const begin = (): Promise<OpenedZip> => {
+          clearTimeout(idle)
+          return opened
+        }
+        return this.#chunks(begin, range, isWhole)
       },
     }
   }
 
   async *#chunks(
-    opened: Promise<Opened>,
+    begin: () => Promise<OpenedZip>,
     { start, end }: ByteRange,
     isWhole: boolean,
   ): AsyncGenerator<Uint8Array> {
-    const { file, hash } = await opened
+    const { file, hash, close } = await begin()
     const sha = hash ? createHash('sha256') : undefined
     const { memory } = this.#vault
     const seen: Uint8Array[] = []
@@ -71,7 +77,7 @@ export class HeldFile implements HeldZip {
         yield chunk
       }
     } finally {
-      await file.close()
+      await close()
     }
   }
 
@@ -94,8 +100,7 @@ export class HeldFile implements HeldZip {
     try {
       return await file.read(chunk, at)
     } catch (error) {
-      await this.#vault.quarantine(this.#zip, 'cannot be read')
-      throw new StoreDamagedError(this.zipDigest, 'cannot be read', { cause: error })
+      throw await this.#vault.readFailed(this.#zip, error)
     }
   }
 
@@ -115,9 +120,9 @@ async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   }
 }
 
-async function closeQuietly(opened: Promise<Opened>): Promise<void> {
+async function closeQuietly(opened: Promise<OpenedZip>): Promise<void> {
   try {
-    await (await opened).file.close()
+    await (await opened).close()
   } catch {
     // It never opened, or is closed: that is what we want.
   }

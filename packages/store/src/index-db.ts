@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import type { ZipDigest } from '@modmesh/module'
+import { parseZipDigest, type ZipDigest } from '@modmesh/module'
 import { Level } from 'level'
 import type { Disk } from './disk.ts'
 import { asError } from './errors.ts'
@@ -8,6 +8,7 @@ import { indexProbationMs, maxIndexDeaths } from './limits.ts'
 import type { JournalChange, JournalStamp } from './meta-journal.ts'
 import type { ReportEvent } from './store-event.ts'
 import { formatZipRecord, isObject, parseZipRecord, type ZipRecord } from './zip-record.ts'
+import type { ZipUse } from './zip-shelf.ts'
 
 /** A zip as the index remembers it. */
 export interface IndexedZip {
@@ -19,6 +20,7 @@ export interface IndexedZip {
 /** All that the index knew at start. */
 export interface IndexContents {
   readonly zips: ReadonlyMap<ZipDigest, IndexedZip>
+  readonly uses: ReadonlyMap<ZipDigest, ZipUse>
   readonly journal:
     | { readonly places: Map<string, number>; readonly stamp: JournalStamp }
     | undefined
@@ -29,9 +31,10 @@ type Operation =
   | { readonly type: 'del'; readonly key: string }
 
 const zipPrefix = 'z!'
+const usePrefix = 'u!'
 const placePrefix = 'm!'
 const stampKey = '!stamp'
-const empty: IndexContents = { zips: new Map(), journal: undefined }
+const empty: IndexContents = { zips: new Map(), uses: new Map(), journal: undefined }
 
 /**
  * What the files say, in a form that is quick to read at start. Never the truth: level returns
@@ -86,7 +89,18 @@ export class IndexDb implements AsyncDisposable {
   }
 
   dropZip(digest: ZipDigest): void {
-    this.#write([{ type: 'del', key: zipPrefix + digest }])
+    this.#write([
+      { type: 'del', key: zipPrefix + digest },
+      { type: 'del', key: usePrefix + digest },
+    ])
+  }
+
+  putUses(uses: readonly (ZipUse & { readonly digest: ZipDigest })[]): void {
+    this.#write(
+      uses.map(({ digest, usedMs, checkedMs }) =>
+        putOperation(usePrefix + digest, JSON.stringify([usedMs, checkedMs])),
+      ),
+    )
   }
 
   putPlaces(changes: readonly JournalChange[], stamp: JournalStamp): void {
@@ -177,6 +191,7 @@ async function tryOpen(layout: Layout): Promise<Level | undefined> {
 /** Everything in the index; undefined when any of it is not as it was written. */
 async function readAll(db: Level): Promise<IndexContents | undefined> {
   const zips = new Map<ZipDigest, IndexedZip>()
+  const uses = new Map<ZipDigest, ZipUse>()
   const places = new Map<string, number>()
   let stamp: JournalStamp | undefined
   try {
@@ -185,13 +200,14 @@ async function readAll(db: Level): Promise<IndexContents | undefined> {
       if (value === undefined) return undefined
       if (key === stampKey) stamp = parseStamp(value)
       else if (key.startsWith(placePrefix)) places.set(key.slice(2), Number(value))
+      else if (key.startsWith(usePrefix)) addUse(uses, key.slice(usePrefix.length), value)
       else addZip(zips, value)
     }
   } catch {
     // Level found damage itself.
     return undefined
   }
-  return { zips, journal: stamp === undefined ? undefined : { places, stamp } }
+  return { zips, uses, journal: stamp === undefined ? undefined : { places, stamp } }
 }
 
 function addZip(zips: Map<ZipDigest, IndexedZip>, value: string): void {
@@ -200,6 +216,14 @@ function addZip(zips: Map<ZipDigest, IndexedZip>, value: string): void {
   const record = parseZipRecord(fields.record)
   const stamp = typeof fields.stamp === 'string' ? fields.stamp : undefined
   if (record !== undefined) zips.set(record.zipDigest, { record, stamp })
+}
+
+function addUse(uses: Map<ZipDigest, ZipUse>, digest: string, value: string): void {
+  const times: unknown = JSON.parse(value)
+  if (!Array.isArray(times)) return
+  const [usedMs, checkedMs]: unknown[] = times
+  if (typeof usedMs !== 'number' || typeof checkedMs !== 'number') return
+  uses.set(parseZipDigest(digest), { usedMs, checkedMs })
 }
 
 function parseStamp(value: string): JournalStamp | undefined {

@@ -6,17 +6,28 @@
  */
 export type { Disk, DiskFile, FileIdentity } from './disk.ts'
 export { nodeDisk } from './disk.ts'
-export { DiskStore, type StoreStats, type VerifyOutcome } from './disk-store.ts'
+export {
+  DiskStore,
+  type ListedZip,
+  type StoreBudget,
+  type StoreStats,
+  type VerifyOutcome,
+} from './disk-store.ts'
 export { DurableFile } from './durable-file.ts'
 export {
+  InvalidPinError,
   StoreAccessError,
   StoreDamagedError,
   StoreLockedError,
   StoreWriteError,
 } from './errors.ts'
+export { scrubBytesPerSecond } from './limits.ts'
 export type { StoreInit } from './open-store.ts'
+export type { ScrubInit } from './scrub.ts'
+export type { Shrunk } from './size-budget.ts'
 export type { ReportEvent, StoreEvent } from './store-event.ts'
 export type { SumdbCache } from './sumdb-cache.ts'
 export { type CommitHooks, type CommitStep, commitSteps } from './zip-commit.ts'
 export type { ZipRecord } from './zip-record.ts'
+export type { RemovalReason } from './zip-vault.ts'
 export { type VerifiedZip, type VerifyOptions, verifyZipFile } from './zip-verify.ts'

@@ -15,6 +15,8 @@ export interface Layout {
   readonly indexState: string
   /** Answers that change. */
   readonly answers: string
+  /** What is never evicted: a durable file. */
+  readonly pins: string
   readonly staging: string
   readonly quarantine: string
   readonly run: string
@@ -35,6 +37,7 @@ export function layoutOf(dir: string): Layout {
     index: join(store, 'index'),
     indexState: join(store, 'index.state'),
     answers: join(store, 'answers'),
+    pins: join(store, 'pins'),
     staging: join(store, 'staging'),
     quarantine: join(store, 'quarantine'),
     run,

@@ -62,3 +62,21 @@ export const startConcurrency = 32
 export const maxCommitGroup = 64
 /** Syncs of a commit at a time: of Node's 4 disk threads two stay free for what somebody waits for. */
 export const commitConcurrency = 2
+/** Eviction goes down to this share of the size, so that it looks for victims once per five percent. */
+export const evictShare = 0.95
+/** Between a commit and the eviction it may cause: one look for many commits. Milliseconds. */
+export const evictSpreadMs = 200
+/** What was handed out or committed within this is not evicted: somebody is about to read it. Milliseconds. */
+export const evictGraceMs = 60_000
+/** Between writes of the times of use: what a crash may forget of them. Milliseconds. */
+export const useFlushMs = 60_000
+/** Pins of one store: a person writes some, a script pins a go.sum. */
+export const maxPins = 100_000
+/** Before the first zip is hashed again: a start has better things to do. Milliseconds. */
+export const scrubStartMs = 60_000
+/** Between looks for zips that are due to be hashed. Milliseconds. */
+export const scrubIdleMs = 600_000
+/** The longest pause within a zip: the file stays open meanwhile. Milliseconds. */
+export const maxScrubPauseMs = 1_000
+/** Pace of hashing in the background: some percent of a core and of a disk. Bytes per second. */
+export const scrubBytesPerSecond: number = 16 << 20

@@ -5,16 +5,21 @@ import { asError, StoreWriteError } from './errors.ts'
 import { prepareFolders } from './folders.ts'
 import { IndexDb } from './index-db.ts'
 import type { Layout } from './layout.ts'
+import { evictGraceMs } from './limits.ts'
 import { Listeners } from './listeners.ts'
 import { MetaJournal } from './meta-journal.ts'
+import { Pins } from './pins.ts'
 import { recoverZips } from './recover-zips.ts'
+import { Scrub, type ScrubInit } from './scrub.ts'
+import { SizeBudget } from './size-budget.ts'
 import type { ReportEvent } from './store-event.ts'
 import { StoreLock } from './store-lock.ts'
 import { VerifyPool } from './verify-pool.ts'
 import type { CommitHooks } from './zip-commit.ts'
-import type { ZipRecord } from './zip-record.ts'
+import { quarantineFiles, writeRecordFile } from './zip-files.ts'
 import type { ZipShelf } from './zip-shelf.ts'
-import { quarantineFiles, writeRecordFile, ZipVault } from './zip-vault.ts'
+import { ZipUses } from './zip-uses.ts'
+import { type RemovedZip, ZipVault } from './zip-vault.ts'
 
 /** How a store is opened. */
 export interface StoreInit {
@@ -26,6 +31,12 @@ export interface StoreInit {
   readonly wallMs?: () => number
   /** Bytes of one zip; the default is what `go` accepts. */
   readonly maxZipBytes?: number
+  /** Bytes of all zips, beyond which the longest unused ones are evicted; absent: what the disk takes. */
+  readonly maxBytes?: number | undefined
+  /** What was handed out or committed within this is not evicted, ms; the default is the named limit. */
+  readonly evictGraceMs?: number
+  /** How zips are hashed again in the background; absent: not at all. */
+  readonly scrub?: ScrubInit | undefined
   /** Tests watch or break a commit here. */
   readonly hooks?: CommitHooks
   /** Tests fail calls or cut the power here. */
@@ -46,7 +57,9 @@ export interface OpenedStore {
   readonly commits: CommitQueue
   readonly index: IndexDb
   readonly journal: MetaJournal
-  readonly removed: Listeners<ZipRecord>
+  readonly pins: Pins
+  readonly budget: SizeBudget
+  readonly removed: Listeners<RemovedZip>
   readonly close: () => Promise<void>
 }
 
@@ -103,7 +116,7 @@ async function openParts({
       quarantine: (digest, reason) =>
         quarantineFiles({ disk, layout, report }, digest, { module: undefined, reason }),
     },
-    contents.zips,
+    contents,
   )
   for (const zip of recovered.unindexed) index.putZip(zip)
   for (const digest of recovered.gone) index.dropZip(digest)
@@ -112,25 +125,53 @@ async function openParts({
   const pool = new VerifyPool()
   closers.push(() => pool[Symbol.asyncDispose]())
   const { shelf } = recovered
-  const removed = new Listeners<ZipRecord>(report)
+  const removed = new Listeners<RemovedZip>(report)
   const hooks = init.hooks ?? {}
-  const vault = new ZipVault({ disk, layout, report, shelf, index, removed })
+  const wallMs = init.wallMs ?? Date.now
+  const uses = new ZipUses({ index, wallMs })
+  closers.push(() => uses[Symbol.asyncDispose]())
+  const vault = new ZipVault({ disk, layout, report, shelf, index, removed, uses })
+  const shelved = { disk, layout, report, shelf, vault, wallMs }
+  const { pins, budget } = await startCare(shelved, init, closers)
   return {
     layout,
     disk,
     report,
     hooks,
-    wallMs: init.wallMs ?? Date.now,
+    wallMs,
     maxZipBytes: init.maxZipBytes ?? maxZipBytes,
     pool,
     shelf,
     vault,
+    pins,
+    budget,
     commits: new CommitQueue({ disk, layout, hooks }),
     index,
     journal,
     close,
     removed,
   }
+}
+
+/** Starts what looks after the zips that are held: their size all together, and their health. */
+async function startCare(
+  components: Pick<OpenedStore, 'disk' | 'layout' | 'report' | 'shelf' | 'vault' | 'wallMs'>,
+  init: StoreInit,
+  closers: (() => Promise<void>)[],
+): Promise<Pick<OpenedStore, 'pins' | 'budget'>> {
+  const pins = await Pins.open(components, components.layout.pins)
+  const { maxBytes, scrub: scrubInit } = init
+  const budget = new SizeBudget(
+    { ...components, pins },
+    { maxBytes, graceMs: init.evictGraceMs ?? evictGraceMs },
+  )
+  closers.push(() => budget.close())
+  budget.check()
+  if (scrubInit !== undefined) {
+    const scrub = new Scrub(components, scrubInit)
+    closers.push(() => scrub[Symbol.asyncDispose]())
+  }
+  return { pins, budget }
 }
 
 async function openJournal(

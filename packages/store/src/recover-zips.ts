@@ -2,11 +2,11 @@ import { join } from 'node:path'
 import { parseZipDigest, type ZipDigest } from '@modmesh/module'
 import { concurrently } from './concurrently.ts'
 import type { Disk } from './disk.ts'
-import type { IndexedZip } from './index-db.ts'
+import type { IndexContents, IndexedZip } from './index-db.ts'
 import { type Layout, recordPath, zipFolder, zipPath } from './layout.ts'
 import { maxRecordBytes, startConcurrency } from './limits.ts'
 import { formatZipRecord, parseZipRecord, type ZipRecord } from './zip-record.ts'
-import { isPreferred, ZipShelf } from './zip-shelf.ts'
+import { isPreferred, shelvedZip, ZipShelf } from './zip-shelf.ts'
 
 /** What recovery needs and whom it tells. */
 export interface RecoverComponents {
@@ -36,7 +36,7 @@ export interface RecoveredZips {
  */
 export async function recoverZips(
   components: RecoverComponents,
-  indexed: ReadonlyMap<ZipDigest, IndexedZip>,
+  { zips: indexed, uses }: Pick<IndexContents, 'zips' | 'uses'>,
 ): Promise<RecoveredZips> {
   const pairs = await listPairs(components)
   const found: IndexedZip[] = []
@@ -48,7 +48,7 @@ export async function recoverZips(
     found.push(zip)
     if (zip !== known) unindexed.add(zip)
   })
-  const { shelf, surplus } = await shelve(components, found)
+  const { shelf, surplus } = await shelve(components, found, uses)
   const gone = [...indexed.keys()].filter((digest) => !pairs.has(digest))
   return {
     shelf,
@@ -129,6 +129,7 @@ async function readRecord(
 async function shelve(
   { disk, layout }: RecoverComponents,
   found: readonly IndexedZip[],
+  uses: IndexContents['uses'],
 ): Promise<{ readonly shelf: ZipShelf; readonly surplus: ReadonlySet<ZipDigest> }> {
   const shelf = new ZipShelf()
   const surplus = new Set<ZipDigest>()
@@ -139,7 +140,7 @@ async function shelve(
       continue
     }
     if (other !== undefined) surplus.add(other.zipDigest)
-    shelf.put({ record, stamp, hashedMs: undefined })
+    shelf.put(shelvedZip({ record, stamp }, uses.get(record.zipDigest)))
   }
   for (const digest of surplus) {
     await disk.remove(zipPath(layout, digest))

@@ -19,6 +19,17 @@ export type StoreEvent =
   | { readonly kind: 'tidy-failed'; readonly path: string; readonly error: Error }
   /** Somebody who wanted to be told of a commit or a removal threw. */
   | { readonly kind: 'listener-failed'; readonly error: Error }
+  /** The longest unused zips were removed, to keep the store within its size. */
+  | { readonly kind: 'evicted'; readonly zips: number; readonly bytes: number }
+  /** The store is larger than its size, and what is left of it is pinned or in use. Bytes. */
+  | {
+      readonly kind: 'size-exceeded'
+      readonly bytes: number
+      readonly maxBytes: number
+      readonly pinnedBytes: number
+    }
+  /** Nobody knows what was pinned: nothing is evicted until somebody pins again. */
+  | { readonly kind: 'pins-lost'; readonly path: string }
   /** A zip that parsers could read differently was kept in its plain form. */
   | { readonly kind: 'rewritten'; readonly module: ModuleVersion; readonly reason: string }
 

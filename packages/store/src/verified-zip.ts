@@ -49,9 +49,12 @@ export class VerifiedZipFile implements HeldZip {
     this.close()
   }
 
-  /** The commit failed: it can be read for as long as an answer may take to begin. */
-  fails(): void {
-    this.#ending = setTimeout(() => this.close(), idleReadMs)
+  /** The commit failed: it can be read for as long as an answer may take to begin; `ended` is called then. */
+  fails(ended?: () => void): void {
+    this.#ending = setTimeout(() => {
+      this.close()
+      ended?.()
+    }, idleReadMs)
     this.#ending.unref()
   }
 

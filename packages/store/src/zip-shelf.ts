@@ -14,6 +14,30 @@ export interface ShelvedZip {
   stamp: string | undefined
   /** When this process last hashed it, on the monotonic clock. */
   hashedMs: number | undefined
+  /** When its bytes were last known to be right, ms since 1970. */
+  checkedMs: number
+  /** When it was last read, or else committed, ms since 1970. */
+  usedMs: number
+  /** When it was last handed out, on the monotonic clock. */
+  heldMs: number
+  /** Reads under way. */
+  readers: number
+}
+
+/** What is remembered of a zip over a restart, roughly. Milliseconds since 1970. */
+export interface ZipUse {
+  readonly usedMs: number
+  readonly checkedMs: number
+}
+
+/** A zip of which nothing was asked yet. */
+export function shelvedZip(
+  zip: Pick<ShelvedZip, 'record' | 'stamp'>,
+  use: ZipUse = { usedMs: zip.record.committedMs, checkedMs: zip.record.committedMs },
+): ShelvedZip {
+  const { record, stamp } = zip
+  const fresh = { hashedMs: undefined, heldMs: Number.NEGATIVE_INFINITY, readers: 0 }
+  return { record, stamp, ...fresh, usedMs: use.usedMs, checkedMs: use.checkedMs }
 }
 
 /** Which zips are held, in memory. */

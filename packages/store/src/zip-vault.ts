@@ -1,18 +1,17 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { join } from 'node:path'
 import type { Proof } from '@modmesh/fill'
-import type { ModuleVersion, ZipDigest } from '@modmesh/module'
+import type { ZipDigest } from '@modmesh/module'
 import type { Disk, DiskFile } from './disk.ts'
-import { asError, errnoOf, StoreDamagedError, StoreWriteError } from './errors.ts'
+import { asError, errnoOf, StoreAccessError, StoreDamagedError, StoreWriteError } from './errors.ts'
 import type { IndexDb } from './index-db.ts'
-import { type Layout, recordPath, zipFolder, zipPath } from './layout.ts'
-import { maxQuarantined, pieceBytes, rehashAfterMs } from './limits.ts'
+import { type Layout, recordPath, zipPath } from './layout.ts'
+import { rehashAfterMs } from './limits.ts'
 import type { Listeners } from './listeners.ts'
-import { recordBytes } from './recover-zips.ts'
 import type { ReportEvent } from './store-event.ts'
+import { hashFile, quarantineFiles, writeRecordFile } from './zip-files.ts'
 import { ZipMemory } from './zip-memory.ts'
 import type { ZipRecord } from './zip-record.ts'
 import type { ShelvedZip, ZipShelf } from './zip-shelf.ts'
+import type { ZipUses } from './zip-uses.ts'
 
 export interface VaultComponents {
   readonly disk: Disk
@@ -20,7 +19,25 @@ export interface VaultComponents {
   readonly report: ReportEvent
   readonly shelf: ZipShelf
   readonly index: IndexDb
-  readonly removed: Listeners<ZipRecord>
+  readonly removed: Listeners<RemovedZip>
+  readonly uses: ZipUses
+}
+
+/** A zip that is no longer held, and why. */
+export interface RemovedZip {
+  readonly record: ZipRecord
+  readonly why: RemovalReason
+}
+
+/** Damaged ones were there to stay; evicted ones had to go; replaced ones have a successor. */
+export type RemovalReason = 'damaged' | 'evicted' | 'replaced'
+
+/** A zip that is open for reading. */
+export interface OpenedZip {
+  readonly file: DiskFile
+  /** The reader must hash what it reads. */
+  readonly hash: boolean
+  readonly close: () => Promise<void>
 }
 
 /**
@@ -46,7 +63,7 @@ export class ZipVault {
       const identity = await disk.identity(zipPath(layout, zip.record.zipDigest))
       if (identity?.stamp !== undefined && identity.stamp === zip.stamp) return true
     } catch (error) {
-      if (isShortage(error)) throw error
+      throwIfOurs(error, zipPath(layout, zip.record.zipDigest))
     }
     return this.check(zip)
   }
@@ -60,11 +77,46 @@ export class ZipVault {
     return check
   }
 
-  /** Opens a zip for reading; `hash` says that the reader must hash what it reads. Throws StoreDamagedError. */
-  async open(
+  /** Hashes the file without haste. What is wrong is gone when this resolves. */
+  async recheck(
     zip: ShelvedZip,
-    isWhole: boolean,
-  ): Promise<{ readonly file: DiskFile; readonly hash: boolean }> {
+    {
+      signal,
+      pace,
+    }: { readonly signal: AbortSignal; readonly pace: (bytes: number) => Promise<void> },
+  ): Promise<void> {
+    const { disk, layout } = this.#components
+    try {
+      const seen = await hashFile(disk, zipPath(layout, zip.record.zipDigest), pace)
+      if (seen?.digest === zip.record.zipDigest && seen.stamp === zip.stamp) {
+        this.noteHashed(zip)
+        return
+      }
+    } catch (error) {
+      signal.throwIfAborted()
+      throwIfOurs(error, zipPath(layout, zip.record.zipDigest))
+    }
+    await this.check(zip)
+  }
+
+  /** Opens a zip for reading. Throws StoreDamagedError, StoreAccessError. */
+  async open(zip: ShelvedZip, isWhole: boolean): Promise<OpenedZip> {
+    zip.readers += 1
+    try {
+      const opened = await this.#open(zip, isWhole)
+      this.noteUsed(zip)
+      const close = async (): Promise<void> => {
+        zip.readers -= 1
+        await opened.file.close()
+      }
+      return { ...opened, close }
+    } catch (error) {
+      zip.readers -= 1
+      throw error
+    }
+  }
+
+  async #open(zip: ShelvedZip, isWhole: boolean): Promise<Omit<OpenedZip, 'close'>> {
     const { disk, layout } = this.#components
     const path = zipPath(layout, zip.record.zipDigest)
     const isStale = zip.hashedMs === undefined || performance.now() - zip.hashedMs > rehashAfterMs
@@ -80,9 +132,26 @@ export class ZipVault {
     }
   }
 
+  /** Notes that a zip was read, from wherever. */
+  noteUsed(zip: ShelvedZip): void {
+    this.#components.uses.noteUsed(zip)
+  }
+
   /** Notes that a reader found the bytes right. */
   noteHashed(zip: ShelvedZip): void {
-    zip.hashedMs = performance.now()
+    this.#components.uses.noteHashed(zip)
+  }
+
+  /** What a failed read means: trouble of ours, or a file that cannot be read any more and is set aside. */
+  async readFailed(zip: ShelvedZip, error: unknown): Promise<Error> {
+    const { zipDigest } = zip.record
+    try {
+      throwIfOurs(error, zipPath(this.#components.layout, zipDigest))
+    } catch (ours) {
+      return asError(ours)
+    }
+    await this.quarantine(zip, 'cannot be read')
+    return new StoreDamagedError(zipDigest, 'cannot be read', { cause: error })
   }
 
   /** Moves a zip that is not what it was aside. It is never served again. */
@@ -90,7 +159,7 @@ export class ZipVault {
     if (!this.#components.shelf.remove(zip)) return
     const { zipDigest, module } = zip.record
     this.#components.index.dropZip(zipDigest)
-    this.#components.removed.tell(zip.record)
+    this.#components.removed.tell({ record: zip.record, why: 'damaged' })
     await this.#leave(zipDigest, quarantineFiles(this.#components, zipDigest, { module, reason }))
   }
 
@@ -108,16 +177,47 @@ export class ZipVault {
 
   /** Removes what another zip replaced. The next start repeats what fails here. */
   async removeReplaced(record: ZipRecord): Promise<void> {
-    const { disk, layout, index, report, removed } = this.#components
-    removed.tell(record)
+    const { layout, index, report, removed } = this.#components
+    removed.tell({ record, why: 'replaced' })
     index.dropZip(record.zipDigest)
-    const path = zipPath(layout, record.zipDigest)
-    try {
-      await disk.remove(path)
-      await disk.remove(recordPath(layout, record.zipDigest))
-    } catch (error) {
+    await this.#leave(
+      record.zipDigest,
+      this.#unlink(record).catch((error: unknown) => {
+        const path = zipPath(layout, record.zipDigest)
+        report({ kind: 'tidy-failed', path, error: asError(error) })
+      }),
+    )
+  }
+
+  /**
+   * Takes a sound zip out; whoever has it open reads on. False when it was gone already. Throws
+   * StoreWriteError when the file cannot be removed; it is still held then.
+   */
+  async evict(zip: ShelvedZip): Promise<boolean> {
+    const { shelf, index, removed } = this.#components
+    if (!shelf.remove(zip)) return false
+    let failure: unknown
+    const unlinking = this.#unlink(zip.record).then(
+      () => index.dropZip(zip.record.zipDigest),
+      (error: unknown) => {
+        failure = error
+        shelf.put(zip)
+      },
+    )
+    await this.#leave(zip.record.zipDigest, unlinking)
+    if (failure !== undefined) throw new StoreWriteError('an eviction', failure)
+    removed.tell({ record: zip.record, why: 'evicted' })
+    return true
+  }
+
+  /** The zip first: a record alone is removed by the next start. */
+  async #unlink(record: ZipRecord): Promise<void> {
+    const { disk, layout, report } = this.#components
+    await disk.remove(zipPath(layout, record.zipDigest))
+    const path = recordPath(layout, record.zipDigest)
+    await disk.remove(path).catch((error: unknown) => {
       report({ kind: 'tidy-failed', path, error: asError(error) })
-    }
+    })
   }
 
   /** Notes a better proof, durably. */
@@ -129,14 +229,19 @@ export class ZipVault {
   }
 
   async #checkOrThrow(zip: ShelvedZip, path: string): Promise<void> {
-    if (!(await this.check(zip))) throw new StoreDamagedError(path, 'is not what was committed')
+    if (await this.check(zip)) return
+    throw new StoreDamagedError(
+      path,
+      'is not what was committed; ask again to have it fetched anew',
+    )
   }
 
   async #openFile(zip: ShelvedZip, path: string, disk: Disk): Promise<DiskFile> {
     try {
       return await disk.open(path, 'read')
     } catch (error) {
-      if (isShortage(error)) throw error
+      throwIfOurs(error, path)
+      await this.#throwIfUnmounted()
       await this.quarantine(zip, 'cannot be opened')
       throw new StoreDamagedError(path, 'cannot be opened', { cause: error })
     }
@@ -149,98 +254,39 @@ export class ZipVault {
     try {
       const seen = await hashFile(disk, path)
       if (seen?.digest === zip.record.zipDigest) {
-        zip.hashedMs = performance.now()
         zip.stamp = seen.stamp
+        this.noteHashed(zip)
         index.putZip(zip)
         return true
       }
       if (seen === undefined) reason = 'the file is missing, or being written'
     } catch (error) {
-      if (isShortage(error)) throw error
+      throwIfOurs(error, path)
       reason = `cannot be read: ${error instanceof Error ? error.message : String(error)}`
     }
+    await this.#throwIfUnmounted()
     await this.quarantine(zip, reason)
     return false
   }
-}
 
-/** SHA-256 of a file and the identity it had all the while; undefined when absent or changing. */
-async function hashFile(
-  disk: Disk,
-  path: string,
-): Promise<{ readonly digest: string; readonly stamp: string } | undefined> {
-  if ((await disk.identity(path)) === undefined) return undefined
-  const file = await disk.open(path, 'read')
-  try {
-    const before = await file.identity()
-    const sha = createHash('sha256')
-    const piece = Buffer.allocUnsafeSlow(pieceBytes)
-    for (let at = 0; at < before.size; ) {
-      const bytesRead = await file.read(piece, at)
-      if (bytesRead === 0) break
-      sha.update(piece.subarray(0, bytesRead))
-      at += bytesRead
-    }
-    const after = await file.identity()
-    return before.stamp === after.stamp
-      ? { digest: sha.digest('hex'), stamp: after.stamp }
-      : undefined
-  } finally {
-    await file.close()
+  /** A file that is missing with all others says nothing: its file system is gone. */
+  async #throwIfUnmounted(): Promise<void> {
+    const { disk, layout } = this.#components
+    if ((await disk.identity(layout.zips)) !== undefined) return
+    throw new StoreAccessError(layout.zips, 'the folder is gone; is its file system mounted?')
   }
 }
 
-/** Moves a zip and its record aside, for somebody to look at; the oldest of many are removed. */
-export async function quarantineFiles(
-  components: Pick<VaultComponents, 'disk' | 'layout' | 'report'>,
-  digest: ZipDigest,
-  what: { readonly module: ModuleVersion | undefined; readonly reason: string },
-): Promise<void> {
-  const { disk, layout, report } = components
-  const target = join(
-    layout.quarantine,
-    `${Date.now()}-${randomBytes(4).toString('hex')}-${digest}`,
-  )
-  report({ kind: 'quarantined', path: target, ...what })
-  try {
-    await moveIfThere(disk, zipPath(layout, digest), target)
-    await moveIfThere(disk, recordPath(layout, digest), `${target}.json`)
-    await disk.fsyncFolder(zipFolder(layout, digest))
-    const kept = (await disk.list(layout.quarantine)).toSorted()
-    for (const name of kept.slice(0, -maxQuarantined))
-      await disk.remove(join(layout.quarantine, name))
-  } catch (error) {
-    report({ kind: 'tidy-failed', path: target, error: asError(error) })
-  }
-}
+/** Our own lack of something: others use as much as there is, and it passes. */
+const shortages: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
+/** The way to the file is barred: whoever bars it can open it again. */
+const barred: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ESTALE', 'ENOTCONN', 'ELOOP'])
 
-async function moveIfThere(disk: Disk, from: string, to: string): Promise<void> {
-  if ((await disk.identity(from)) !== undefined) await disk.rename(from, to)
-}
-
-/** Writes a record beside its zip: staged, fsynced, renamed, folder fsynced. */
-export async function writeRecordFile(
-  { disk, layout }: Pick<VaultComponents, 'disk' | 'layout'>,
-  record: ZipRecord,
-): Promise<void> {
-  const temporary = join(layout.staging, `${randomBytes(16).toString('hex')}.json`)
-  const path = recordPath(layout, record.zipDigest)
-  try {
-    const file = await disk.open(temporary, 'create')
-    try {
-      await file.write(recordBytes(record), 0)
-      await file.fsync()
-    } finally {
-      await file.close()
-    }
-    await disk.rename(temporary, path)
-    await disk.fsyncFolder(zipFolder(layout, record.zipDigest))
-  } catch (error) {
-    throw new StoreWriteError('a record', error)
-  }
-}
-
-/** Our own lack of something says nothing about the file. */
-function isShortage(error: unknown): boolean {
-  return ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'].includes(errnoOf(error) ?? '')
+/** Throws when an error says nothing about the file itself. */
+function throwIfOurs(error: unknown, path: string): void {
+  const errno = errnoOf(error) ?? ''
+  if (shortages.has(errno)) throw error
+  if (!barred.has(errno)) return
+  const help = 'the node has no access to it any more; give it back to the user of the node'
+  throw new StoreAccessError(path, `${help} (${errno})`, { cause: error })
 }

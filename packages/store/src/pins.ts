@@ -1,0 +1,143 @@
+import {
+  formatModuleVersion,
+  isGlob,
+  type ModuleVersion,
+  matchesPatterns,
+  type Patterns,
+  parseModuleVersion,
+  parsePatterns,
+} from '@modmesh/module'
+import type { Disk } from './disk.ts'
+import { DurableFile } from './durable-file.ts'
+import { InvalidPinError, StoreDamagedError } from './errors.ts'
+import { maxPins } from './limits.ts'
+import type { ReportEvent } from './store-event.ts'
+import { isObject } from './zip-record.ts'
+
+/** What is never evicted: `PATH@VERSION`, or all versions of the paths that a glob matches as in GOPRIVATE. */
+export type Pin =
+  | { readonly kind: 'version'; readonly text: string; readonly module: ModuleVersion }
+  | { readonly kind: 'paths'; readonly text: string; readonly patterns: Patterns }
+
+/** Reads a pin as people write it. Throws InvalidPinError. */
+export function parsePin(text: string): Pin {
+  const at = text.indexOf('@')
+  if (at >= 0) return { kind: 'version', text, module: parseVersionPin(text, at) }
+  if (text === '' || text.includes(',') || text.includes(' ') || !isGlob(text)) {
+    throw new InvalidPinError(text)
+  }
+  return { kind: 'paths', text, patterns: parsePatterns(text) }
+}
+
+function parseVersionPin(text: string, at: number): ModuleVersion {
+  try {
+    return parseModuleVersion(text.slice(0, at), text.slice(at + 1))
+  } catch (error) {
+    throw new InvalidPinError(text, { cause: error })
+  }
+}
+
+/**
+ * The pins of a store, in a durable file. Where it cannot be read nothing is evicted any more: a
+ * pin that got lost must not cost what it was to keep.
+ */
+export class Pins {
+  readonly #file: DurableFile
+  readonly #disk: Disk
+  readonly #path: string
+  #pins: readonly Pin[]
+  #exact: ReadonlySet<string>
+  #isLost: boolean
+
+  private constructor(
+    components: { readonly disk: Disk; readonly file: DurableFile },
+    init: { readonly path: string; readonly pins: readonly Pin[] | undefined },
+  ) {
+    this.#file = components.file
+    this.#disk = components.disk
+    this.#path = init.path
+    this.#isLost = init.pins === undefined
+    this.#pins = init.pins ?? []
+    this.#exact = exactNames(this.#pins)
+  }
+
+  /** Reads the pins; damaged ones are reported, and then everything counts as pinned. */
+  static async open(
+    { disk, report }: { readonly disk: Disk; readonly report: ReportEvent },
+    path: string,
+  ): Promise<Pins> {
+    const file = new DurableFile(path, disk)
+    try {
+      return new Pins({ disk, file }, { path, pins: parsePins(await file.read()) })
+    } catch (error) {
+      if (!(error instanceof StoreDamagedError)) throw error
+      report({ kind: 'pins-lost', path })
+      return new Pins({ disk, file }, { path, pins: undefined })
+    }
+  }
+
+  /** Whether nobody knows what was pinned. Ends with the next change. */
+  get isLost(): boolean {
+    return this.#isLost
+  }
+
+  list(): readonly Pin[] {
+    return this.#pins
+  }
+
+  /** Whether a module version must stay. */
+  covers(module: ModuleVersion): boolean {
+    if (this.#isLost || this.#exact.has(formatModuleVersion(module))) return true
+    return this.#pins.some(
+      (pin) => pin.kind === 'paths' && matchesPatterns(pin.patterns, module.path),
+    )
+  }
+
+  /** Adds pins, durably. Throws InvalidPinError when there would be too many, StoreWriteError. */
+  async add(added: readonly Pin[]): Promise<void> {
+    const pins = new Map([...this.#pins, ...added].map((pin) => [pin.text, pin]))
+    if (pins.size > maxPins) throw new InvalidPinError(`more than ${maxPins} pins`)
+    await this.#change([...pins.values()])
+  }
+
+  /** Removes pins, durably; returns those that were there. Throws StoreWriteError. */
+  async remove(texts: readonly string[]): Promise<readonly Pin[]> {
+    const removed = this.#pins.filter(({ text }) => texts.includes(text))
+    await this.#change(this.#pins.filter((pin) => !removed.includes(pin)))
+    return removed
+  }
+
+  async #change(pins: readonly Pin[]): Promise<void> {
+    if (this.#isLost) await this.#removeDamaged()
+    await this.#file.write(formatPins(pins))
+    this.#pins = pins
+    this.#exact = exactNames(pins)
+    this.#isLost = false
+  }
+
+  async #removeDamaged(): Promise<void> {
+    for (const path of [this.#path, `${this.#path}.2`]) await this.#disk.remove(path)
+  }
+}
+
+function exactNames(pins: readonly Pin[]): ReadonlySet<string> {
+  const exact = pins.filter((pin) => pin.kind === 'version')
+  return new Set(exact.map(({ module }) => formatModuleVersion(module)))
+}
+
+function formatPins(pins: readonly Pin[]): Uint8Array {
+  return Buffer.from(JSON.stringify({ format: 1, pins: pins.map(({ text }) => text) }))
+}
+
+/** Undefined for sound bytes of a form that we do not know. */
+function parsePins(bytes: Uint8Array | undefined): readonly Pin[] | undefined {
+  if (bytes === undefined) return []
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
+    if (!isObject(value) || value.format !== 1 || !Array.isArray(value.pins)) return undefined
+    return value.pins.map((text) => parsePin(String(text)))
+  } catch {
+    // Written by another version of us: as good as lost.
+    return undefined
+  }
+}

@@ -1,0 +1,95 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import type { ModuleVersion, ZipDigest } from '@modmesh/module'
+import type { Disk } from './disk.ts'
+import { asError, StoreWriteError } from './errors.ts'
+import { type Layout, recordPath, zipFolder, zipPath } from './layout.ts'
+import { maxQuarantined, pieceBytes } from './limits.ts'
+import { recordBytes } from './recover-zips.ts'
+import type { ReportEvent } from './store-event.ts'
+import type { ZipRecord } from './zip-record.ts'
+
+/** Where the files of zips are, and whom their trouble is told. */
+export interface ZipFileComponents {
+  readonly disk: Disk
+  readonly layout: Layout
+  readonly report: ReportEvent
+}
+
+/** SHA-256 of a file and the identity it had all the while; undefined when absent or changing. `pace` may slow it. */
+export async function hashFile(
+  disk: Disk,
+  path: string,
+  pace?: (bytes: number) => Promise<void>,
+): Promise<{ readonly digest: string; readonly stamp: string } | undefined> {
+  if ((await disk.identity(path)) === undefined) return undefined
+  const file = await disk.open(path, 'read')
+  try {
+    const before = await file.identity()
+    const sha = createHash('sha256')
+    const piece = Buffer.allocUnsafeSlow(pieceBytes)
+    for (let at = 0; at < before.size; ) {
+      const bytesRead = await file.read(piece, at)
+      if (bytesRead === 0) break
+      sha.update(piece.subarray(0, bytesRead))
+      at += bytesRead
+      await pace?.(bytesRead)
+    }
+    const after = await file.identity()
+    return before.stamp === after.stamp
+      ? { digest: sha.digest('hex'), stamp: after.stamp }
+      : undefined
+  } finally {
+    await file.close()
+  }
+}
+
+/** Moves a zip and its record aside, for somebody to look at; the oldest of many are removed. */
+export async function quarantineFiles(
+  components: ZipFileComponents,
+  digest: ZipDigest,
+  what: { readonly module: ModuleVersion | undefined; readonly reason: string },
+): Promise<void> {
+  const { disk, layout, report } = components
+  const target = join(
+    layout.quarantine,
+    `${Date.now()}-${randomBytes(4).toString('hex')}-${digest}`,
+  )
+  report({ kind: 'quarantined', path: target, ...what })
+  try {
+    await moveIfThere(disk, zipPath(layout, digest), target)
+    await moveIfThere(disk, recordPath(layout, digest), `${target}.json`)
+    await disk.fsyncFolder(zipFolder(layout, digest))
+    const kept = (await disk.list(layout.quarantine)).toSorted()
+    for (const name of kept.slice(0, -maxQuarantined))
+      await disk.remove(join(layout.quarantine, name))
+  } catch (error) {
+    report({ kind: 'tidy-failed', path: target, error: asError(error) })
+  }
+}
+
+async function moveIfThere(disk: Disk, from: string, to: string): Promise<void> {
+  if ((await disk.identity(from)) !== undefined) await disk.rename(from, to)
+}
+
+/** Writes a record beside its zip: staged, fsynced, renamed, folder fsynced. */
+export async function writeRecordFile(
+  { disk, layout }: Pick<ZipFileComponents, 'disk' | 'layout'>,
+  record: ZipRecord,
+): Promise<void> {
+  const temporary = join(layout.staging, `${randomBytes(16).toString('hex')}.json`)
+  const path = recordPath(layout, record.zipDigest)
+  try {
+    const file = await disk.open(temporary, 'create')
+    try {
+      await file.write(recordBytes(record), 0)
+      await file.fsync()
+    } finally {
+      await file.close()
+    }
+    await disk.rename(temporary, path)
+    await disk.fsyncFolder(zipFolder(layout, record.zipDigest))
+  } catch (error) {
+    throw new StoreWriteError('a record', error)
+  }
+}

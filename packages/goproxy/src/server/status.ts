@@ -32,6 +32,9 @@ const answers: ReadonlyMap<string, ErrorAnswer> = new Map([
   ['NO_PROOF', { status: 503 }],
   ['VALIDATOR_UNAVAILABLE', { status: 503 }],
   ['FILL_CLOSED', { status: 503 }],
+  ['STORE_WRITE', { status: 503 }],
+  ['STORE_ACCESS', { status: 503 }],
+  ['STORE_DAMAGED', { status: 503 }],
   ['ENOSPC', { status: 503 }],
   ['EMFILE', { status: 503 }],
   ['ENFILE', { status: 503 }],
@@ -48,6 +51,7 @@ const fillCodes: ReadonlySet<string> = new Set([
   'PEER',
   'NO_PROOF',
   'FILL_CLOSED',
+  'STORE_WRITE',
 ])
 
 /** Codes of which more than the message's first line would not help: a fork prints two whole notes. */

@@ -238,8 +238,9 @@ export class DiskStore implements ZipStore, AsyncDisposable {
       const seen = await pool.verify(zipPath(this.#layout, zipDigest), module, { signal })
       if (seen.zipHash === zipHash) return { module, what: 'zip', ok: true }
     } catch (error) {
-      signal.throwIfAborted()
-      await vault.quarantine(zip, error instanceof Error ? error.message : String(error))
+      // Anything else says nothing about the zip.
+      if (!(error instanceof ZipRulesError)) throw error
+      await vault.quarantine(zip, error.message)
       return { ...bad, reason: 'it is not a module zip' }
     }
     await vault.quarantine(zip, 'another h1')

@@ -23,6 +23,7 @@ export {
 } from './errors.ts'
 export { scrubBytesPerSecond } from './limits.ts'
 export type { StoreInit } from './open-store.ts'
+export { type Pin, parsePin, pinCovers } from './pins.ts'
 export type { ScrubInit } from './scrub.ts'
 export type { Shrunk } from './size-budget.ts'
 export type { ReportEvent, StoreEvent } from './store-event.ts'

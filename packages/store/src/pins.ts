@@ -29,6 +29,12 @@ export function parsePin(text: string): Pin {
   return { kind: 'paths', text, patterns: parsePatterns(text) }
 }
 
+/** Whether a pin speaks of a module version. */
+export function pinCovers(pin: Pin, module: ModuleVersion): boolean {
+  if (pin.kind === 'paths') return matchesPatterns(pin.patterns, module.path)
+  return pin.module.path === module.path && pin.module.version === module.version
+}
+
 function parseVersionPin(text: string, at: number): ModuleVersion {
   try {
     return parseModuleVersion(text.slice(0, at), text.slice(at + 1))
@@ -88,9 +94,7 @@ export class Pins {
   /** Whether a module version must stay. */
   covers(module: ModuleVersion): boolean {
     if (this.#isLost || this.#exact.has(formatModuleVersion(module))) return true
-    return this.#pins.some(
-      (pin) => pin.kind === 'paths' && matchesPatterns(pin.patterns, module.path),
-    )
+    return this.#pins.some((pin) => pin.kind === 'paths' && pinCovers(pin, module))
   }
 
   /** Adds pins, durably. Throws InvalidPinError when there would be too many, StoreWriteError. */

@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import type { HeldZip, Proof, StagedZip, StoredRecord, ZipStore } from '@modmesh/fill'
-import { type ModulePath, type ModuleVersion, type Version, type ZipHash } from '@modmesh/module'
+import {
+  type ModulePath,
+  type ModuleVersion,
+  type Version,
+  type ZipHash,
+  ZipRulesError,
+} from '@modmesh/module'
 import { AnswerFiles } from './answer-files.ts'
 import { StoreWriteError } from './errors.ts'
 import { HeldFile } from './held-zip.ts'

@@ -65,7 +65,7 @@ export async function startProxy(init: StartProxyInit): Promise<StartedProxy> {
   await using stack = new AsyncDisposableStack()
   if (init.dir === undefined) stack.defer(() => rm(dir, { recursive: true, force: true }))
   const store = stack.use(await DiskStore.open({ dir }))
-  const http = stack.use(new HttpFetcher({ backoffMs: 5 }))
+  const http = stack.use(new HttpFetcher({}, { backoffMs: 5 }))
   const upstreams = parseUpstreamRoutes(list, { otherwise: 'off' })
   const upstream = new HttpUpstream({ http }, { upstreams, offline })
   const { name, url, key } = gosumdb

@@ -16,6 +16,24 @@ export class InvalidProxyListError extends Error {
   }
 }
 
+/** Commands for credentials that are not GOAUTH syntax. */
+export class InvalidGoauthError extends Error {
+  readonly code = 'INVALID_GOAUTH'
+  constructor(reason: string) {
+    super(reason)
+    this.name = 'InvalidGoauthError'
+  }
+}
+
+/** A proxy variable of the environment that cannot be used. */
+export class InvalidEnvProxyError extends Error {
+  readonly code = 'INVALID_ENV_PROXY'
+  constructor(reason: string) {
+    super(reason)
+    this.name = 'InvalidEnvProxyError'
+  }
+}
+
 /** A certificate file that cannot be read or holds no certificate. */
 export class InvalidCaFileError extends Error {
   readonly code = 'INVALID_CA_FILE'

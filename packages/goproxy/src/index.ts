@@ -8,6 +8,8 @@ export { DirectReader } from './direct/direct-reader.ts'
 export type { GoRunnerInit } from './direct/go-runner.ts'
 export {
   InvalidCaFileError,
+  InvalidEnvProxyError,
+  InvalidGoauthError,
   InvalidProxyListError,
   InvalidRequestTargetError,
   InvalidS3UrlError,
@@ -34,6 +36,8 @@ export {
 export type { ExtraPage, ExtraPages, HandlerComponents } from './server/handler.ts'
 export { ProxyServer, type ProxyServerInit } from './server/proxy-server.ts'
 export type { SumdbAnswers } from './server/sumdb-routes.ts'
+export { Credentials, type CredentialsInit } from './upstream/credentials/credentials.ts'
+export { parseGoauth } from './upstream/credentials/goauth.ts'
 export { HttpFetcher, type HttpFetcherInit } from './upstream/http-fetcher.ts'
 export { HttpSumdb, type HttpSumdbInit } from './upstream/http-sumdb.ts'
 export {

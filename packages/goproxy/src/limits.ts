@@ -26,6 +26,11 @@ export const validatorMs = 5_000
 /** Default of how long a stopping server lets running answers finish, ms. */
 export const drainMs = 10_000
 
+/** Targets of hot files that are answered without parsing them again: 300 bytes each. */
+export const maxQuickTargets = 8_192
+/** Longer targets are parsed each time, characters. */
+export const maxQuickTargetChars = 512
+
 /** What `go` shows of an error answer: lines, and bytes in all (cmd/go web, maxErrorDetailLines). */
 export const maxErrorLines = 8
 export const maxErrorLineChars = 78
@@ -38,18 +43,41 @@ export const firstByteMs = 60_000
 export const stallMs = 20_000
 /** Longest wait of one request for upstream in all, retries included, ms. */
 export const fetchTimeoutMs = 300_000
-/** Connections to one upstream: h1 has no multiplexing, and graph loading asks for thousands of files. */
-export const maxOriginConnections = 64
+/** Connections to one upstream, those that wait for slow answers included. */
+export const maxOriginConnections = 256
+/** Requests to one upstream that are getting bytes: h1 has no multiplexing, graph loading asks for thousands. */
+export const maxBusy = 64
+/** Of these for zips: small files always find room. */
+export const maxBusyZips = 48
+/** A request that got nothing for this long does not count as busy, ms: a slow module must not delay others. */
+export const idleLeaseMs = 500
+/** How often those who wait for a turn look whether time made room, ms. */
+export const gateRecheckMs = 100
+/** Idle keep-alive to upstreams, ms: the pauses of a build; most servers close after 60 s or later. */
+export const keepUpstreamMs = 30_000
 /** Redirects of one request, as cmd/go. */
 export const maxRedirects = 10
 /** Further attempts after 429, 500, 502, 503 or a reset. */
 export const maxRetries = 2
 /** Continuations of a cut body, as cmd/go. */
 export const maxRestarts = 2
+/** As above after a stall, which costs stallMs each time. */
+export const maxStallRestarts = 1
 /** First pause before another attempt, ms; doubled each time, with jitter. */
 export const backoffMs = 100
-/** Longest Retry-After that is waited for, ms; a longer one is an error at once. */
-export const maxRetryAfterMs = 2_000
+/** Longest Retry-After that is waited for, ms: a build would rather wait than fail; a longer one is an error at once. */
+export const maxRetryAfterMs = 10_000
+/** Longest time that an origin is left alone after a 429, ms, whatever it asks for: it may be about one file only. */
+export const maxQuietMs = 30_000
+/** Further attempts at one origin in a burst, and for ever: an ailing server must not be asked thrice as often. */
+export const retryBurst = 20
+export const retriesPerSecond = 2
+/** A body that brings less than this in stallMs is stalled, bytes: a trickle holds connections for nothing. */
+export const minStallBytes: number = 4 << 10
+/** Continuations are counted anew after this much, bytes: a long zip over a poor line gets there. */
+export const restartProgressBytes: number = 1 * mib
+/** A Last-Modified this much older than its answer is as good as a strong ETag (RFC 9110 section 8.8.2.2), ms. */
+export const strongDateMs = 60_000
 /** What is read of an error answer's text, bytes. */
 export const maxDetailBytes: number = 2 << 10
 
@@ -71,8 +99,12 @@ export const vainRenewGapMs = 600_000
 export const refusedProbeGapMs = 100
 /** Pause between probes of an origin that did not answer, ms. */
 export const silentProbeGapMs = 1_000
-/** How long a request waits for a probe of a dead origin, ms: no longer than one that is back needs. */
-export const probeWaitMs = 250
+/** How long a request waits for a probe of a dead origin, ms: a neighbour that is back has answered by then. */
+export const probeWaitMs = 12
+/** How often a dead origin is probed while somebody asks for it, ms. */
+export const backgroundProbeMs = 2_000
+/** Probing ends so long after the last request, ms; the next request begins it again. */
+export const forgottenProbeMs = 600_000
 
 /** A version list, bytes: 4 MiB hold 200,000 versions. */
 export const maxListBytes: number = 4 * mib

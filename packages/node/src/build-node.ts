@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { defaultBudgets, type FillEvent, ModuleFill } from '@modmesh/fill'
-import { DirectReader, HttpFetcher, HttpUpstream, ProxyServer } from '@modmesh/goproxy'
+import { Credentials, DirectReader, HttpFetcher, HttpUpstream, ProxyServer } from '@modmesh/goproxy'
 import type { ZipHash } from '@modmesh/module'
 import { MeshNode } from '@modmesh/peers'
 import { DiskStore, DurableFile } from '@modmesh/store'
@@ -69,7 +69,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const answer = answerControl({ state, reporter })
   lifecycle.add('control socket', await ControlServer.listen(dir, answer))
 
-  const http = lifecycle.add('connections to upstreams', openConnections(plan))
+  const http = lifecycle.add('connections to upstreams', openConnections(plan, context))
   const direct = lifecycle.add('version control', openDirect(plan, around))
   const upstream = openUpstream(plan, { http, direct })
   const database = openDatabase(plan, { http, store, state, lifecycle })
@@ -121,8 +121,12 @@ function openAudit(
   return AuditTrail.open({ store, clock: machineClock }, { dir, onError })
 }
 
-function openConnections({ settings: { caFile } }: StartPlan): HttpFetcher {
-  return new HttpFetcher({ caFile, userAgent: userAgent() })
+function openConnections(
+  { settings: { caFile, goauth } }: StartPlan,
+  { lifecycle, around: { env, home } }: BuildContext,
+): HttpFetcher {
+  const credentials = lifecycle.add('credentials', new Credentials({ goauth, env, home }))
+  return new HttpFetcher({ credentials }, { caFile, env, userAgent: userAgent() })
 }
 
 /** Nothing is written or started before somebody asks for it. */

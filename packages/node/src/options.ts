@@ -146,6 +146,16 @@ export const options: { readonly [K in OptionName]: Option<Settings[K]> } = {
     fallback: () => 300,
     fallbackText: '300',
   },
+  goauth: {
+    group: 'Sources',
+    kind: 'text',
+    placeholder: 'COMMANDS',
+    help: 'credentials for https upstreams in GOAUTH syntax: `netrc`, `netrc FILE`, `git DIR`, a command, or `off`',
+    schema: textValue,
+    secret: true,
+    fallback: ({ env }) => env.GOAUTH || 'netrc',
+    fallbackText: 'the variable GOAUTH, or netrc',
+  },
   caFile: {
     group: 'Sources',
     kind: 'path',

@@ -27,6 +27,8 @@ export interface Settings {
   readonly ttl: number
   readonly negativeTtl: number
   readonly fetchTimeout: number
+  /** GOAUTH syntax. */
+  readonly goauth: string
   readonly caFile: string | undefined
   readonly offline: boolean
   /** In the order in which they are tried. */

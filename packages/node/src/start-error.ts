@@ -1,4 +1,4 @@
-import { InvalidCaFileError, ListenError } from '@modmesh/goproxy'
+import { InvalidCaFileError, InvalidEnvProxyError, ListenError } from '@modmesh/goproxy'
 import { StoreAccessError, StoreDamagedError, StoreLockedError } from '@modmesh/store'
 import { CommandError, errorCode, errorText } from './errors.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
@@ -18,6 +18,7 @@ export function explainStartError(error: unknown, read: ReadOptions): Error {
   }
   if (error instanceof ListenError) return listenError(error, read)
   if (error instanceof InvalidCaFileError) return badOption(read, 'caFile', error.message, cause)
+  if (error instanceof InvalidEnvProxyError) return fail(error.message, exitCodes.wrongUsage, cause)
   if (error instanceof StoreAccessError || error instanceof StoreDamagedError) {
     return fail(error.message, exitCodes.failed, cause)
   }

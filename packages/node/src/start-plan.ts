@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import {
+  InvalidGoauthError,
   InvalidProxyListError,
+  parseGoauth,
   parseUpstreamRoutes,
   routeFor,
   type UpstreamRoutes,
@@ -30,6 +32,7 @@ const maxTicketFileBytes = 64 * 1024
 export async function planStart(read: ReadOptions): Promise<StartPlan> {
   const { settings } = read
   const isPrivate = matcher(settings.private)
+  checkGoauth(read)
   const upstream = planUpstream(read)
   // Who routes private paths to an upstream means it; a --noproxy that is written down wins.
   const isUnrouted = (path: ModulePath): boolean => routeFor(upstream.routes, path) === undefined
@@ -52,6 +55,15 @@ function planUpstream(read: ReadOptions): UpstreamRoutes {
   } catch (error) {
     if (!(error instanceof InvalidProxyListError)) throw error
     throw badOption(read, 'upstream', error.message, { cause: error })
+  }
+}
+
+function checkGoauth(read: ReadOptions): void {
+  try {
+    parseGoauth(read.settings.goauth)
+  } catch (error) {
+    if (!(error instanceof InvalidGoauthError)) throw error
+    throw badOption(read, 'goauth', error.message, { cause: error })
   }
 }
 

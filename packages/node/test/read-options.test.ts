@@ -54,6 +54,7 @@ const cases: {
   ttl: ['7', '7', 7],
   negativeTtl: ['0.5', '0.5', 0.5],
   fetchTimeout: ['20', '20', 20],
+  goauth: ['netrc;git /srv/git', '"netrc;git /srv/git"', 'netrc;git /srv/git'],
   caFile: ['/etc/ca.pem', '"/etc/ca.pem"', '/etc/ca.pem'],
   offline: ['1', 'true', true],
   policy: [

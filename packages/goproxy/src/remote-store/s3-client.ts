@@ -3,7 +3,9 @@ import { AwsV4Signer } from 'aws4fetch'
 import type { Dispatcher } from 'undici'
 import { Dispatchers } from '../upstream/dispatchers.ts'
 import { FetchError } from '../upstream/fetch-error.ts'
-import { headerOf, readBody, toFetchError } from '../upstream/http-answer.ts'
+import { headerOf } from '../upstream/http-answer.ts'
+import { readBody } from '../upstream/read-body.ts'
+import { toFetchError } from '../upstream/to-fetch-error.ts'
 import type { AwsSettings } from './aws-settings.ts'
 import { maxS3ErrorBytes, s3ConnectMs, s3FirstByteMs, s3StallMs } from './limits.ts'
 import { encodeKey } from './object-key.ts'
@@ -86,7 +88,7 @@ export class S3Client implements AsyncDisposable {
       kind,
       status: response.statusCode,
       header: (name) => headerOf(response, name),
-      body: readBody(base.origin, response.body, signal),
+      body: readBody(base.origin, response.body, { signal }),
     })
     if (response.statusCode === 200 || response.statusCode === 206) return answer('found')
     const code = await readS3ErrorCode(response.body, maxS3ErrorBytes)

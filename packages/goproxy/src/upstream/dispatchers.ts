@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createSecureContext, getCACertificates } from 'node:tls'
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
+import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import { InvalidCaFileError } from '../errors.ts'
-import { isLoopbackHost } from '../host.ts'
-import { maxHeaderBytes, maxOriginConnections } from '../limits.ts'
+import { keepUpstreamMs, maxHeaderBytes, maxOriginConnections } from '../limits.ts'
+import { readEnvProxies } from './env-proxies.ts'
 
 /** Time limits of one attempt, ms. */
 export interface AttemptLimits {
@@ -13,67 +13,87 @@ export interface AttemptLimits {
   readonly stallMs: number
 }
 
-interface Agents {
-  readonly direct: Agent
-  readonly proxied: EnvHttpProxyAgent
+/** Who is asked and through whom. */
+export interface DispatchersInit {
+  readonly caFile?: string | undefined
+  readonly limits: AttemptLimits
+  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read. Default: the process's environment. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined
 }
 
 /**
- * The connections to upstreams: kept alive, HTTP/1.1 (zips over HTTP/2 were seen to break in the middle), through
- * HTTP_PROXY and HTTPS_PROXY but never for this machine itself.
+ * The connections to upstreams: kept alive, through the proxies of the environment. HTTP/1.1 only: why is written in
+ * docs/decisions/0002-http2-to-upstreams.md.
  */
 export class Dispatchers implements AsyncDisposable {
   readonly #limits: AttemptLimits
   readonly #extraCa: string | undefined
-  readonly #plain: Agents
-  /** Made when the first https upstream is asked: reading the system's authorities takes 50 ms. */
-  #secure: Agents | undefined
+  readonly #proxyFor: (url: URL) => URL | undefined
+  /** By whether TLS is spoken and, for proxied ones, the proxy's URL. */
+  readonly #agents = new Map<string, Dispatcher>()
+  #context: SecureContext | undefined
 
-  /** Throws InvalidCaFileError. */
-  constructor(init: { readonly caFile?: string | undefined; readonly limits: AttemptLimits }) {
+  /** Throws InvalidCaFileError, InvalidEnvProxyError. */
+  constructor(init: DispatchersInit) {
     this.#limits = init.limits
     this.#extraCa = init.caFile === undefined ? undefined : readCaFile(init.caFile)
-    this.#plain = this.#makeAgents({})
+    this.#proxyFor = readEnvProxies(init.env ?? process.env)
   }
 
   for(url: URL): Dispatcher {
-    const { direct, proxied } = url.protocol === 'https:' ? this.#secureAgents() : this.#plain
-    return isLoopbackHost(url.hostname) ? direct : proxied
+    const proxy = this.#proxyFor(url)
+    const isSecure = url.protocol === 'https:' || proxy?.protocol === 'https:'
+    const key = `${isSecure} ${proxy?.href ?? ''}`
+    const known = this.#agents.get(key)
+    if (known !== undefined) return known
+    // Without need no context is made: reading the system's authorities takes 50 ms.
+    const tls = isSecure ? { secureContext: this.#secureContext() } : {}
+    const agent = proxy === undefined ? this.#direct(tls) : this.#proxied(proxy, tls)
+    this.#agents.set(key, agent)
+    return agent
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const all = [this.#plain, ...(this.#secure === undefined ? [] : [this.#secure])]
-    const agents = all.flatMap(({ direct, proxied }) => [direct, proxied])
-    await Promise.all(agents.map((agent) => agent.destroy()))
+    await Promise.all(Array.from(this.#agents.values(), (agent) => agent.destroy()))
   }
 
-  #secureAgents(): Agents {
-    // One context for all connections: making one takes 10 ms.
-    this.#secure ??= this.#makeAgents({
-      secureContext: createSecureContext({ ca: trustedAuthorities(this.#extraCa) }),
+  #direct(tls: { readonly secureContext?: SecureContext }): Agent {
+    const { connectMs } = this.#limits
+    return new Agent({ ...this.#options(), connect: { ...tls, timeout: connectMs } })
+  }
+
+  #proxied(proxy: URL, tls: { readonly secureContext?: SecureContext }): ProxyAgent {
+    const { connectMs } = this.#limits
+    return new ProxyAgent({
+      ...this.#options(),
+      uri: proxy.href,
+      requestTls: { ...tls, allowH2: false },
+      proxyTls: { ...tls, allowH2: false },
+      // The proxy's own answer to CONNECT: it connects for us meanwhile.
+      clientFactory: (origin, options) =>
+        new Pool(origin, { ...options, headersTimeout: 2 * connectMs }),
+      factory: (origin, options: Pool.Options) =>
+        new Pool(origin, { ...this.#options(), ...options }),
     })
-    return this.#secure
   }
 
-  #makeAgents(tls: { readonly secureContext?: ReturnType<typeof createSecureContext> }): Agents {
+  #options(): Agent.Options {
     const { connectMs, firstByteMs, stallMs } = this.#limits
-    const options = {
+    return {
       allowH2: false,
       connections: maxOriginConnections,
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: firstByteMs,
       bodyTimeout: stallMs,
       connectTimeout: connectMs,
-      connect: { ...tls, timeout: connectMs },
+      keepAliveTimeout: keepUpstreamMs,
     }
-    return {
-      direct: new Agent(options),
-      proxied: new EnvHttpProxyAgent({
-        ...options,
-        requestTls: { ...tls, allowH2: false },
-        proxyTls: tls,
-      }),
-    }
+  }
+
+  /** One context for all connections: making one takes 10 ms. */
+  #secureContext(): SecureContext {
+    this.#context ??= createSecureContext({ ca: trustedAuthorities(this.#extraCa) })
+    return this.#context
   }
 }
 

@@ -9,6 +9,8 @@ export type FetchFailure =
   /** Cut while the answer was coming. */
   | 'reset'
   | 'timeout'
+  /** Silent, or next to it, in the middle of an answer. */
+  | 'stalled'
   /** An answer that breaks the protocol or our limits. */
   | 'malformed'
 

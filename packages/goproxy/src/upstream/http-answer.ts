@@ -1,15 +1,18 @@
-import { type Dispatcher, errors } from 'undici'
+import type { Dispatcher } from 'undici'
 import { maxDetailBytes } from '../limits.ts'
 import { FetchError } from './fetch-error.ts'
 import { mayRedirect } from './reach.ts'
+import { type BodyWatch, readBody } from './read-body.ts'
 
 /** An answer with status 200, 206 when a part was asked for, or 304 when a change was. */
 export interface HttpAnswer {
   readonly status: 200 | 206 | 304
   /** A header's value; the first one of several. */
   header(name: string): string | undefined
-  /** Rejects with FetchError, or the signal's reason. Must be read to its end or left by `return`. */
+  /** Rejects with FetchError, or the signal's reason. Must be read to its end, left by `return`, or discarded. */
   readonly body: AsyncIterable<Uint8Array>
+  /** Gives up what was not read of the body. */
+  discard(): void
 }
 
 /** Lines of an upstream's own error text that are passed on. */
@@ -20,15 +23,18 @@ export async function acceptAnswer(
   origin: string,
   response: Dispatcher.ResponseData,
   options: {
-    readonly signal: AbortSignal
     readonly partial: boolean
     readonly conditional: boolean
+    /** Said beside a status that is an error. */
+    readonly note: string | undefined
+    readonly watch: BodyWatch
   },
 ): Promise<HttpAnswer> {
   const { statusCode: status } = response
   const isPart = status === 206 && options.partial
   const isUnchanged = status === 304 && options.conditional
-  if (status !== 200 && !isPart && !isUnchanged) throw await statusError(origin, response)
+  if (status !== 200 && !isPart && !isUnchanged)
+    throw await statusError(origin, response, options.note)
   const encoding = headerOf(response, 'content-encoding') ?? 'identity'
   if (encoding.toLowerCase() !== 'identity') {
     response.body.destroy()
@@ -37,7 +43,11 @@ export async function acceptAnswer(
   return {
     status,
     header: (name) => headerOf(response, name),
-    body: readBody(origin, response.body, options.signal),
+    body: readBody(origin, response.body, options.watch),
+    discard: () => {
+      response.body.destroy()
+      options.watch.onEnd?.()
+    },
   }
 }
 
@@ -64,87 +74,17 @@ export function redirectTarget(
   return to
 }
 
-/** Names what a library's error means for us. */
-export function toFetchError(origin: string, error: unknown): FetchError {
-  if (error instanceof FetchError) return error
-  if (
-    error instanceof errors.HeadersTimeoutError ||
-    error instanceof errors.BodyTimeoutError ||
-    error instanceof errors.ConnectTimeoutError
-  ) {
-    const what = error instanceof errors.ConnectTimeoutError ? 'no connection' : 'no answer'
-    return new FetchError('timeout', `${origin}: ${what} in time`, { cause: error })
-  }
-  if (error instanceof Error && error.name === 'TimeoutError') {
-    return new FetchError('timeout', `${origin}: no answer in time`, { cause: error })
-  }
-  const code = codeOf(error)
-  const unreachable = unreachableCodes.get(code)
-  if (unreachable !== undefined) {
-    return new FetchError('unreachable', `${origin}: ${unreachable}`, { cause: error })
-  }
-  if (resetCodes.has(code)) {
-    return new FetchError('reset', `${origin}: connection closed too early`, { cause: error })
-  }
-  const message = error instanceof Error ? error.message : String(error)
-  return new FetchError('malformed', `${origin}: ${message}`, { cause: error })
-}
-
-const unreachableCodes: ReadonlyMap<string, string> = new Map([
-  ['ECONNREFUSED', 'connection refused'],
-  ['ENOTFOUND', 'no such host'],
-  ['EAI_AGAIN', 'the name cannot be resolved now'],
-  ['EHOSTUNREACH', 'no route to host'],
-  ['ENETUNREACH', 'network is unreachable'],
-  ['ENETDOWN', 'network is down'],
-  ['ETIMEDOUT', 'no connection in time'],
-])
-const resetCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
-
-function codeOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof code === 'string' ? code : ''
-}
-
-/** Reads a body; rejects with FetchError, or the signal's reason. */
-export async function* readBody(
+async function statusError(
   origin: string,
-  body: Dispatcher.ResponseData['body'],
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  const chunks = body[Symbol.asyncIterator]()
-  try {
-    for (;;) {
-      const next = await nextChunk(origin, chunks, signal)
-      if (next === undefined) return
-      yield next
-    }
-  } finally {
-    body.destroy()
-  }
-}
-
-async function nextChunk(
-  origin: string,
-  chunks: AsyncIterator<Uint8Array>,
-  signal: AbortSignal,
-): Promise<Uint8Array | undefined> {
-  try {
-    const { done, value } = await chunks.next()
-    return done ? undefined : value
-  } catch (error) {
-    if (signal.aborted) throw signal.reason
-    throw toFetchError(origin, error)
-  }
-}
-
-async function statusError(origin: string, response: Dispatcher.ResponseData): Promise<FetchError> {
+  response: Dispatcher.ResponseData,
+  note: string | undefined,
+): Promise<FetchError> {
   const { statusCode: status } = response
   const retryAfterMs = parseRetryAfter(headerOf(response, 'retry-after'))
   const detail = await readDetail(response)
   return new FetchError(
     status === 404 || status === 410 ? 'absent' : 'status',
-    `${origin}: ${response.statusText === '' ? status : `${status} ${response.statusText}`}${detail}`,
+    `${origin}: ${response.statusText === '' ? status : `${status} ${response.statusText}`}${detail}${note === undefined ? '' : `; ${note}`}`,
     { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
   )
 }
@@ -179,10 +119,12 @@ async function readStart(body: Dispatcher.ResponseData['body']): Promise<Uint8Ar
 /** The body of an answer that is an error already: failing to read it adds nothing. */
 function ignoreDiscarded(_error: unknown): void {}
 
+/** Seconds or an HTTP date (RFC 9110 section 10.2.3), as milliseconds from now. */
 function parseRetryAfter(value: string | undefined): number | undefined {
-  if (value === undefined || value.length > 6 || value.trim() === '') return undefined
+  if (value === undefined || value.length > 40 || value.trim() === '') return undefined
   const seconds = Number(value)
-  return Number.isInteger(seconds) && seconds >= 0 ? seconds * 1_000 : undefined
+  const ms = Number.isNaN(seconds) ? Date.parse(value) - Date.now() : seconds * 1_000
+  return Number.isFinite(ms) ? Math.max(ms, 0) : undefined
 }
 
 /** A header's value; the first one of several. */

@@ -1,12 +1,15 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Dispatcher } from 'undici'
 import * as limits from '../limits.ts'
+import type { Credentials } from './credentials/credentials.ts'
 import { type AttemptLimits, Dispatchers } from './dispatchers.ts'
 import { FetchError, isRetryable } from './fetch-error.ts'
-import { acceptAnswer, type HttpAnswer, redirectTarget, toFetchError } from './http-answer.ts'
-import { OriginHealth } from './origin-health.ts'
+import { acceptAnswer, type HttpAnswer, redirectTarget } from './http-answer.ts'
+import { type Conditions, HttpSender } from './http-sender.ts'
+import { type Lease, OriginGate } from './origin-gate.ts'
+import { OriginHealth, type OriginTrouble } from './origin-health.ts'
 import type { HttpEntry } from './proxy-list.ts'
-import type { Validator } from './validator.ts'
+import { QuietOrigins } from './quiet-origins.ts'
+import { RetryBudget } from './retry-budget.ts'
+import { sleepUntilAborted } from './sleep.ts'
 
 /** How HTTP is spoken to upstreams. */
 export interface HttpFetcherInit {
@@ -16,42 +19,46 @@ export interface HttpFetcherInit {
   readonly limits?: Partial<AttemptLimits>
   /** First pause before another attempt, ms. */
   readonly backoffMs?: number
-}
-
-/** The rest of a body whose beginning was received. */
-export interface Continuation {
-  readonly start: number
-  /** A strong ETag, quotes included. */
-  readonly etag: string
+  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read. Default: the process's environment. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined
 }
 
 /** What is asked beside the path. */
-interface GetOptions {
+interface GetOptions extends Conditions {
   readonly signal: AbortSignal
-  readonly continuation?: Continuation
-  /** Ask for the file only when it is another one by now; else the answer is 304. */
-  readonly unless?: Validator
 }
 
 const redirects: readonly number[] = [301, 302, 303, 307, 308]
 
-/** GET with redirects, retries and time limits over kept connections. Nothing of a client's request is passed on. */
+/**
+ * GET with redirects, retries, time limits and turns over kept connections. Nothing of a client's request is passed
+ * on. One for all upstreams: what it learns of one is good for every list that names it.
+ */
 export class HttpFetcher implements AsyncDisposable {
   readonly #dispatchers: Dispatchers
-  readonly #userAgent: string
+  readonly #sender: HttpSender
+  readonly #limits: AttemptLimits
   readonly #backoffMs: number
   readonly #health: OriginHealth
+  readonly #gate = new OriginGate()
+  readonly #budget = new RetryBudget()
+  readonly #quiet = new QuietOrigins()
 
-  /** Throws InvalidCaFileError. */
-  constructor(init: HttpFetcherInit = {}) {
+  /** Throws InvalidCaFileError, InvalidEnvProxyError. */
+  constructor(components: { readonly credentials?: Credentials }, init: HttpFetcherInit = {}) {
     const { connectMs, firstByteMs, stallMs } = limits
+    this.#limits = { connectMs, firstByteMs, stallMs, ...init.limits }
     this.#dispatchers = new Dispatchers({
       caFile: init.caFile,
-      limits: { connectMs, firstByteMs, stallMs, ...init.limits },
+      limits: this.#limits,
+      env: init.env,
     })
-    this.#userAgent = init.userAgent ?? 'modmesh'
     this.#backoffMs = init.backoffMs ?? limits.backoffMs
-    this.#health = new OriginHealth((origin) => this.#answers(origin))
+    this.#health = new OriginHealth((origin) => this.#sender.answers(origin))
+    this.#sender = new HttpSender(
+      { ...components, dispatchers: this.#dispatchers, health: this.#health },
+      { userAgent: init.userAgent ?? 'modmesh' },
+    )
   }
 
   /** Asks with up to maxRetries further attempts. `path` begins with a slash, percent-encoded. Throws FetchError. */
@@ -60,7 +67,9 @@ export class HttpFetcher implements AsyncDisposable {
       try {
         return await this.#attempt(entry, path, options)
       } catch (error) {
+        this.#quiet.saw(entry.origin, error)
         if (attempt >= limits.maxRetries || !isRetryable(error)) throw error
+        if (!this.#mayRetry(entry.origin, error)) throw error
         await this.pause(attempt, error, options.signal)
       }
     }
@@ -71,29 +80,68 @@ export class HttpFetcher implements AsyncDisposable {
     const { retryAfterMs = 0 } = error
     if (retryAfterMs > limits.maxRetryAfterMs) throw error
     const jittered = this.#backoffMs * 2 ** attempt * (0.5 + Math.random() / 2)
-    try {
-      await sleep(Math.max(jittered, retryAfterMs), undefined, { signal })
-    } catch (aborted) {
-      throw signal.aborted ? signal.reason : aborted
-    }
+    await sleepUntilAborted(Math.max(jittered, retryAfterMs), signal)
+  }
+
+  /** The origins that are not asked now because they did not answer. */
+  troubles(): readonly OriginTrouble[] {
+    return this.#health.troubles()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#health[Symbol.dispose]()
+    this.#gate[Symbol.dispose]()
     await this.#dispatchers[Symbol.asyncDispose]()
   }
 
+  /** A server that says when to come back decides itself; all else draws on the origin's budget. */
+  #mayRetry(origin: string, error: FetchError): boolean {
+    const isInvited = error.status === 429 && error.retryAfterMs !== undefined
+    return isInvited || this.#budget.take(origin)
+  }
+
   async #attempt(entry: HttpEntry, path: string, options: GetOptions): Promise<HttpAnswer> {
-    await this.#health.admit(entry.origin)
+    const { origin } = entry
+    await this.#health.admit(origin)
+    await this.#quiet.wait(origin, options.signal)
+    const lease = await this.#gate.enter(origin, {
+      module: moduleOf(path),
+      isZip: path.endsWith('.zip'),
+      signal: options.signal,
+    })
+    try {
+      // It may have died while others were before us.
+      await this.#health.admit(origin)
+      return await this.#follow(entry, path, options, lease)
+    } catch (error) {
+      lease.release()
+      throw error
+    }
+  }
+
+  async #follow(
+    entry: HttpEntry,
+    path: string,
+    options: GetOptions,
+    lease: Lease,
+  ): Promise<HttpAnswer> {
     let url = new URL(entry.origin)
     const configured = url.hostname
     let target = entry.basePath + path
     for (let hop = 0; hop <= limits.maxRedirects; hop++) {
-      const response = await this.#send(entry, url, target, options)
+      const { response, note } = await this.#sender.send(entry, url, target, options)
+      lease.touch()
       if (!redirects.includes(response.statusCode)) {
         return acceptAnswer(url.origin, response, {
-          signal: options.signal,
           partial: options.continuation !== undefined,
           conditional: options.unless !== undefined,
+          note,
+          watch: {
+            signal: options.signal,
+            stallMs: this.#limits.stallMs,
+            onProgress: () => lease.touch(),
+            onEnd: () => lease.release(),
+          },
         })
       }
       response.body.destroy()
@@ -103,65 +151,11 @@ export class HttpFetcher implements AsyncDisposable {
     }
     throw new FetchError('malformed', `${entry.origin}: more than ${limits.maxRedirects} redirects`)
   }
+}
 
-  async #send(
-    entry: HttpEntry,
-    url: URL,
-    target: string,
-    options: GetOptions,
-  ): Promise<Dispatcher.ResponseData> {
-    const startedMs = performance.now()
-    try {
-      const response = await this.#dispatchers.for(url).request({
-        origin: url.origin,
-        path: target,
-        method: 'GET',
-        headers: this.#headers(entry, url, options),
-        signal: options.signal,
-      })
-      this.#health.sawAnswer(url.origin)
-      // A body that nobody reads any more may still fail, and must not take the process with it.
-      response.body.on('error', () => {})
-      return response
-    } catch (error) {
-      const reason: unknown = options.signal.aborted ? options.signal.reason : error
-      const failure = toFetchError(url.origin, reason)
-      // Our own deadline may be shorter than an attempt's; a caller who left says nothing of the origin.
-      const left = options.signal.aborted && failure.failure !== 'timeout'
-      if (!left) this.#health.sawFailure(url.origin, startedMs, failure)
-      throw options.signal.aborted ? reason : failure
-    }
-  }
-
-  /** The exact set of header fields an upstream sees; credentials go to the configured origin only. */
-  #headers(entry: HttpEntry, url: URL, options: GetOptions): string[] {
-    const { continuation, unless } = options
-    const headers = ['user-agent', this.#userAgent, 'accept-encoding', 'identity']
-    if (entry.authorization !== undefined && url.origin === entry.origin) {
-      headers.push('authorization', entry.authorization)
-    }
-    if (continuation !== undefined) {
-      headers.push('range', `bytes=${continuation.start}-`, 'if-range', continuation.etag)
-    }
-    if (unless?.etag !== undefined) headers.push('if-none-match', unless.etag)
-    if (unless?.lastModified !== undefined) headers.push('if-modified-since', unless.lastModified)
-    return headers
-  }
-
-  /** Whether an origin says anything at all. */
-  async #answers(origin: string): Promise<boolean> {
-    try {
-      const response = await this.#dispatchers.for(new URL(origin)).request({
-        origin,
-        path: '/',
-        method: 'HEAD',
-        headers: ['user-agent', this.#userAgent],
-        headersTimeout: limits.connectMs,
-      })
-      await response.body.dump()
-      return true
-    } catch (error) {
-      return toFetchError(origin, error).failure === 'reset'
-    }
-  }
+/** Whose turn it is: a module's, or the checksum database's. */
+function moduleOf(path: string): string {
+  const ends = ['/@v/', '/@latest', '/lookup/', '/tile/'].map((sign) => path.indexOf(sign))
+  const end = ends.find((at) => at >= 0)
+  return end === undefined ? path : path.slice(0, end)
 }

@@ -1,5 +1,5 @@
 import type { ByteSink } from '@modmesh/fill'
-import { maxRestarts } from '../limits.ts'
+import { maxRestarts, maxStallRestarts, restartProgressBytes, strongDateMs } from '../limits.ts'
 import { collect, tooLarge } from './body.ts'
 import { FetchError } from './fetch-error.ts'
 import type { HttpAnswer } from './http-answer.ts'
@@ -11,8 +11,8 @@ import { formatValidator, parseValidator, type Validator } from './validator.ts'
 /** What is known of a body that is coming in pieces. */
 interface Progress {
   written: number
-  /** Strong only: a weak one may name other bytes. */
-  etag: string | undefined
+  /** Strong only: a weak one may name other bytes. Which header it came in, and what it says. */
+  validator: { readonly header: 'etag' | 'last-modified'; readonly value: string } | undefined
   /** Of the whole body, bytes. */
   total: number | undefined
 }
@@ -60,7 +60,7 @@ export class HttpReader implements UpstreamReader {
           ...conditions,
         })
         const limit = { maxBytes: options.maxBytes, name: this.name }
-        await refuseLong(answer, limit)
+        refuseLong(answer, limit)
         return { answer, bytes: await collect(answer.body, limit) }
       } catch (error) {
         await this.#beforeRestart(error, restart, options.signal)
@@ -68,14 +68,16 @@ export class HttpReader implements UpstreamReader {
     }
   }
 
-  /** Goes on behind a cut where the strong ETag allows it (If-Range), else starts over. */
+  /** Goes on behind a cut or a stall where a strong validator allows it (If-Range), else starts over. */
   async copy(path: string, sink: ByteSink, options: CopyOptions): Promise<void> {
-    const progress: Progress = { written: 0, etag: undefined, total: undefined }
+    const progress: Progress = { written: 0, validator: undefined, total: undefined }
     for (let restart = 0; ; restart++) {
+      const before = progress.written
       try {
         await this.#copyRest(path, sink, progress, options)
         return
       } catch (error) {
+        if (progress.written - before >= restartProgressBytes) restart = 0
         await this.#beforeRestart(error, restart, options.signal)
       }
     }
@@ -87,15 +89,15 @@ export class HttpReader implements UpstreamReader {
     progress: Progress,
     options: CopyOptions,
   ): Promise<void> {
-    const { written, etag } = progress
-    const resumes = written > 0 && etag !== undefined
+    const { written, validator } = progress
+    const resumes = written > 0 && validator !== undefined
     const answer = await this.#http.get(this.#entry, this.#encode(path), {
       signal: options.signal,
-      ...(resumes ? { continuation: { start: written, etag } } : {}),
+      ...(resumes ? { continuation: { start: written, validator: validator.value } } : {}),
     })
-    if (answer.status === 206) await this.#checkPart(answer, progress)
+    if (answer.status === 206) this.#checkPart(answer, progress)
     else await startOver(answer, progress, options)
-    await refuseLong(answer, { maxBytes: options.maxBytes - progress.written, name: this.name })
+    refuseLong(answer, { maxBytes: options.maxBytes - progress.written, name: this.name })
     for await (const chunk of answer.body) {
       if (progress.written + chunk.length > options.maxBytes) {
         throw tooLarge({ maxBytes: options.maxBytes, name: this.name })
@@ -106,24 +108,29 @@ export class HttpReader implements UpstreamReader {
   }
 
   /** A part that is not exactly the rest of the same file must not be joined to what we have. */
-  async #checkPart(answer: HttpAnswer, progress: Progress): Promise<void> {
-    const { written, etag, total } = progress
+  #checkPart(answer: HttpAnswer, progress: Progress): void {
+    const { written, validator, total } = progress
     const given = answer.header('content-range') ?? ''
     const size = total ?? Number(given.slice(given.indexOf('/') + 1))
     const fits = given === `bytes ${written}-${size - 1}/${size}`
-    const sameTag = (answer.header('etag') ?? etag) === etag
-    if (fits && sameTag) return
-    await discard(answer)
+    const now = validator === undefined ? undefined : answer.header(validator.header)
+    if (fits && (now === undefined || now === validator?.value)) return
+    answer.discard()
     // The next attempt starts over.
-    progress.etag = undefined
+    progress.validator = undefined
     throw new FetchError('reset', `${this.name}: continued with another part than asked`)
   }
 
   async #beforeRestart(error: unknown, restart: number, signal: AbortSignal): Promise<void> {
-    const cut = error instanceof FetchError && error.failure === 'reset'
-    if (!cut || restart >= maxRestarts) throw error
+    if (!(error instanceof FetchError) || restart >= restartsAfter(error)) throw error
     await this.#http.pause(restart, error, signal)
   }
+}
+
+/** A line that stalls costs its whole limit each time. */
+function restartsAfter({ failure }: FetchError): number {
+  if (failure === 'stalled') return maxStallRestarts
+  return failure === 'reset' ? maxRestarts : 0
 }
 
 async function startOver(
@@ -133,22 +140,26 @@ async function startOver(
 ): Promise<void> {
   if (progress.written > 0) await options.onReset()
   progress.written = 0
-  const etag = answer.header('etag')
-  progress.etag = etag?.startsWith('"') ? etag : undefined
+  progress.validator = strongValidator(answer)
   const length = answer.header('content-length')
   progress.total = length === undefined ? undefined : Number(length)
 }
 
-/** A declared length over the limit is refused before its body is read. */
-async function refuseLong(
-  answer: HttpAnswer,
-  limit: { readonly maxBytes: number; readonly name: string },
-): Promise<void> {
-  if (Number(answer.header('content-length') ?? 0) <= limit.maxBytes) return
-  await discard(answer)
-  throw tooLarge(limit)
+function strongValidator(answer: HttpAnswer): Progress['validator'] {
+  const etag = answer.header('etag')
+  if (etag?.startsWith('"')) return { header: 'etag', value: etag }
+  const value = answer.header('last-modified')
+  if (etag !== undefined || value === undefined) return undefined
+  const ageMs = Date.parse(answer.header('date') ?? '') - Date.parse(value)
+  return ageMs >= strongDateMs ? { header: 'last-modified', value } : undefined
 }
 
-async function discard(answer: HttpAnswer): Promise<void> {
-  await answer.body[Symbol.asyncIterator]().return?.()
+/** A declared length over the limit is refused before its body is read. */
+function refuseLong(
+  answer: HttpAnswer,
+  limit: { readonly maxBytes: number; readonly name: string },
+): void {
+  if (Number(answer.header('content-length') ?? 0) <= limit.maxBytes) return
+  answer.discard()
+  throw tooLarge(limit)
 }

@@ -237,7 +237,7 @@ function openEntries(list: ProxyList, components: HttpUpstreamComponents): reado
 function toUpstreamError(what: string, error: AllFailedError): Error {
   const tried = `${what}\n${error.message}`
   if (error.best.failure === 'absent') return new ModuleNotFoundError(tried, { cause: error })
-  const timedOut = error.best.failure === 'timeout'
+  const timedOut = ['timeout', 'stalled'].includes(error.best.failure)
   return new UpstreamUnavailableError(tried, { cause: error, timedOut })
 }
 

@@ -1,18 +1,35 @@
-import { probeWaitMs, refusedProbeGapMs, silentProbeGapMs } from '../limits.ts'
+import {
+  backgroundProbeMs,
+  forgottenProbeMs,
+  probeWaitMs,
+  refusedProbeGapMs,
+  silentProbeGapMs,
+} from '../limits.ts'
 import { FetchError } from './fetch-error.ts'
 
 interface DeadOrigin {
   readonly reason: string
+  readonly sinceMs: number
   readonly gapMs: number
   lastProbeMs: number
+  askedMs: number
   probe: Promise<boolean> | undefined
+  timer: NodeJS.Timeout | undefined
+}
+
+/** An origin that is not asked for the time being. */
+export interface OriginTrouble {
+  readonly origin: string
+  readonly reason: string
+  /** How long already, ms. */
+  readonly forMs: number
 }
 
 /**
- * Remembers which origins did not answer, so that no request waits for a network that is known to be gone. A
- * later request starts a probe and waits for it as long as an origin that is back needs to answer.
+ * A circuit breaker for each origin, so that no request waits for a network that is known to be gone. While it is
+ * open one probe at a time looks whether the origin is back, on a timer and when a request comes.
  */
-export class OriginHealth {
+export class OriginHealth implements Disposable {
   readonly #dead = new Map<string, DeadOrigin>()
   readonly #answeredMs = new Map<string, number>()
   readonly #probe: (origin: string) => Promise<boolean>
@@ -26,15 +43,29 @@ export class OriginHealth {
   async admit(origin: string): Promise<void> {
     const dead = this.#dead.get(origin)
     if (dead === undefined) return
+    dead.askedMs = performance.now()
+    this.#watch(origin, dead)
     if (dead.probe === undefined && performance.now() - dead.lastProbeMs >= dead.gapMs) {
-      dead.probe = this.#runProbe(origin, dead)
+      this.#startProbe(origin, dead)
     }
     if (dead.probe !== undefined && (await within(dead.probe, probeWaitMs))) return
     throw new FetchError('unreachable', `${origin}: ${dead.reason} a moment ago`)
   }
 
+  /** The origins that are not asked now. */
+  troubles(): readonly OriginTrouble[] {
+    const now = performance.now()
+    return Array.from(this.#dead, ([origin, { reason, sinceMs }]) => ({
+      origin,
+      reason,
+      forMs: now - sinceMs,
+    }))
+  }
+
   /** An answer of any status. */
   sawAnswer(origin: string): void {
+    const dead = this.#dead.get(origin)
+    if (dead !== undefined) clearInterval(dead.timer)
     this.#dead.delete(origin)
     this.#answeredMs.set(origin, performance.now())
   }
@@ -45,20 +76,46 @@ export class OriginHealth {
     if (!dies || this.#dead.has(origin)) return
     if ((this.#answeredMs.get(origin) ?? 0) > startedMs) return
     const silent = failure.failure === 'timeout'
-    this.#dead.set(origin, {
+    const now = performance.now()
+    const dead: DeadOrigin = {
       reason: silent ? 'did not answer' : 'could not be reached',
+      sinceMs: now,
       gapMs: silent ? silentProbeGapMs : refusedProbeGapMs,
-      lastProbeMs: performance.now(),
+      lastProbeMs: now,
+      askedMs: now,
       probe: undefined,
-    })
+      timer: undefined,
+    }
+    this.#dead.set(origin, dead)
+    this.#watch(origin, dead)
   }
 
-  async #runProbe(origin: string, dead: DeadOrigin): Promise<boolean> {
-    const alive = await this.#probe(origin)
-    if (alive) this.sawAnswer(origin)
-    dead.lastProbeMs = performance.now()
-    dead.probe = undefined
-    return alive
+  [Symbol.dispose](): void {
+    for (const { timer } of this.#dead.values()) clearInterval(timer)
+    this.#dead.clear()
+  }
+
+  /** Probes on a timer for as long as somebody still asks: the request after the recovery finds it known. */
+  #watch(origin: string, dead: DeadOrigin): void {
+    if (dead.timer !== undefined || this.#dead.get(origin) !== dead) return
+    dead.timer = setInterval(() => {
+      if (performance.now() - dead.askedMs > forgottenProbeMs) {
+        clearInterval(dead.timer)
+        dead.timer = undefined
+      } else if (dead.probe === undefined) {
+        this.#startProbe(origin, dead)
+      }
+    }, backgroundProbeMs)
+    dead.timer.unref()
+  }
+
+  #startProbe(origin: string, dead: DeadOrigin): void {
+    dead.probe = this.#probe(origin).then((alive) => {
+      if (alive) this.sawAnswer(origin)
+      dead.lastProbeMs = performance.now()
+      dead.probe = undefined
+      return alive
+    })
   }
 }
 

@@ -1,6 +1,8 @@
 import { parseModuleVersion } from '@modmesh/module'
 import { FakeUpstream } from '../../../../test/support/fake-upstream.ts'
 import {
+  type Credentials,
+  type Credentials,
   HttpFetcher,
   type HttpFetcherInit,
   HttpUpstream,
@@ -19,7 +21,7 @@ const large = Buffer.alloc(300_000, 'modmesh')
 /** How a list is asked: what is not given is as in production, but for short pauses. */
 export type AskInit = HttpFetcherInit &
   Partial<Omit<HttpUpstreamInit, 'upstreams'>> &
-  Pick<HttpUpstreamComponents, 'direct'>
+  Pick<HttpUpstreamComponents, 'direct'> & { readonly credentials?: Credentials }
 
 /** A zip as it arrived. */
 export interface Fetched {
@@ -38,8 +40,10 @@ export class UpstreamKit implements AsyncDisposable {
     return this.#stack.use(await FakeUpstream.start({ modules: [{ ...module, files, zip }] }))
   }
 
-  ask(list: string, { direct, ...init }: AskInit = {}): HttpUpstream {
-    const http = this.#stack.use(new HttpFetcher({ backoffMs: 1, ...init }))
+  ask(list: string, { direct, credentials, ...init }: AskInit = {}): HttpUpstream {
+    const http = this.#stack.use(
+      new HttpFetcher({ ...(credentials && { credentials }) }, { backoffMs: 1, ...init }),
+    )
     const upstreams = parseUpstreamRoutes(list, { otherwise: 'off' })
     return new HttpUpstream(
       { http, ...(direct && { direct }) },

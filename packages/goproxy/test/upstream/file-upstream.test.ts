@@ -31,7 +31,7 @@ async function makeTree(): Promise<Tree> {
     url,
     versions,
     upstream: (list = url) => {
-      const http = new HttpFetcher()
+      const http = new HttpFetcher({})
       onTestFinished(() => http[Symbol.asyncDispose]())
       const upstreams = parseUpstreamRoutes(list, { otherwise: 'off' })
       return new HttpUpstream({ http }, { upstreams, offline: false })

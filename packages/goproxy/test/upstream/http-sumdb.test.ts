@@ -22,7 +22,7 @@ async function startFake(init: FakeUpstreamInit = {}): Promise<FakeUpstream> {
 type OpenInit = Partial<Omit<HttpSumdbInit, 'list'>> & { readonly list?: string }
 
 function open(init: OpenInit): HttpSumdb {
-  const http = new HttpFetcher({ backoffMs: 1 })
+  const http = new HttpFetcher({}, { backoffMs: 1 })
   onTestFinished(() => http[Symbol.asyncDispose]())
   const list = parseProxyList(init.list ?? 'off')
   const defaults = { name: 'sum.test', url: undefined, offline: false }

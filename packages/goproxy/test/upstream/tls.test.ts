@@ -36,7 +36,7 @@ async function startTls(location?: string): Promise<{ url: string; count: () => 
 }
 
 function ask(list: string, caFile?: string): HttpUpstream {
-  const http = new HttpFetcher({ caFile })
+  const http = new HttpFetcher({}, { caFile })
   onTestFinished(() => http[Symbol.asyncDispose]())
   const upstreams = parseUpstreamRoutes(list, { otherwise: 'off' })
   return new HttpUpstream({ http }, { upstreams, offline: false })

@@ -45,6 +45,20 @@ export class PolicySource implements ModuleSource {
     this.#onEvent = init.onEvent
   }
 
+  /** At once only where the rules alone decide, and allow. */
+  peek(
+    what: Exclude<FillKind, 'zip'>,
+    path: ModulePath,
+    version: string | undefined,
+  ): Answer<Uint8Array> | undefined {
+    const canonical = version === undefined ? undefined : canonicalVersion(version)
+    if ((what !== 'mod' && what !== 'info') || canonical === undefined) return undefined
+    const verdict = judgeVersion(this.#policy, { path, version: canonical })
+    if (verdict.kind === 'denied' || verdict.minAgeMs > 0) return undefined
+    if (this.#parts.validator !== undefined) return undefined
+    return this.#parts.source.peek?.(what, path, version)
+  }
+
   async zip(module: ModuleVersion, options: AskOptions): Promise<Answer<HeldZip>> {
     await this.#telling('zip', module.path, module.version, () => this.#admit(module, options))
     return await this.#parts.source.zip(module, options)

@@ -25,7 +25,12 @@ export {
   urlOfAddress,
 } from './listen-address.ts'
 export { parseS3Url, type S3Location } from './remote-store/s3-location.ts'
-export { type S3Health, S3RemoteStore } from './remote-store/s3-store.ts'
+export {
+  type S3Change,
+  type S3Health,
+  S3RemoteStore,
+  type S3StoreInit,
+} from './remote-store/s3-store.ts'
 export {
   formatRequestTarget,
   type ModuleFileRequest,

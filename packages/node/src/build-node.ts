@@ -20,6 +20,7 @@ import { NodeState } from './node-state.ts'
 import { nodePages } from './pages.ts'
 import { openPolicedSource } from './policed-source.ts'
 import { printableName } from './printable.ts'
+import { openRemoteStore } from './remote-store.ts'
 import type { Surroundings } from './settings.ts'
 import { SharedShelf } from './shelf.ts'
 import type { StartPlan } from './start-plan.ts'
@@ -79,6 +80,9 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
     log.error({ ours, theirs }, 'checksum database forked: nothing new is trusted')
   })
 
+  const remote = await openRemoteStore(plan, { log, around })
+  if (remote !== undefined) state.remote = lifecycle.add('remote store', remote)
+
   const mesh = await startMesh(plan, { store, database, state, ...context })
   state.mesh = mesh
   store.onRemoved(({ zipHash }) => void withdrawIfGone(store, mesh, zipHash))
@@ -86,7 +90,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
 
   const checksumDb = database?.client ?? noChecksumDb
   const { answers } = store
-  const ports = { store, answers, peers: mesh, upstream, checksumDb, clock: machineClock }
+  const ports = { store, answers, peers: mesh, remote, upstream, checksumDb, clock: machineClock }
   const fill = lifecycle.add('fill', openFill(plan, ports, onEvent))
   const parts = { source: audit.watch(fill), store, upstream, log, lifecycle, onEvent }
   const source = await openPolicedSource(plan, parts)

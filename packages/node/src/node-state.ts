@@ -1,5 +1,11 @@
 import type { Clock } from '@modmesh/fill'
-import { formatListenAddress, isLocalOnly, type ProxyServer, urlOfAddress } from '@modmesh/goproxy'
+import {
+  formatListenAddress,
+  isLocalOnly,
+  type ProxyServer,
+  type S3RemoteStore,
+  urlOfAddress,
+} from '@modmesh/goproxy'
 import type { MeshNode } from '@modmesh/peers'
 import type { SumdbClient } from '@modmesh/sumdb'
 import { type GoEnv, goEnv, otherWays } from './client-env.ts'
@@ -13,6 +19,7 @@ export class NodeState {
   mesh: MeshNode | undefined
   proxy: ProxyServer | undefined
   client: SumdbClient | undefined
+  remote: S3RemoteStore | undefined
   /** Resolves when the first peer is connected. */
   readonly firstPeer: Promise<void>
   /** To be called when a peer is connected. */

@@ -101,6 +101,15 @@ export const options: { readonly [K in OptionName]: Option<Settings[K]> } = {
     fallback: () => 'sum.golang.org',
     fallbackText: 'sum.golang.org',
   },
+  s3: {
+    group: 'Sources',
+    kind: 'text',
+    placeholder: 'URL',
+    help: 'bucket shared by nodes: s3://BUCKET/PREFIX[?endpoint=&region=&style=&access=&profile=]',
+    schema: textValue,
+    secret: true,
+    fallback: () => undefined,
+  },
   private: {
     group: 'Sources',
     kind: 'list',

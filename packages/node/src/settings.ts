@@ -21,6 +21,7 @@ export interface Settings {
   /** A list in GOPROXY syntax, and routes, joined by semicolons. */
   readonly upstream: string
   readonly sumdb: string
+  readonly s3: string | undefined
   readonly private: readonly string[]
   /** Undefined means: as `private`. */
   readonly noproxy: readonly string[] | undefined

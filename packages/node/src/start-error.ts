@@ -1,4 +1,10 @@
-import { InvalidCaFileError, InvalidEnvProxyError, ListenError } from '@modmesh/goproxy'
+import {
+  InvalidCaFileError,
+  InvalidEnvProxyError,
+  InvalidS3UrlError,
+  ListenError,
+  NoS3CredentialsError,
+} from '@modmesh/goproxy'
 import { StoreAccessError, StoreDamagedError, StoreLockedError } from '@modmesh/store'
 import { CommandError, errorCode, errorText } from './errors.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
@@ -19,6 +25,9 @@ export function explainStartError(error: unknown, read: ReadOptions): Error {
   if (error instanceof ListenError) return listenError(error, read)
   if (error instanceof InvalidCaFileError) return badOption(read, 'caFile', error.message, cause)
   if (error instanceof InvalidEnvProxyError) return fail(error.message, exitCodes.wrongUsage, cause)
+  if (error instanceof NoS3CredentialsError || error instanceof InvalidS3UrlError) {
+    return badOption(read, 's3', error.message, cause)
+  }
   if (error instanceof StoreAccessError || error instanceof StoreDamagedError) {
     return fail(error.message, exitCodes.failed, cause)
   }

@@ -3,9 +3,12 @@ import { text } from 'node:stream/consumers'
 import {
   InvalidGoauthError,
   InvalidProxyListError,
+  InvalidS3UrlError,
   parseGoauth,
+  parseS3Url,
   parseUpstreamRoutes,
   routeFor,
+  type S3Location,
   type UpstreamRoutes,
 } from '@modmesh/goproxy'
 import { type ModulePath, matchesPatterns, parsePatterns } from '@modmesh/module'
@@ -20,6 +23,7 @@ export interface StartPlan {
   readonly settings: Settings
   readonly upstream: UpstreamRoutes
   readonly sumdb: Gosumdb
+  readonly s3: S3Location | undefined
   readonly ticket: string | undefined
   readonly isPrivate: (path: ModulePath) => boolean
   readonly noproxy: (path: ModulePath) => boolean
@@ -40,6 +44,7 @@ export async function planStart(read: ReadOptions): Promise<StartPlan> {
     settings,
     upstream,
     sumdb: planSumdb(read),
+    s3: planS3(read),
     ticket: settings.join && (await readTicket(read, settings.join)),
     isPrivate,
     noproxy:
@@ -73,6 +78,17 @@ function planSumdb(read: ReadOptions): Gosumdb {
   } catch (error) {
     if (!(error instanceof InvalidGosumdbError)) throw error
     throw badOption(read, 'sumdb', error.message, { cause: error })
+  }
+}
+
+function planS3(read: ReadOptions): S3Location | undefined {
+  const { s3 } = read.settings
+  if (s3 === undefined) return undefined
+  try {
+    return parseS3Url(s3)
+  } catch (error) {
+    if (!(error instanceof InvalidS3UrlError)) throw error
+    throw badOption(read, 's3', error.message, { cause: error })
   }
 }
 

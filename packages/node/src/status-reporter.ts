@@ -3,7 +3,13 @@ import type { DiskStore } from '@modmesh/store'
 import type { NodeState } from './node-state.ts'
 import { peerLine } from './peer-line.ts'
 import type { StartPlan } from './start-plan.ts'
-import { type PeerLine, type RefusalLine, type RunningStatus, statusSchema } from './status.ts'
+import {
+  type PeerLine,
+  type RefusalLine,
+  type RemoteStatus,
+  type RunningStatus,
+  statusSchema,
+} from './status.ts'
 import type { Traffic, TrafficReport } from './traffic.ts'
 import { programVersion } from './version.ts'
 
@@ -55,6 +61,7 @@ export class StatusReporter {
       },
       upstream: this.#upstream(report),
       checksumDatabase,
+      remote: this.#remote(report),
       store,
       answers: {
         sinceStart: report.sinceStart,
@@ -96,6 +103,15 @@ export class StatusReporter {
       lastOk: last?.ok ?? null,
       lastError: last?.ok === false ? last.reason : null,
     }
+  }
+
+  #remote({ remoteWrites: writes }: TrafficReport): RemoteStatus | null {
+    const { remote } = this.#components.state
+    if (remote === undefined) return null
+    const { state, readFailure, writeFailure } = remote.health()
+    const access = remote.canWrite() ? 'write' : 'read'
+    const [readError, writeError] = [readFailure ?? null, writeFailure ?? null]
+    return { url: remote.name, access, state, readError, writeError, writes }
   }
 
   async #checksumDatabase(): Promise<RunningStatus['checksumDatabase']> {

@@ -34,6 +34,7 @@ function runningLines(status: RunningStatus, options: TextOptions): string[] {
     ...peerLines(status, options),
     field('Upstream', upstreamText(status, options)),
     field('Checksums', checksumText(status)),
+    ...remoteLines(status),
     field('Last hour', countText(status.answers.lastHour)),
     field('All', countText(status.answers.sinceStart)),
     field('Store', storeText(status.store)),
@@ -121,6 +122,21 @@ function checksumText(status: RunningStatus): string {
   const proven =
     treeSize === null ? 'nothing proven yet' : `tree of ${formatNumber(treeSize)} records`
   return `${name}   ${[proven, ...notes].join(', ')}`
+}
+
+function remoteLines({ remote }: RunningStatus): string[] {
+  if (remote === null) return []
+  const { access, state, writes, readError, writeError } = remote
+  const counts = `${formatNumber(writes.written)} ${plural(writes.written, 'object')} written`
+  const lost = writes.failed + writes.dropped
+  const parts = [
+    access === 'read' ? 'only read' : counts,
+    lost > 0 ? `${formatNumber(lost)} not` : '',
+    state === 'down' ? 'DOWN' : '',
+  ]
+  const line = `${printableName(remote.url)}   ${parts.filter((part) => part !== '').join(', ')}`
+  const errors = [readError, writeError].filter((error) => error !== null)
+  return [field('Remote', line), ...errors.map((error) => field('', printableName(error)))]
 }
 
 const sourceWords: Readonly<Record<SourceKind, string>> = {

@@ -1,4 +1,4 @@
-import type { CountBySource } from './traffic.ts'
+import type { CountBySource, RemoteWrites } from './traffic.ts'
 
 /** Names the shape of the object; fields are only added within a number. */
 export const statusSchema = 'modmesh.status/1'
@@ -8,6 +8,18 @@ export interface StoreStatus {
   readonly zips: number
   readonly zipBytes: number
   readonly mods: number
+}
+
+/** A remote store, and what became of the objects this node had for it. */
+export interface RemoteStatus {
+  readonly url: string
+  readonly access: 'read' | 'write'
+  /** `down`: it failed several times and is left alone for a while. */
+  readonly state: 'on' | 'down'
+  /** Why the last read or write failed, null once one succeeded. */
+  readonly readError: string | null
+  readonly writeError: string | null
+  readonly writes: RemoteWrites
 }
 
 /** One member of the mesh: connected, or blamed since the start. */
@@ -80,6 +92,8 @@ export interface RunningStatus {
     /** Answers of it since the start that did not verify. */
     readonly refusedAnswers: number
   }
+  /** The bucket of `--s3`; null without one. */
+  readonly remote: RemoteStatus | null
   readonly store: StoreStatus
   readonly answers: {
     readonly sinceStart: CountBySource

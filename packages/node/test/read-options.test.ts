@@ -49,6 +49,7 @@ const cases: {
     'https://a.example|off;x.example/*,y.example=https://b.example,direct',
   ],
   sumdb: ['off', '"off"', 'off'],
+  s3: ['s3://modules/go', '"s3://modules/go"', 's3://modules/go'],
   private: ['a.example/*,b.example', '["a.example/*", "b.example"]', ['a.example/*', 'b.example']],
   noproxy: ['c.example', '["c.example"]', ['c.example']],
   ttl: ['7', '7', 7],

@@ -33,6 +33,7 @@ const lone: RunningStatus = {
     lastError: null,
   },
   checksumDatabase: database,
+  remote: null,
   store: { zips: 0, zipBytes: 0, mods: 0 },
   answers: { sinceStart: noCounts, lastHour: noCounts, failed: 0 },
   refused: { total: 0, latest: [] },
@@ -168,6 +169,25 @@ Store      38.2 GB in 9,311 zips, 12,000 go.mod
     const coloured = formatStatus(busy, { nowMs, colour: true })
     expect(coloured).toContain('\u001b[')
     expect(stripVTControlCharacters(coloured)).toBe(formatStatus(busy, plain))
+  })
+
+  test('tells of a remote store what was written, what was not and why', () => {
+    const writes = { written: 1_204, exists: 3, failed: 2, dropped: 1 }
+    const remote = {
+      url: 's3://modules/go',
+      access: 'write',
+      state: 'down',
+      readError: 's3://modules/go: 503 SlowDown',
+      writeError: null,
+      writes,
+    } as const
+    expect(formatStatus({ ...lone, remote }, plain)).toContain(
+      'Remote     s3://modules/go   1,204 objects written, 3 not, DOWN\n           s3://modules/go: 503 SlowDown\n',
+    )
+    const readOnly = { ...remote, access: 'read', state: 'on', readError: null } as const
+    const none = { written: 0, exists: 0, failed: 0, dropped: 0 }
+    const text = formatStatus({ ...lone, remote: { ...readOnly, writes: none } }, plain)
+    expect(text).toContain('Remote     s3://modules/go   only read\nLast hour')
   })
 
   test('never carries a control character of a peer to the terminal', () => {

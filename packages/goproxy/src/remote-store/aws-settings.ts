@@ -34,6 +34,11 @@ export class AwsSettings {
     this.#named = init.profile
   }
 
+  /** The environment itself, which also names proxies. */
+  get env(): AwsSurroundings['env'] {
+    return this.#around.env
+  }
+
   /** Throws NoS3CredentialsError. Those of a file are read again after a while. */
   async credentials(): Promise<AwsCredentials> {
     const fromEnv = this.#named === undefined ? envCredentials(this.#around.env) : undefined

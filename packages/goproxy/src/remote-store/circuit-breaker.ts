@@ -6,14 +6,20 @@ import { s3FirstRestMs, s3LongestRestMs, s3MaxFailures } from './limits.ts'
  */
 export class CircuitBreaker {
   readonly #nowMs: () => number
+  readonly #onChange: (isOpen: boolean) => void
   #failures = 0
   #restMs = s3FirstRestMs
   #openUntilMs = 0
   #isTrying = false
   #lastFailure: string | undefined
 
-  constructor(init: { readonly nowMs: () => number }) {
+  constructor(init: {
+    readonly nowMs: () => number
+    /** Told when it begins, and when it ends. */
+    readonly onChange?: (isOpen: boolean) => void
+  }) {
     this.#nowMs = init.nowMs
+    this.#onChange = init.onChange ?? (() => {})
   }
 
   /** The last failure, until something succeeds. */
@@ -34,10 +40,12 @@ export class CircuitBreaker {
   }
 
   succeeded(): void {
+    const wasOpen = this.isOpen
     this.#failures = 0
     this.#restMs = s3FirstRestMs
     this.#isTrying = false
     this.#lastFailure = undefined
+    if (wasOpen) this.#onChange(false)
   }
 
   failed(reason: string): void {
@@ -49,6 +57,7 @@ export class CircuitBreaker {
     // Several that were under way fail at once: that is one rest.
     if (wasTrial) this.#restMs = Math.min(2 * this.#restMs, s3LongestRestMs)
     this.#openUntilMs = this.#nowMs() + this.#restMs
+    if (this.#failures === s3MaxFailures) this.#onChange(true)
   }
 
   /** It was given up before it could tell anything. */

@@ -75,7 +75,7 @@ export class S3Client implements AsyncDisposable {
     const region = location.region ?? (await settings.region())
     const endpoint = location.endpoint ?? (await settings.endpoint())
     const limits = { connectMs: s3ConnectMs, firstByteMs: s3FirstByteMs, stallMs: s3StallMs }
-    const dispatchers = new Dispatchers({ caFile, limits })
+    const dispatchers = new Dispatchers({ caFile, limits, env: settings.env })
     const base = baseOf(location, endpoint, region)
     return new S3Client({ settings, dispatchers }, { base, region, userAgent })
   }

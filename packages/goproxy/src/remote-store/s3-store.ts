@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type ByteSink,
@@ -14,8 +13,10 @@ import { FetchError, isRetryable } from '../upstream/fetch-error.ts'
 import { AwsSettings, type AwsSurroundings } from './aws-settings.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import * as limits from './limits.ts'
+import { contentOf } from './object-content.ts'
 import { objectKey } from './object-key.ts'
-import { formatRecordObject, parseRecordObject } from './record-object.ts'
+import { parseRecordObject } from './record-object.ts'
+import { ResumedBody } from './resumed-body.ts'
 import { type S3Answer, S3Client, type S3ClientInit, type S3Request } from './s3-client.ts'
 import { formatS3Location } from './s3-location.ts'
 
@@ -29,6 +30,19 @@ export interface S3Health {
   readonly writeFailure: string | undefined
 }
 
+/** The bucket is left alone from now on, or answers again. */
+export interface S3Change {
+  readonly what: 'reads' | 'writes'
+  readonly isDown: boolean
+  /** Without credentials. */
+  readonly reason: string | undefined
+}
+
+/** What a bucket is opened with. */
+export interface S3StoreInit extends S3ClientInit {
+  readonly onChange?: (change: S3Change) => void
+}
+
 /**
  * A bucket of S3 or of a service that speaks its protocol as a remote store. One that fails is left
  * alone for a while; reading and writing are judged apart, since credentials may allow only one.
@@ -38,22 +52,35 @@ export class S3RemoteStore implements RemoteStore, AsyncDisposable {
   readonly #client: S3Client
   readonly #prefix: string
   readonly #canWrite: boolean
-  readonly #reads = new CircuitBreaker({ nowMs: () => performance.now() })
-  readonly #writes = new CircuitBreaker({ nowMs: () => performance.now() })
+  readonly #reads: CircuitBreaker
+  readonly #writes: CircuitBreaker
   /** False once the service said that it does not know conditional writes. */
   #hasConditions = true
 
-  private constructor(components: { readonly client: S3Client }, { location }: S3ClientInit) {
+  private constructor(
+    components: { readonly client: S3Client },
+    { location, onChange }: S3StoreInit,
+  ) {
     this.name = formatS3Location(location)
     this.#client = components.client
     this.#prefix = location.prefix
     this.#canWrite = location.access === 'write'
+    const watch = (what: S3Change['what']): CircuitBreaker => {
+      const tell = (isDown: boolean) => onChange?.({ what, isDown, reason: breaker.lastFailure })
+      const breaker: CircuitBreaker = new CircuitBreaker({
+        nowMs: () => performance.now(),
+        onChange: tell,
+      })
+      return breaker
+    }
+    this.#reads = watch('reads')
+    this.#writes = watch('writes')
   }
 
   /** Touches no network. Throws NoS3CredentialsError, InvalidS3UrlError, InvalidCaFileError. */
   static async open(
     components: { readonly around: AwsSurroundings },
-    init: S3ClientInit,
+    init: S3StoreInit,
   ): Promise<S3RemoteStore> {
     const settings = new AwsSettings(components.around, { profile: init.location.profile })
     return new S3RemoteStore({ client: await S3Client.open({ settings }, init) }, init)
@@ -222,92 +249,6 @@ export class S3RemoteStore implements RemoteStore, AsyncDisposable {
     if (signal.aborted || !(error instanceof FetchError)) return error
     const fault = error.failure === 'malformed' ? 'wrong' : 'unable'
     return new RemoteError(`${this.name}: ${error.message}`, { fault, cause: error })
-  }
-}
-
-/** A zip's body that goes on where it was cut, as long as it is the same object. */
-class ResumedBody {
-  readonly #sink: ByteSink
-  readonly #onReset: () => Promise<void>
-  readonly #progress: () => void
-  #length = 0
-  #etag: string | undefined
-
-  constructor(sink: ByteSink, onReset: () => Promise<void>, progress: () => void) {
-    this.#sink = sink
-    this.#onReset = onReset
-    this.#progress = progress
-  }
-
-  /** Asks for the rest of the object that was begun. */
-  headers(): Readonly<Record<string, string>> {
-    if (this.#length === 0 || this.#etag === undefined) return {}
-    return { range: `bytes=${this.#length}-`, 'if-match': this.#etag }
-  }
-
-  /** Throws FetchError, and what the sink throws. */
-  async take(answer: S3Answer): Promise<void> {
-    const isRest =
-      answer.status === 206 &&
-      answer.header('content-range')?.startsWith(`bytes ${this.#length}-`) === true
-    if (this.#length > 0 && !isRest) {
-      await this.#restart()
-      if (answer.kind === 'refused') throw new FetchError('reset', 'it was replaced meanwhile')
-    }
-    this.#etag = answer.header('etag')
-    for await (const chunk of answer.body) {
-      this.#progress()
-      await this.#sink.write(chunk)
-      this.#length += chunk.length
-      this.#progress()
-    }
-  }
-
-  async #restart(): Promise<void> {
-    this.#length = 0
-    this.#etag = undefined
-    await this.#onReset()
-  }
-}
-
-interface Content extends Required<Pick<S3Request, 'body' | 'sha256'>> {
-  readonly headers: Readonly<Record<string, string>>
-}
-
-function contentOf(object: RemoteObject, progress: () => void): Content {
-  switch (object.part) {
-    case 'zip': {
-      const { zip } = object
-      const headers = {
-        'content-type': 'application/zip',
-        'content-length': String(zip.size),
-        // For people: nobody believes it.
-        'x-amz-meta-h1': zip.zipHash,
-      }
-      return { body: watched(zip.read(), progress), headers, sha256: zip.zipDigest }
-    }
-    case 'record':
-      return smallContent(formatRecordObject(object.module, object.record), 'application/json')
-    case 'info':
-      return smallContent(object.bytes, 'application/json')
-    case 'mod':
-      return smallContent(object.bytes, 'text/plain; charset=utf-8')
-  }
-}
-
-function smallContent(body: Uint8Array, type: string): Content {
-  const sha256 = createHash('sha256').update(body).digest('hex')
-  const headers = { 'content-type': type, 'content-length': String(body.length) }
-  return { body, headers, sha256 }
-}
-
-async function* watched(
-  body: AsyncIterable<Uint8Array>,
-  progress: () => void,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body) {
-    progress()
-    yield chunk
   }
 }
 

@@ -20,6 +20,8 @@ export class MemoryUpstream implements Upstream {
   readonly latests: Map<string, Uint8Array> = new Map()
   readonly queries: Map<string, Uint8Array> = new Map()
   readonly from = 'https://upstream.example'
+  /** Whether it plays version control. */
+  via: 'direct' | undefined
   isOn = true
   /** `down` fails at once, `stall` waits for its signal, `hang` ignores even that. */
   fault: 'none' | 'down' | 'stall' | 'hang' | 'offline' = 'none'
@@ -50,7 +52,7 @@ export class MemoryUpstream implements Upstream {
     module: ModuleVersion,
     sink: ByteSink,
     options: { readonly signal: AbortSignal; readonly onReset: () => Promise<void> },
-  ): Promise<{ readonly from: string }> {
+  ): Promise<Pick<UpstreamAnswer, 'from' | 'via'>> {
     const zip = await this.#file('zip', module, options.signal)
     const half = zip.length >> 1
     await sink.write(zip.subarray(0, half))
@@ -60,21 +62,21 @@ export class MemoryUpstream implements Upstream {
     }
     if (this.bodyMs > 0) await this.#clock.sleep(this.bodyMs, options)
     await sink.write(zip.subarray(half))
-    return { from: this.from }
+    return this.#name()
   }
 
   async fetchMod(
     module: ModuleVersion,
     options: { readonly signal: AbortSignal },
   ): Promise<UpstreamAnswer> {
-    return { bytes: await this.#file('mod', module, options.signal), from: this.from }
+    return { bytes: await this.#file('mod', module, options.signal), ...this.#name() }
   }
 
   async fetchInfo(
     module: ModuleVersion,
     options: { readonly signal: AbortSignal },
   ): Promise<UpstreamAnswer> {
-    return { bytes: await this.#file('info', module, options.signal), from: this.from }
+    return { bytes: await this.#file('info', module, options.signal), ...this.#name() }
   }
 
   async fetchList(
@@ -99,6 +101,11 @@ export class MemoryUpstream implements Upstream {
     return await this.#mutable('query', this.queries, `${path}@${query}`, options.signal)
   }
 
+  #name(): Pick<UpstreamAnswer, 'from' | 'via'> {
+    const { from, via } = this
+    return via === undefined ? { from } : { from, via }
+  }
+
   async #file(
     what: keyof PublishedModule,
     module: ModuleVersion,
@@ -116,7 +123,7 @@ export class MemoryUpstream implements Upstream {
     signal: AbortSignal,
   ): Promise<UpstreamAnswer> {
     await this.#answerTime(`${what} ${key}`, signal)
-    return { bytes: found(key, answers.get(key)), from: this.from }
+    return { bytes: found(key, answers.get(key)), ...this.#name() }
   }
 
   async #answerTime(asked: string, signal: AbortSignal): Promise<void> {

@@ -4,6 +4,7 @@
  */
 export { FakeClock } from './fake-clock.ts'
 export { FakeDbError, MemoryChecksumDb, MemoryLog, untilAborted } from './memory-checksum-db.ts'
+export { MemoryFirstHashes } from './memory-first-hashes.ts'
 export { FakePeer, type HeldFiles, MemoryPeers, type PeerFault } from './memory-peers.ts'
 export { MemoryUpstream, type PublishedModule } from './memory-upstream.ts'
 export {

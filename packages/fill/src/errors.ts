@@ -58,6 +58,39 @@ export class HashMismatchError extends Error {
   }
 }
 
+/** A version that nobody can prove is not what it was when it was first seen. Nothing of it is kept. */
+export class HashChangedError extends Error {
+  readonly code = 'HASH_CHANGED'
+  readonly module: ModuleVersion
+  readonly part: 'zip' | 'mod'
+  readonly first: string
+  readonly seen: string
+  /** Who sent it, never with credentials. */
+  readonly from: string
+  constructor(
+    module: ModuleVersion,
+    change: {
+      readonly part: 'zip' | 'mod'
+      readonly first: string
+      readonly seen: string
+      readonly from: string
+    },
+  ) {
+    const { part, first, seen, from } = change
+    const name = formatModuleVersion(module)
+    const what = part === 'zip' ? 'its zip' : 'its go.mod'
+    super(
+      `${name}: ${what} changed since it was first seen\nfirst ${first}\nnow   ${seen} from ${from}\nto take the new one: modmesh accept ${name}`,
+    )
+    this.name = 'HashChangedError'
+    this.module = module
+    this.part = part
+    this.first = first
+    this.seen = seen
+    this.from = from
+  }
+}
+
 /** A peer did not deliver. `fault` says whether it broke the protocol or was merely unable. */
 export class PeerError extends Error {
   readonly code = 'PEER'

@@ -1,6 +1,7 @@
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import {
   asError,
+  HashChangedError,
   ModuleNotFoundError,
   NoProofError,
   OfflineError,
@@ -11,7 +12,7 @@ import { type FillContext, notHere } from './fill-context.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
 import { AllFailedError } from './race.ts'
 import { hasDbCode, MissingSumError } from './resolve-sums.ts'
-import { StoreFailure } from './zip-attempt.ts'
+import { StoreFailure } from './store-failure.ts'
 
 /**
  * Picks the one error that a client is told from all that went wrong. 404 is for "nobody has it"
@@ -23,6 +24,7 @@ export function explainFailure(ctx: FillContext, module: ModuleVersion, failure:
   const stored = find((error) => error instanceof StoreFailure)
   if (stored !== undefined) return asError(stored.cause)
   const said =
+    find((error) => error instanceof HashChangedError) ??
     find((error) => error instanceof UpstreamRefusedError) ??
     find((error) => error instanceof ModuleNotFoundError) ??
     find((error) => error instanceof UpstreamUnavailableError)

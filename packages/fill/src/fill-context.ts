@@ -5,6 +5,7 @@ import type { ChecksumDb } from './checksum-db.ts'
 import type { Clock } from './clock.ts'
 import { asError, ModuleNotFoundError, UpstreamUnavailableError } from './errors.ts'
 import type { FillEvent } from './fill-event.ts'
+import type { FirstHashes } from './first-hashes.ts'
 import { EarnedHeadStart } from './head-start.ts'
 import { maxUnwrittenZips } from './limits.ts'
 import type { PeerId, Peers } from './peers.ts'
@@ -23,6 +24,8 @@ export interface FillComponents {
   readonly checksumDb: ChecksumDb
   /** Asked after peers and before upstream. */
   readonly remote?: RemoteStore | undefined
+  /** What was first seen of versions that nobody can prove; absent: every time counts as the first. */
+  readonly firstHashes?: FirstHashes
   /** Where answers that change outlive the process; absent: nowhere. */
   readonly answers?: AnswerStore
   readonly clock: Clock
@@ -48,6 +51,7 @@ export class FillContext {
   readonly peers: Peers
   readonly upstream: Upstream
   readonly checksumDb: ChecksumDb
+  readonly firstHashes: FirstHashes | undefined
   readonly remote: RemoteLevel | undefined
   readonly writeBack: WriteBack | undefined
   readonly clock: Clock
@@ -64,6 +68,7 @@ export class FillContext {
     this.peers = components.peers
     this.upstream = components.upstream
     this.checksumDb = components.checksumDb
+    this.firstHashes = components.firstHashes
     this.clock = components.clock
     this.random = components.random ?? (() => 0)
     this.budgets = init.budgets

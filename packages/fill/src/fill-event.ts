@@ -1,4 +1,5 @@
 import type { ModulePath, ModuleVersion } from '@modmesh/module'
+import type { HashChangedError } from './errors.ts'
 import type { PeerId } from './peers.ts'
 import type { RemotePart } from './remote-store.ts'
 import type { UpstreamAnswer } from './upstream.ts'
@@ -20,6 +21,11 @@ export type Source =
 /** The source of what the upstream port gave. */
 export function sourceOf({ from, via }: Pick<UpstreamAnswer, 'from' | 'via'>): Source {
   return via === 'direct' ? { kind: 'direct' } : { kind: 'upstream', from }
+}
+
+/** What people call a source that sent something. */
+export function nameOfSource(source: Source): string {
+  return 'from' in source ? source.from : source.kind
 }
 
 export type FillKind = 'zip' | 'mod' | 'info' | 'list' | 'latest' | 'query'
@@ -54,6 +60,12 @@ export type FillEvent =
     }
   /** Upstream sent something that does not verify. */
   | { readonly kind: 'upstream-refused'; readonly module: ModuleVersion; readonly reason: string }
+  /** A version that nobody can prove is not what it was when it was first seen. */
+  | {
+      readonly kind: 'hash-changed'
+      readonly module: ModuleVersion
+      readonly error: HashChangedError
+    }
   /** A remote store sent something that does not verify. */
   | { readonly kind: 'remote-refused'; readonly module: ModuleVersion; readonly reason: string }
   /** What became of an object that was to be written to a remote store; `dropped` when too many wait. */

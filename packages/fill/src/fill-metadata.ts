@@ -1,9 +1,15 @@
 import { formatModuleVersion, hashMod, type ModuleVersion, maxModBytes } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
-import { ModuleNotFoundError, RemoteError, UpstreamRefusedError } from './errors.ts'
+import {
+  HashChangedError,
+  ModuleNotFoundError,
+  RemoteError,
+  UpstreamRefusedError,
+} from './errors.ts'
 import { explainFailure } from './explain-failure.ts'
 import { type FillContext, notHere } from './fill-context.ts'
 import { sourceOf } from './fill-event.ts'
+import { checkFirstHash } from './first-hashes.ts'
 import { learnSums } from './learn-sums.ts'
 import type { Answer } from './module-source.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
@@ -182,12 +188,19 @@ async function fromUpstream(
         : await infoFromUpstream(ctx, module, signal)
     return { value: value.bytes, source: sourceOf(value) }
   } catch (error) {
-    if (!(error instanceof ModuleNotFoundError || error instanceof UpstreamRefusedError))
-      throw error
+    if (!isDeciding(error)) throw error
     // Upstream has spoken: a peer that is slow to answer is treated as a no.
     await giveTime(ctx, before.peers, ctx.budgets.haveQueryMs, signal)
     throw new DecidingError(error)
   }
+}
+
+function isDeciding(error: unknown): boolean {
+  return (
+    error instanceof ModuleNotFoundError ||
+    error instanceof UpstreamRefusedError ||
+    error instanceof HashChangedError
+  )
 }
 
 async function modFromUpstream(
@@ -206,6 +219,7 @@ async function modFromUpstream(
   if (expected !== undefined && expected !== hash) {
     throw refuse(ctx, module, answer, { expected, actual: hash })
   }
+  if (expected === undefined) await checkFirstHash(ctx, module, { mod: hash, from: answer.from })
   const proof = proven?.mod === undefined ? ({ kind: 'upstream' } as const) : proven.proof
   ctx.keepRecord({ module, mod: { bytes: answer.bytes, hash, proof } })
   return answer

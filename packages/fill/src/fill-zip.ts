@@ -1,8 +1,10 @@
 import { formatModuleVersion, type ModuleVersion, type ZipHash } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
+import { commitZip } from './commit-zip.ts'
 import { asError, ModuleNotFoundError, PeerError, UpstreamUnavailableError } from './errors.ts'
 import { explainFailure } from './explain-failure.ts'
 import { type FillContext, notHere } from './fill-context.ts'
+import { fillUnprovable } from './fill-unprovable.ts'
 import { HolderList, type KnownHolder } from './holder-list.ts'
 import type { Answer } from './module-source.ts'
 import { keepAllVerified } from './peer-facts.ts'
@@ -11,13 +13,13 @@ import { AllFailedError } from './race.ts'
 import { RecordSearch } from './record-search.ts'
 import { resolveSums, withNeed } from './resolve-sums.ts'
 import { handled, noLongerNeeded, Scope } from './scope.ts'
+import { StoreFailure } from './store-failure.ts'
 import {
   fetchFromPeer,
   fetchFromRemote,
   fetchFromUpstream,
   isWrong,
   Progress,
-  StoreFailure,
   type Transfer,
   type VerifiedZip,
 } from './zip-attempt.ts'
@@ -43,21 +45,6 @@ export async function fillZip(
       throw explainFailure(ctx, module, error)
     }
   })
-}
-
-/** Private, or the database is off: upstream's word is all there is, unless a go.sum pins it. */
-async function fillUnprovable(
-  ctx: FillContext,
-  module: ModuleVersion,
-  scope: Scope,
-): Promise<Answer<HeldZip>> {
-  const pinned = await ctx.checksumDb.known(module)
-  const progress = new Progress(ctx.clock.monotonicMs())
-  const expected = Promise.resolve(pinned?.zip)
-  const job = { module, expected, progress, onProgress: () => {} }
-  const verified = await fetchFromUpstream(ctx, job, scope)
-  const proof: Proof = pinned?.zip === undefined ? { kind: 'upstream' } : pinned.proof
-  return await commit(ctx, verified, proof)
 }
 
 interface RunningAttempt {
@@ -101,7 +88,7 @@ class ZipFill {
 
   async run(): Promise<Answer<HeldZip>> {
     const { verified, proof } = await this.#race()
-    return await commit(this.#ctx, verified, proof)
+    return await commitZip(this.#ctx, verified, proof)
   }
 
   async #race(): Promise<{ readonly verified: VerifiedZip; readonly proof: Proof }> {
@@ -303,30 +290,4 @@ class ZipFill {
 function viewOf(attempt: RunningAttempt): Attempt {
   const { kind, startedMs, windowMs, progress } = attempt
   return { kind, startedMs, windowMs, hasFirstByte: progress.hasFirstByte, bytes: progress.bytes }
-}
-
-/** Answers with what was verified; the commit goes on behind, and nobody is told of the zip before its end. */
-async function commit(
-  ctx: FillContext,
-  { staged, source }: VerifiedZip,
-  proof: Proof,
-): Promise<Answer<HeldZip>> {
-  const value = staged.readable(proof)
-  await ctx.keepZip(value, makeDurable(ctx, { staged, source }, value))
-  return { value, source }
-}
-
-/** What cannot be kept was still verified: it is answered, and told by an event. Never rejects. */
-async function makeDurable(
-  ctx: FillContext,
-  { staged, source }: VerifiedZip,
-  { module, proof }: HeldZip,
-): Promise<void> {
-  try {
-    const { size: bytes } = await staged.commit(proof)
-    ctx.emit({ kind: 'committed', module, source, bytes })
-  } catch (error) {
-    ctx.background(staged.discard())
-    ctx.emit({ kind: 'store-failed', module, error: asError(error) })
-  }
 }

@@ -10,6 +10,7 @@ export type { ChecksumDb, ChecksumDbErrorCode, ProvenSums, RecordProof } from '.
 export type { Clock } from './clock.ts'
 export {
   FillClosedError,
+  HashChangedError,
   HashMismatchError,
   ModuleNotFoundError,
   NoProofError,
@@ -21,6 +22,7 @@ export {
 } from './errors.ts'
 export type { FillComponents, FillInit } from './fill-context.ts'
 export type { FillEvent, FillKind, Source } from './fill-event.ts'
+export { acceptChange, type FirstHash, type FirstHashes, type PartHashes } from './first-hashes.ts'
 export { ModuleFill } from './module-fill.ts'
 export type { Answer, Asker, AskOptions, ModuleSource } from './module-source.ts'
 export type { Holder, ModuleRecord, PeerId, Peers } from './peers.ts'

@@ -79,7 +79,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     path: ModulePath,
     version: string | undefined,
   ): Answer<Uint8Array> | undefined {
-    this.#throwIfClosed()
+    if (this.#closing.signal.aborted) return undefined
     const key = `${what} ${path} ${version ?? ''}`
     const answer = this.#hotPart(key) ?? this.#mutables.now(key)
     if (answer === undefined) return undefined
@@ -98,6 +98,13 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     if (options.cachedOnly === true) throw notInStore(name)
     if (!this.#ctx.isProvable(module.path)) throw new NoProofError(module)
     return await this.#sums.join(name, () => fillSums(this.#ctx, module, this.#closing), options)
+  }
+
+  /** Drops what memory holds of a module version, after the store did. */
+  forget(module: ModuleVersion): void {
+    for (const what of ['mod', 'info'] as const) {
+      this.#hot.delete(`${what} ${module.path} ${module.version}`)
+    }
   }
 
   /** Aborts fills in flight; resolves when all of them have ended and nothing is left behind. */

@@ -7,16 +7,8 @@ import { NobodyHasItError } from './nobody-has-it.ts'
 import type { PeerId } from './peers.ts'
 import type { RemoteLevel } from './remote-level.ts'
 import { abortable, handled, Scope } from './scope.ts'
+import { StoreFailure } from './store-failure.ts'
 import type { ByteSink, StagedZip } from './zip-store.ts'
-
-/** Our own disk failed: no other source can help, and nobody is to blame. */
-export class StoreFailure extends Error {
-  readonly code = 'STORE_FAILURE'
-  constructor(cause: unknown) {
-    super('the store failed', { cause })
-    this.name = 'StoreFailure'
-  }
-}
 
 /** How a body comes along; read by the race while it runs. */
 export class Progress {
@@ -72,6 +64,7 @@ export interface Transfer {
 /** A verified zip that waits for its commit. */
 export interface VerifiedZip {
   readonly staged: StagedZip
+  readonly zipHash: ZipHash
   readonly source: Source
 }
 
@@ -95,7 +88,7 @@ export async function fetchFromPeer(
       ctx.peers.fetchZip(peer, zipHash, sink, { signal, onFirstByte }),
     )
     await verify(staged, zipHash, options)
-    return { kind: 'peer', peer }
+    return { zipHash, source: { kind: 'peer', peer } }
   })
 }
 
@@ -132,7 +125,7 @@ export async function fetchFromRemote(
       throw error
     }
     level.accept(module, 'zip')
-    return { kind: 'remote', from: level.name }
+    return { zipHash: expected, source: { kind: 'remote', from: level.name } }
   })
 }
 
@@ -158,11 +151,11 @@ export async function fetchFromUpstream(
     const given = await abortable(fetching, options.signal)
     const expected = await abortable(job.expected, options.signal)
     try {
-      await verify(staged, expected, options)
+      const zipHash = await verify(staged, expected, options)
+      return { zipHash, source: sourceOf(given) }
     } catch (error) {
       throw refusal(ctx, module, { from: given.from, expected }, error)
     }
-    return sourceOf(given)
   })
 }
 
@@ -196,14 +189,13 @@ async function withStaged(
   module: ModuleVersion,
   job: Transfer,
   signal: AbortSignal,
-  fetch: (staged: StagedZip, sink: ByteSink) => Promise<Source>,
+  fetch: (staged: StagedZip, sink: ByteSink) => Promise<Omit<VerifiedZip, 'staged'>>,
 ): Promise<VerifiedZip> {
   const staged = await stage(ctx, module)
   const sink = new GuardedSink(ctx, staged, job, signal)
   try {
     signal.throwIfAborted()
-    const source = await fetch(staged, sink)
-    return { staged, source }
+    return { staged, ...(await fetch(staged, sink)) }
   } catch (error) {
     ctx.background(sink.idle().then(() => staged.discard()))
     throw sink.failure ?? error
@@ -214,9 +206,9 @@ async function verify(
   staged: StagedZip,
   expected: ZipHash | undefined,
   options: { readonly signal: AbortSignal },
-): Promise<void> {
+): Promise<ZipHash> {
   try {
-    await abortable(staged.verify(expected, options), options.signal)
+    return await abortable(staged.verify(expected, options), options.signal)
   } catch (error) {
     throw options.signal.aborted || isWrong(error) ? error : new StoreFailure(error)
   }

@@ -11,6 +11,7 @@ import {
   type FakePeer,
   hashAnything,
   MemoryChecksumDb,
+  MemoryFirstHashes,
   MemoryLog,
   MemoryPeers,
   type MemoryStoreInit,
@@ -46,16 +47,17 @@ export class World {
   readonly peers = new MemoryPeers(this.clock)
   readonly upstream = new MemoryUpstream(this.clock)
   readonly db = new MemoryChecksumDb(this.log, this.clock)
+  readonly firstHashes = new MemoryFirstHashes()
   readonly events: FillEvent[] = []
   readonly store: MemoryZipStore
   readonly fill: ModuleFill
 
   constructor(init: WorldInit = {}) {
     this.store = new MemoryZipStore(init.store)
-    const { clock, peers, upstream, store, db: checksumDb } = this
+    const { clock, peers, upstream, store, firstHashes, db: checksumDb } = this
     const random = init.random === undefined ? {} : { random: init.random }
     this.fill = new ModuleFill(
-      { clock, peers, upstream, store, checksumDb, ...random },
+      { clock, peers, upstream, store, firstHashes, checksumDb, ...random },
       {
         budgets: { ...defaultBudgets, ...init.budgets },
         isPrivate: init.isPrivate ?? (() => false),

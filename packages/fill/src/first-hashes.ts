@@ -1,0 +1,104 @@
+import type { ModHash, ModuleVersion, ZipHash } from '@modmesh/module'
+import { HashChangedError } from './errors.ts'
+import type { FillContext } from './fill-context.ts'
+import { StoreFailure } from './store-failure.ts'
+
+/** Hashes of the parts of a module version. */
+export interface PartHashes {
+  readonly zip?: ZipHash
+  readonly mod?: ModHash
+}
+
+/** What was first seen of a module version for which nobody else vouches. */
+export interface FirstHash extends PartHashes {
+  readonly module: ModuleVersion
+  /** What came since and is not the same; refused until somebody accepts it. */
+  readonly changed?: PartHashes & {
+    /** Who sent it, never with credentials. */
+    readonly from: string
+    /** When it was last sent, milliseconds since 1970. */
+    readonly atMs: number
+  }
+}
+
+/** Keeps the first hashes for good. What is kept must neither get lost nor go back. */
+export interface FirstHashes {
+  /**
+   * Replaces what is kept of a version by what `change` makes of it, with no other change in between; durable when
+   * it resolves. The same object back writes nothing.
+   */
+  update(
+    module: ModuleVersion,
+    change: (kept: FirstHash | undefined) => FirstHash | undefined,
+  ): Promise<void>
+}
+
+/**
+ * Compares a part with the first one seen of a version that nobody can prove, and keeps its hash when it is the
+ * first. Throws HashChangedError for another one, StoreFailure.
+ */
+export async function checkFirstHash(
+  ctx: FillContext,
+  module: ModuleVersion,
+  seen: PartHashes & { readonly from: string },
+): Promise<void> {
+  if (ctx.firstHashes === undefined) return
+  const { from, ...hashes } = seen
+  let changed: HashChangedError | undefined
+  const atMs = ctx.clock.wallMs()
+  const change = (kept: FirstHash | undefined): FirstHash => {
+    const first = { ...kept, module }
+    if (hashes.zip !== undefined) changed = compare(first, 'zip', hashes.zip, from)
+    if (hashes.mod !== undefined) changed ??= compare(first, 'mod', hashes.mod, from)
+    if (changed !== undefined)
+      return { ...first, changed: { ...kept?.changed, ...hashes, from, atMs } }
+    return isConfirmed(kept, hashes) ? kept : withoutChange({ ...first, ...hashes }, hashes)
+  }
+  try {
+    await ctx.firstHashes.update(module, change)
+  } catch (error) {
+    throw new StoreFailure(error)
+  }
+  if (changed === undefined) return
+  ctx.emit({ kind: 'hash-changed', module, error: changed })
+  throw changed
+}
+
+/** What is kept once somebody accepted what came since: of a part that did not change the next one counts as first. */
+export function acceptChange({ module, changed }: FirstHash): FirstHash {
+  const { zip, mod } = changed ?? {}
+  return { module, ...(zip && { zip }), ...(mod && { mod }) }
+}
+
+function compare(
+  kept: FirstHash,
+  part: 'zip' | 'mod',
+  seen: ZipHash | ModHash,
+  from: string,
+): HashChangedError | undefined {
+  const first = kept[part]
+  if (first === undefined || first === seen) return undefined
+  return new HashChangedError(kept.module, { part, first, seen, from })
+}
+
+/** Whether all of it was seen before, and nothing else since. */
+function isConfirmed(kept: FirstHash | undefined, hashes: PartHashes): kept is FirstHash {
+  const parts = ['zip', 'mod'] as const
+  return parts.every(
+    (part) =>
+      hashes[part] === undefined ||
+      (kept?.[part] === hashes[part] && kept?.changed?.[part] === undefined),
+  )
+}
+
+/** Whoever sent something else sends the first again: the conflict about that part is over. */
+function withoutChange(first: FirstHash, confirmed: PartHashes): FirstHash {
+  const { changed, ...kept } = first
+  if (changed === undefined) return kept
+  const { zip, mod, ...seen } = changed
+  const rest = {
+    ...(zip !== undefined && confirmed.zip === undefined && { zip }),
+    ...(mod !== undefined && confirmed.mod === undefined && { mod }),
+  }
+  return Object.keys(rest).length === 0 ? kept : { ...kept, changed: { ...seen, ...rest } }
+}

@@ -48,11 +48,16 @@ function checkHost(request: GateRequest, hosts: ReadonlySet<string>): Refusal | 
   }
   const name = splitHostPort(host)?.host
   if (name === undefined) return { status: 400, reason: 'malformed Host header' }
-  if (isLoopbackHost(name) || hosts.has(name) || isOwnAddress(name, request)) return undefined
+  if (isOwnHost(name, hosts) || isOwnAddress(name, request)) return undefined
   return {
     status: 403,
     reason: 'this Host is not served here\nallow it with --host NAME if it is meant to be',
   }
+}
+
+/** Whether a name is ours on every address: the machine's own loopback, or allowed with `--host`. */
+export function isOwnHost(name: string, hosts: ReadonlySet<string>): boolean {
+  return isLoopbackHost(name) || hosts.has(name)
 }
 
 /** A wildcard listener is reached under any of the machine's addresses. */

@@ -1,8 +1,8 @@
-import type { Answer, AskOptions, ModuleSource } from '@modmesh/fill'
-import type { ModulePath, ModuleVersion } from '@modmesh/module'
+import type { Answer, AskOptions, FillKind, ModuleSource } from '@modmesh/fill'
+import type { ModuleVersion } from '@modmesh/module'
 import { InvalidRequestTargetError } from '../errors.ts'
 import type { ProxyRequest } from '../request-path.ts'
-import { immutableHeaders, modTag, mutableHeaders } from './headers.ts'
+import { headersOf, immutableHeaders } from './headers.ts'
 import { bytesBody, type Reply, textReply } from './reply.ts'
 import { setupPage } from './setup-page.ts'
 import { answerSumdb, type SumdbAnswers } from './sumdb-routes.ts'
@@ -26,9 +26,6 @@ export interface HandlerComponents {
   readonly pages: ExtraPages
 }
 
-const plainText = 'text/plain; charset=utf-8'
-const json = 'application/json'
-
 /** Answers one request, one function per route. Errors are the caller's to turn into a status. */
 export function answerRequest(
   components: HandlerComponents,
@@ -48,15 +45,15 @@ export function answerRequest(
     case 'zip':
       return answerZip(source, request.module, ask)
     case 'mod':
-      return answerMod(source, request.module, ask)
+      return answerFile('mod', source.mod(request.module, ask))
     case 'info':
-      return answerInfo(source, request.module, ask)
+      return answerFile('info', source.info(request.module, ask))
     case 'list':
-      return answerList(source, request.path, ask)
+      return answerFile('list', source.list(request.path, ask))
     case 'latest':
-      return answerMutable(source.latest(request.path, ask), json)
+      return answerFile('latest', source.latest(request.path, ask))
     case 'query':
-      return answerMutable(source.query(request.path, request.query, ask), json)
+      return answerFile('query', source.query(request.path, request.query, ask))
     default:
       return answerSumdb(components, request, ask)
   }
@@ -75,35 +72,12 @@ async function answerZip(
   }
 }
 
-async function answerMod(
-  source: ModuleSource,
-  module: ModuleVersion,
-  ask: AskOptions,
+async function answerFile(
+  what: Exclude<FillKind, 'zip'>,
+  asked: Promise<Answer<Uint8Array>>,
 ): Promise<Reply> {
-  const { value, source: from } = await source.mod(module, ask)
-  return {
-    status: 200,
-    headers: immutableHeaders(from, plainText, modTag(value)),
-    body: bytesBody(value),
-  }
-}
-
-async function answerInfo(
-  source: ModuleSource,
-  module: ModuleVersion,
-  ask: AskOptions,
-): Promise<Reply> {
-  const { value, source: from } = await source.info(module, ask)
-  return { status: 200, headers: immutableHeaders(from, json), body: bytesBody(value) }
-}
-
-function answerList(source: ModuleSource, path: ModulePath, ask: AskOptions): Promise<Reply> {
-  return answerMutable(source.list(path, ask), plainText)
-}
-
-async function answerMutable(asked: Promise<Answer<Uint8Array>>, type: string): Promise<Reply> {
   const answer = await asked
-  return { status: 200, headers: mutableHeaders(answer, type), body: bytesBody(answer.value) }
+  return { status: 200, headers: headersOf(what, answer), body: bytesBody(answer.value) }
 }
 
 async function answerPage(pages: ExtraPages, path: string, baseUrl: string): Promise<Reply> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Answer, Source } from '@modmesh/fill'
+import type { Answer, FillKind, Source } from '@modmesh/fill'
 import { hashMod } from '@modmesh/module'
 
 /** Lifetimes of answers, as goproxy's: what a version means never changes, what is newest does. */
@@ -32,6 +32,25 @@ function formatCacheStatus(source: Source): string {
   }
 }
 
+export const plainText = 'text/plain; charset=utf-8'
+export const json = 'application/json'
+
+/** Headers of an answer that is no zip. */
+export function headersOf(what: Exclude<FillKind, 'zip'>, answer: Answer<Uint8Array>): Headers {
+  const { value, source } = answer
+  switch (what) {
+    case 'mod':
+      return { ...immutableHeaders(source, plainText, modTag(value)), 'accept-ranges': 'bytes' }
+    case 'info':
+      return immutableHeaders(source, json)
+    case 'list':
+      return mutableHeaders(answer, plainText)
+    case 'latest':
+    case 'query':
+      return mutableHeaders(answer, json)
+  }
+}
+
 /** Headers of what a version names for ever. */
 export function immutableHeaders(source: Source, type: string, etag?: string): Headers {
   return {
@@ -43,10 +62,7 @@ export function immutableHeaders(source: Source, type: string, etag?: string): H
 }
 
 /** Headers of a list, `@latest` or query; an older one, or one that only says what is held, is marked as such. */
-export function mutableHeaders(
-  { value, source, ageMs }: Answer<Uint8Array>,
-  type: string,
-): Headers {
+function mutableHeaders({ value, source, ageMs }: Answer<Uint8Array>, type: string): Headers {
   const warning = formatWarning(source)
   return {
     'content-type': type,
@@ -88,7 +104,7 @@ function contentTag(bytes: Uint8Array): string {
 }
 
 /** The ETag of a go.mod: its hash, computed once for bytes that are served again and again. */
-export function modTag(bytes: Uint8Array): string {
+function modTag(bytes: Uint8Array): string {
   return remember(modTags, bytes, hashMod)
 }
 

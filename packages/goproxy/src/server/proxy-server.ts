@@ -8,6 +8,7 @@ import { parseRequestTarget } from '../request-path.ts'
 import { checkGate, type Refusal } from './gate.ts'
 import { answerRequest, type HandlerComponents } from './handler.ts'
 import { Listener } from './listener.ts'
+import { QuickAnswers } from './quick-answers.ts'
 import { narrowReply } from './range.ts'
 import { type Reply, textReply } from './reply.ts'
 import { sendReply } from './send.ts'
@@ -37,6 +38,7 @@ export class ProxyServer implements AsyncDisposable {
   readonly #stalls: WriteStalls
   readonly #hosts: ReadonlySet<string>
   readonly #connections = new WaitingConnections(limits.crowdedConnections)
+  readonly #quick: QuickAnswers | undefined
   readonly #refused = new WeakSet<Socket>()
   #draining = false
 
@@ -57,6 +59,8 @@ export class ProxyServer implements AsyncDisposable {
     this.#init = init
     this.#hosts = new Set((init.hosts ?? []).map((host) => splitHostPort(host)?.host ?? host))
     this.#stalls = new WriteStalls(init.writeStallMs ?? limits.writeStallMs)
+    // A secret is compared in constant time: its targets are not looked up.
+    if (!init.pathSecret) this.#quick = new QuickAnswers(components.source, { hosts: this.#hosts })
   }
 
   /** The bound addresses, in the order in which they were asked for. */
@@ -97,12 +101,29 @@ export class ProxyServer implements AsyncDisposable {
     const { listen } = this.#init
     const components = {
       onRequest: (request: IncomingMessage, response: ServerResponse) =>
-        void this.#serve(request, response),
+        this.#serveQuickly(request, response) || void this.#serve(request, response),
       onConnection: (socket: Socket) => this.#connections.add(socket),
     }
     for (const address of typeof listen === 'string' ? [listen] : listen) {
       this.#listeners.push(await Listener.open(components, address))
     }
+  }
+
+  /** Sends what needs no wait. False when the request is to go the usual way. */
+  #serveQuickly(request: IncomingMessage, response: ServerResponse): boolean {
+    if (this.#draining || this.#refused.has(request.socket)) return false
+    const answer = this.#quick?.find(request)
+    if (answer === undefined) return false
+    this.#connections.busy(request.socket)
+    this.#connections.idle(request.socket)
+    response.on('error', ignore)
+    response.writeHead(200, answer.headers as string[])
+    response.end(request.method === 'HEAD' ? undefined : answer.body)
+    if (response.writableLength > 0) {
+      this.#stalls.watch(response)
+      this.#closeAfterDraining(response)
+    }
+    return true
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -195,6 +216,9 @@ export class ProxyServer implements AsyncDisposable {
     for (const listener of this.#listeners) listener.closeIdle()
   }
 }
+
+/** A client that goes away while it is answered: nobody is to blame. */
+function ignore(): void {}
 
 /** One for all: making an error costs more than most answers. */
 const clientGone: Error = new Error('the client went away')

@@ -264,6 +264,25 @@ describe('what the local port lets in', () => {
     }
   })
 
+  test.for(rows)('$name: $status, also for what is in memory', async ({ request, status }) => {
+    await using served = await serve({ hosts: ['build-host.test'], memory: true })
+    const { port, source } = served
+    for (const host of [
+      'localhost',
+      `localhost:${port}`,
+      '127.3.2.1',
+      '[::1]',
+      'build-host.test',
+    ]) {
+      await sendRaw(port, `GET ${list} HTTP/1.1\nHost: ${host}\n${end}`)
+    }
+    source.asked.length = 0
+    source.peeked.length = 0
+    const answer = await sendRaw(port, request.replaceAll('{port}', String(port)))
+    expect(answer.status).toBe(status)
+    expect([...source.asked, ...source.peeked]).toHaveLength(status === 200 ? 1 : 0)
+  })
+
   test('405 names the methods that are allowed', async () => {
     await using served = await serve()
     const answer = await served.get(list, {}, 'DELETE')

@@ -17,6 +17,7 @@ export const infoText = '{"Version":"v1.0.0"}'
 
 /** A source that answers what a test put in, and says what it was asked. */
 export interface FakeSource extends ModuleSource {
+  peek?: NonNullable<ModuleSource['peek']>
   readonly asked: string[]
   /** Thrown instead of every answer. */
   error: Error | undefined
@@ -30,6 +31,8 @@ export interface FakeSource extends ModuleSource {
   /** Makes the body fail after so many bytes. */
   zipFailsAfter: number | undefined
   readonly signals: AbortSignal[]
+  /** What `peek` was asked, where it answered. */
+  readonly peeked: string[]
 }
 
 export function fakeSource(): FakeSource {
@@ -55,6 +58,7 @@ export function fakeSource(): FakeSource {
     zipSize: undefined,
     zipFailsAfter: undefined,
     signals: [],
+    peeked: [],
     zip: (module, options) =>
       answer(`zip ${formatModuleVersion(module)}`, options, heldZip(source, module)),
     mod: (module, options) =>
@@ -67,6 +71,22 @@ export function fakeSource(): FakeSource {
       answer(`query ${path}@${query}`, options, Buffer.from(infoText)),
     sums: async (module, options) =>
       (await answer(`sums ${formatModuleVersion(module)}`, options, provenSums())).value,
+  }
+  return source
+}
+
+/** Makes a source answer from memory, too: with what it answers else. */
+export function withMemory(source: FakeSource): FakeSource {
+  const bodies = new Map(
+    Object.entries({ list: 'v1.0.0\n', mod: modText }).map(([k, v]) => [k, Buffer.from(v)]),
+  )
+  const info = Buffer.from(infoText)
+  source.peek = (what, path, version) => {
+    if (source.error !== undefined) return undefined
+    source.peeked.push(version === undefined ? `${what} ${path}` : `${what} ${path}@${version}`)
+    const { from, ageMs } = source
+    const value = bodies.get(what) ?? info
+    return ageMs === undefined ? { value, source: from } : { value, source: from, ageMs }
   }
   return source
 }

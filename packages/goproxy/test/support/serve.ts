@@ -6,7 +6,7 @@ import {
   type ProxyServerInit,
   type SumdbAnswers,
 } from '../../src/index.ts'
-import { type FakeSource, fakeSource } from './fake-source.ts'
+import { type FakeSource, fakeSource, withMemory } from './fake-source.ts'
 
 export interface Served extends AsyncDisposable {
   readonly server: ProxyServer
@@ -21,11 +21,13 @@ export async function serve(
   init: Partial<ProxyServerInit> & {
     readonly databases?: readonly SumdbAnswers[]
     readonly pages?: ExtraPages
+    /** Whether the source answers from memory, once it was asked. */
+    readonly memory?: boolean
   } = {},
 ): Promise<Served> {
-  const source = fakeSource()
+  const source = init.memory === true ? withMemory(fakeSource()) : fakeSource()
   const errors: unknown[] = []
-  const { databases = [], pages = { get: () => undefined }, ...rest } = init
+  const { databases = [], pages = { get: () => undefined }, memory: _, ...rest } = init
   const server = await ProxyServer.listen(
     { source, databases, pages },
     { listen: '127.0.0.1:0', onError: (error) => errors.push(error), ...rest },

@@ -1,9 +1,16 @@
 import { join } from 'node:path'
 import { defaultBudgets, type FillEvent, ModuleFill } from '@modmesh/fill'
-import { Credentials, DirectReader, HttpFetcher, HttpUpstream, ProxyServer } from '@modmesh/goproxy'
+import {
+  Credentials,
+  DirectReader,
+  HttpFetcher,
+  HttpUpstream,
+  ProxyServer,
+  ViaChain,
+} from '@modmesh/goproxy'
 import type { ZipHash } from '@modmesh/module'
 import { MeshNode } from '@modmesh/peers'
-import { DiskStore, DurableFile } from '@modmesh/store'
+import { DiskStore, DurableFile, type ReportEvent, scrubBytesPerSecond } from '@modmesh/store'
 import { AuditTrail } from './audit-trail.ts'
 import { type ChecksumDatabase, noChecksumDb, openChecksumDatabase } from './checksum-database.ts'
 import { machineClock } from './clock.ts'
@@ -20,6 +27,7 @@ import { NodeState } from './node-state.ts'
 import { nodePages } from './pages.ts'
 import { openPolicedSource } from './policed-source.ts'
 import { printableName } from './printable.ts'
+import { Refill } from './refill.ts'
 import { openRemoteStore } from './remote-store.ts'
 import type { Surroundings } from './settings.ts'
 import { SharedShelf } from './shelf.ts'
@@ -57,7 +65,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const traffic = new Traffic(machineClock)
 
   const report = logStoreEvent.bind(undefined, log)
-  const store = lifecycle.add('store', await DiskStore.open({ dir, report }))
+  const store = lifecycle.add('store', await openStore(plan, report))
 
   const audit = lifecycle.add('audit', await openAudit(dir, { store, log }))
   const onEvent = (event: FillEvent): void => {
@@ -67,10 +75,11 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   }
 
   const reporter = new StatusReporter({ state, traffic, store }, plan)
-  const answer = answerControl({ state, reporter })
+  const answer = answerControl({ state, reporter, store })
   lifecycle.add('control socket', await ControlServer.listen(dir, answer))
 
-  const http = lifecycle.add('connections to upstreams', openConnections(plan, context))
+  const via = new ViaChain()
+  const http = lifecycle.add('connections to upstreams', openConnections(plan, { ...context, via }))
   const direct = lifecycle.add('version control', openDirect(plan, around))
   const upstream = openUpstream(plan, { http, direct })
   const database = openDatabase(plan, { http, store, state, lifecycle })
@@ -92,6 +101,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const { answers } = store
   const ports = { store, answers, peers: mesh, remote, upstream, checksumDb, clock: machineClock }
   const fill = lifecycle.add('fill', openFill(plan, ports, onEvent))
+  startRefill(store, fill, { log, lifecycle })
   const parts = { source: audit.watch(fill), store, upstream, log, lifecycle, onEvent }
   const source = await openPolicedSource(plan, parts)
   if (database !== undefined) lifecycle.add('upkeep', startUpkeep(database, { log, around }))
@@ -106,6 +116,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
       listen: settings.listen,
       hosts: settings.host,
       pathSecret: settings.pathSecret,
+      via,
       // Without the target: it may hold the path secret. What a fill could not answer it tells itself.
       onError: (error) => log.debug({ reason: printableName(String(error)) }, 'request failed'),
     },
@@ -113,6 +124,23 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   lifecycle.defer('local port', async () => await state.proxy?.close({ drainMs }))
   for (const text of state.openDoors()) log.warn(text)
   return { mesh, state }
+}
+
+function openStore({ settings }: StartPlan, report: ReportEvent): Promise<DiskStore> {
+  const { dir, maxSize: maxBytes, scrub: intervalMs } = settings
+  const scrub = intervalMs === 0 ? undefined : { intervalMs, bytesPerSecond: scrubBytesPerSecond }
+  return DiskStore.open({ dir, report, maxBytes, scrub })
+}
+
+function startRefill(
+  store: DiskStore,
+  source: ModuleFill,
+  { log, lifecycle }: Pick<BuildContext, 'log' | 'lifecycle'>,
+): void {
+  const refill = lifecycle.add('refill', new Refill({ source, log }))
+  store.onRemoved(({ module }, why) => {
+    if (why === 'damaged') refill.add(module)
+  })
 }
 
 function openAudit(
@@ -127,10 +155,10 @@ function openAudit(
 
 function openConnections(
   { settings: { caFile, goauth } }: StartPlan,
-  { lifecycle, around: { env, home } }: BuildContext,
+  { via, lifecycle, around: { env, home } }: BuildContext & { readonly via: ViaChain },
 ): HttpFetcher {
   const credentials = lifecycle.add('credentials', new Credentials({ goauth, env, home }))
-  return new HttpFetcher({ credentials }, { caFile, env, userAgent: userAgent() })
+  return new HttpFetcher({ credentials, via }, { caFile, env, userAgent: userAgent() })
 }
 
 /** Nothing is written or started before somebody asks for it. */

@@ -53,6 +53,7 @@ function buildProgram(around: Surroundings, done: (exitCode: ExitCode) => void):
   addStatus(program, bind)
   addEnv(program, bind)
   addInvite(program, bind)
+  addStoreCommands(program, bind)
   for (const command of [program, ...program.commands]) quiet(command)
   return program
 }
@@ -103,6 +104,39 @@ function addInvite(program: Command, bind: Bind): void {
     .option('--expires <TIME>', 'how long it can be used: 30m, 12h, 7d (default: 24h)')
     .option('--json', 'print one JSON object')
     .action(bind<FlagTexts>(async () => (await import('./commands/invite.ts')).invite))
+}
+
+/** What works on the store: done by the running node, or by the command itself. */
+function addStoreCommands(program: Command, bind: Bind): void {
+  const add = (name: keyof typeof commandHelp, summary: string): Command =>
+    program
+      .command(name)
+      .summary(summary)
+      .description(commandHelp[name])
+      .addOption(flagOf('dir'))
+      .option('--json', 'print JSON')
+  add('ls', 'list the module zips that are held')
+    .argument('[names...]', 'PATH@VERSION, or a path or glob as in GOPRIVATE; none for all')
+    .action(withNames(bind(async () => (await import('./commands/ls.ts')).ls)))
+  add('verify', 'hash everything that is held again').action(
+    bind<FlagTexts>(async () => (await import('./commands/verify.ts')).verify),
+  )
+  add('gc', 'remove the longest unused zips, down to a size')
+    .option('--to <SIZE>', 'the size for this time (default: --max-size of the node)')
+    .action(bind<FlagTexts>(async () => (await import('./commands/gc.ts')).gc))
+  add('pin', 'keep module versions whatever the size; alone it lists the pins')
+    .argument('[names...]', 'PATH@VERSION, or a path or glob as in GOPRIVATE')
+    .action(withNames(bind(async () => (await import('./commands/pin.ts')).pin)))
+  add('unpin', 'end pins')
+    .argument('<names...>', 'as they were pinned')
+    .action(withNames(bind(async () => (await import('./commands/pin.ts')).unpin)))
+}
+
+/** Gives a command its arguments among the flags. */
+function withNames(
+  run: (flags: FlagTexts & { readonly names: readonly string[] }) => Promise<void>,
+): (names: readonly string[], flags: FlagTexts) => Promise<void> {
+  return (names, flags) => run({ ...flags, names })
 }
 
 /** A row of the option table as a flag. */

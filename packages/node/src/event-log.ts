@@ -109,6 +109,20 @@ export function logStoreEvent(log: Logger, event: StoreEvent): void {
     case 'listener-failed':
       log.error({ reason: errorText(event.error) }, 'a listener of the store failed')
       return
+    case 'evicted':
+      log.info({ zips: event.zips, bytes: event.bytes }, 'longest unused zips removed')
+      return
+    case 'size-exceeded': {
+      const { bytes, maxBytes, pinnedBytes } = event
+      log.warn(
+        { bytes, maxBytes, pinnedBytes },
+        'larger than --max-size: the rest is pinned or in use',
+      )
+      return
+    }
+    case 'pins-lost':
+      log.error({ path: event.path }, 'pins cannot be read: nothing is removed until you pin again')
+      return
     case 'rewritten': {
       const module = formatModuleVersion(event.module)
       log.debug({ module, reason: event.reason }, 'zip kept in its plain form')

@@ -14,8 +14,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 20 done in part or
 21 node not running, 22 store held by another process, 23 a hash or proof did not match,
 24 timed out or unreachable.`
 
+type CommandName = 'start' | 'status' | 'env' | 'invite' | 'ls' | 'verify' | 'gc' | 'pin' | 'unpin'
+
 /** The opening texts of each command's help; lines of at most 78 characters, else they are re-wrapped. */
-export const commandHelp: Readonly<Record<'start' | 'status' | 'env' | 'invite', string>> = {
+export const commandHelp: Readonly<Record<CommandName, string>> = {
   start: `Run the node in the foreground. It serves \`go\` on the local port, keeps every
 module it has verified, and gives them to the members of its mesh.
 
@@ -45,4 +47,22 @@ until it expires. Hand it over by file or variable, never as an argument:
   modmesh invite > ticket
   modmesh start --join ticket        on the other host, or with the ticket
                                      itself in MODMESH_JOIN`,
+  ls: `List the module zips that are held, one a line: size, last use, pins. With
+names only those.
+
+  modmesh ls 'golang.org/x/*'        all versions of all modules there`,
+  verify: `Hash every zip and go.mod that is held, and compare with what was proven when
+it came in. Whatever is wrong is set aside; the next request has it fetched
+anew. Exits 23 when something was wrong.
+
+The running node hashes all zips in the background, too: --scrub.`,
+  gc: `Remove the zips that were not used for the longest time, until the rest takes
+at most --to, or --max-size of the node. Pinned ones stay, and those that were
+used within the last minute; exits 20 when that is more than the size.`,
+  pin: `Keep module versions whatever --max-size says, also those that come later.
+Prints all pins.
+
+  modmesh pin golang.org/x/text@v0.32.0
+  modmesh pin 'corp.example.com/*'   all versions of all modules there`,
+  unpin: `End pins; name them as they were pinned. Prints those that are left.`,
 }

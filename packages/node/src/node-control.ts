@@ -1,9 +1,11 @@
+import type { DiskStore } from '@modmesh/store'
 import type { ControlRequest, Hello } from './control-socket/protocol.ts'
 import type { AnswerControl } from './control-socket/server.ts'
 import { CommandError } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 import type { NodeState } from './node-state.ts'
 import type { StatusReporter } from './status-reporter.ts'
+import { answerStoreRequest } from './store-answers.ts'
 import { programVersion } from './version.ts'
 
 /** The life of a ticket when nobody says otherwise. Milliseconds. */
@@ -22,11 +24,13 @@ interface Invitation {
 export function answerControl({
   state,
   reporter,
+  store,
 }: {
   readonly state: NodeState
   readonly reporter: StatusReporter
+  readonly store: DiskStore
 }): AnswerControl {
-  return async (request) => {
+  return async (request, options) => {
     switch (request.command) {
       case 'hello':
         return hello(state)
@@ -34,6 +38,8 @@ export function answerControl({
         return await reporter.status()
       case 'invite':
         return await invite(state, request)
+      default:
+        return await answerStoreRequest(store, request, options)
     }
   }
 }

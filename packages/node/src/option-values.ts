@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { InvalidPolicyRuleError, type PolicyRule, parseAge, parsePolicyRule } from '@modmesh/fill'
 import * as v from 'valibot'
+import { parseByteSize } from './byte-size.ts'
 
 /** Turns the text of an option into its value; `message` says what is allowed. */
 export type ValueSchema<T> = v.GenericSchema<string, T>
@@ -76,6 +77,16 @@ export const ageValue: ValueSchema<number> = v.pipe(
   v.string(),
   v.check((text) => parseAge(text) !== undefined, 'a time such as 12h or 7d, or 0'),
   v.transform((text) => parseAge(text) ?? 0),
+)
+
+/** A size, or `none`. Bytes. */
+export const sizeValue: ValueSchema<number | undefined> = v.pipe(
+  v.string(),
+  v.check(
+    (text) => text === 'none' || parseByteSize(text) !== undefined,
+    'a size such as 20GB, 500MB or 20GiB, or none',
+  ),
+  v.transform((text) => (text === 'none' ? undefined : parseByteSize(text))),
 )
 
 /** An http or https URL. */

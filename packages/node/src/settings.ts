@@ -14,6 +14,10 @@ export interface Settings {
   readonly dir: string
   readonly config: string | undefined
   readonly log: LogLevel
+  /** Bytes of all zips; undefined for what the disk takes. */
+  readonly maxSize: number | undefined
+  /** Milliseconds; 0 for never. */
+  readonly scrub: number
   /** Each HOST:PORT or `unix:/PATH`; at least one. */
   readonly listen: readonly string[]
   readonly host: readonly string[]

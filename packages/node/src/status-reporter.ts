@@ -8,6 +8,7 @@ import {
   type RefusalLine,
   type RemoteStatus,
   type RunningStatus,
+  type StoreStatus,
   statusSchema,
 } from './status.ts'
 import type { Traffic, TrafficReport } from './traffic.ts'
@@ -16,7 +17,7 @@ import { programVersion } from './version.ts'
 interface ReporterComponents {
   readonly state: NodeState
   readonly traffic: Traffic
-  readonly store: Pick<DiskStore, 'stats'>
+  readonly store: Pick<DiskStore, 'stats' | 'budget'>
 }
 
 /** Puts together what a running node tells of itself: numbers it has counted, nothing guessed, no secrets. */
@@ -34,7 +35,7 @@ export class StatusReporter {
     const { settings } = this.#plan
     const report = traffic.report()
     const peers = (state.mesh?.peers() ?? []).map(peerLine)
-    const store = await this.#components.store.stats()
+    const store = await this.#store()
     // Read first: it finds the fork that an earlier process kept the proof of.
     const checksumDatabase = await this.#checksumDatabase()
     const warnings = this.#warnings(report)
@@ -76,6 +77,25 @@ export class StatusReporter {
     }
   }
 
+  async #store(): Promise<StoreStatus> {
+    const { store } = this.#components
+    const { maxBytes, pinnedZips, pinnedBytes } = store.budget()
+    const budget = { maxBytes: maxBytes ?? null, pinnedZips, pinnedBytes }
+    return { ...(await store.stats()), budget }
+  }
+
+  #storeWarnings({ storeFailure }: TrafficReport): readonly string[] {
+    const { maxBytes, pinnedBytes, arePinsLost } = this.#components.store.budget()
+    const warnings: string[] = []
+    if (storeFailure !== undefined) warnings.push(`answers cannot be kept: ${storeFailure}`)
+    if (arePinsLost)
+      warnings.push('the pins cannot be read: nothing is removed until you pin again')
+    if (!arePinsLost && maxBytes !== undefined && pinnedBytes > maxBytes) {
+      warnings.push('what is pinned is larger than --max-size')
+    }
+    return warnings
+  }
+
   #warnings(report: TrafficReport): readonly string[] {
     const { state } = this.#components
     const warnings: string[] = [...state.openDoors()]
@@ -85,9 +105,7 @@ export class StatusReporter {
         `${database} showed two trees that cannot be one: nothing new is trusted; both notes are kept under sumdb/`,
       )
     }
-    if (report.storeFailure !== undefined) {
-      warnings.push(`answers cannot be kept: ${report.storeFailure}`)
-    }
+    warnings.push(...this.#storeWarnings(report))
     return warnings
   }
 

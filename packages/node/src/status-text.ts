@@ -144,7 +144,9 @@ const sourceWords: Readonly<Record<SourceKind, string>> = {
   peer: 'peers',
   remote: 'remote',
   upstream: 'upstream',
+  direct: 'version control',
   held: 'held lists',
+  stale: 'older lists',
 }
 
 function countText(counts: CountBySource): string {
@@ -163,7 +165,10 @@ function countText(counts: CountBySource): string {
 
 function storeText(store: StoreStatus): string {
   const zips = `${formatNumber(store.zips)} ${plural(store.zips, 'zip')}`
-  return `${formatBytes(store.zipBytes)} in ${zips}, ${formatNumber(store.mods)} go.mod`
+  const { maxBytes = null, pinnedZips = 0 } = store.budget ?? {}
+  const size = maxBytes === null ? '' : ` of at most ${formatBytes(maxBytes)}`
+  const pinned = pinnedZips === 0 ? '' : `, ${formatNumber(pinnedZips)} pinned`
+  return `${formatBytes(store.zipBytes)}${size} in ${zips}, ${formatNumber(store.mods)} go.mod${pinned}`
 }
 
 function refusalLines(status: RunningStatus, options: TextOptions): string[] {

@@ -1,4 +1,4 @@
-import type { CountBySource, RemoteWrites } from './traffic.ts'
+import type { CountByLevel, CountBySource, RemoteWrites } from './traffic.ts'
 
 /** Names the shape of the object; fields are only added within a number. */
 export const statusSchema = 'modmesh.status/1'
@@ -8,6 +8,12 @@ export interface StoreStatus {
   readonly zips: number
   readonly zipBytes: number
   readonly mods: number
+  /** What the zips may take, null for what the disk takes, and what pins keep of them; of a running node. */
+  readonly budget?: {
+    readonly maxBytes: number | null
+    readonly pinnedZips: number
+    readonly pinnedBytes: number
+  }
 }
 
 /** A remote store, and what became of the objects this node had for it. */
@@ -98,6 +104,8 @@ export interface RunningStatus {
   readonly answers: {
     readonly sinceStart: CountBySource
     readonly lastHour: CountBySource
+    /** Since the start. */
+    readonly levels: CountByLevel
     readonly failed: number
   }
   readonly refused: { readonly total: number; readonly latest: readonly RefusalLine[] }

@@ -36,6 +36,8 @@ const cases: {
 } = {
   dir: ['/data/x', '"/data/x"', '/data/x'],
   log: ['debug', '"debug"', 'debug'],
+  maxSize: ['20GB', '"20GB"', 20_000_000_000],
+  scrub: ['12h', '"12h"', 12 * 3_600_000],
   listen: [
     '127.0.0.1:99,unix:/run/m.sock',
     '["127.0.0.1:99", "unix:/run/m.sock"]',

@@ -7,7 +7,26 @@ import { formatBytes, formatStatus } from '../src/status-text.ts'
 const nowMs = Date.parse('2026-11-21T12:00:00Z')
 const plain = { nowMs, colour: false }
 const none = { answers: 0, bytes: 0 }
-const noCounts = { store: none, peer: none, remote: none, upstream: none, held: none }
+const noCounts = {
+  store: none,
+  peer: none,
+  remote: none,
+  upstream: none,
+  direct: none,
+  held: none,
+  stale: none,
+}
+const noLevels = {
+  memory: 0,
+  disk: 0,
+  negative: 0,
+  peer: 0,
+  remote: 0,
+  upstream: 0,
+  direct: 0,
+  held: 0,
+  stale: 0,
+}
 
 const database = { name: 'sum.golang.org', treeSize: null, forked: false, refusedAnswers: 0 }
 
@@ -35,7 +54,7 @@ const lone: RunningStatus = {
   checksumDatabase: database,
   remote: null,
   store: { zips: 0, zipBytes: 0, mods: 0 },
-  answers: { sinceStart: noCounts, lastHour: noCounts, failed: 0 },
+  answers: { sinceStart: noCounts, lastHour: noCounts, levels: noLevels, failed: 0 },
   refused: { total: 0, latest: [] },
 }
 

@@ -14,8 +14,24 @@ export const maxRequestBytes: number = 64 * 1024
 /** Bounds the client's memory; `status` of thousands of peers fits. Bytes. */
 export const maxResponseBytes: number = 16 * 1024 * 1024
 
+/** What needs the store only: a command does it itself where no node runs. */
+export type StoreRequest =
+  | {
+      readonly command: 'ls'
+      /** As pins are written; none for all. */
+      readonly patterns: readonly string[]
+      /** The last module version of the page before. */
+      readonly after?: string | undefined
+    }
+  | { readonly command: 'verify' }
+  /** Absent: the size that the node was started with. Bytes. */
+  | { readonly command: 'gc'; readonly maxBytes?: number | undefined }
+  | { readonly command: 'pin'; readonly pins: readonly string[] }
+  | { readonly command: 'unpin'; readonly pins: readonly string[] }
+
 /** What a client may ask of a running node. */
 export type ControlRequest =
+  | StoreRequest
   /** Who are you: answered even while starting. */
   | { readonly command: 'hello' }
   | { readonly command: 'status' }
@@ -52,6 +68,23 @@ export const helloSchema: v.GenericSchema<unknown, Hello> = v.object({
 })
 
 const requestSchema = v.variant('command', [
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('ls'),
+    patterns: v.array(v.string()),
+    after: v.optional(v.string()),
+  }),
+  v.strictObject({ v: v.literal(controlVersion), command: v.literal('verify') }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('gc'),
+    maxBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.picklist(['pin', 'unpin']),
+    pins: v.array(v.string()),
+  }),
   v.strictObject({ v: v.literal(controlVersion), command: v.literal('hello') }),
   v.strictObject({ v: v.literal(controlVersion), command: v.literal('status') }),
   v.strictObject({

@@ -14,8 +14,11 @@ import { prepareSocketPath, removeShortLink, socketFile } from './socket-path.ts
 /** How long a client may take to say what it wants. Milliseconds. */
 const requestTimeoutMs = 5_000
 
-/** Answers one request; what it throws becomes the client's error line. */
-export type AnswerControl = (request: ControlRequest) => Promise<unknown>
+/** Answers one request; what it throws becomes the client's error line. Aborted when the client goes away. */
+export type AnswerControl = (
+  request: ControlRequest,
+  options: { readonly signal: AbortSignal },
+) => Promise<unknown>
 
 /** The Unix socket through which commands reach a running node. File permissions are its only key. */
 export class ControlServer implements AsyncDisposable {
@@ -67,6 +70,8 @@ export class ControlServer implements AsyncDisposable {
 function serve(socket: Socket, answer: AnswerControl): void {
   let received = ''
   let done = false
+  const gone = new AbortController()
+  socket.once('close', () => gone.abort(new Error('the client went away')))
   socket.setEncoding('utf8')
   socket.setTimeout(requestTimeoutMs, () => {
     if (!done) socket.destroy()
@@ -80,16 +85,21 @@ function serve(socket: Socket, answer: AnswerControl): void {
     const end = received.indexOf('\n')
     if (end < 0 && received.length <= maxRequestBytes) return
     done = true
-    void respond(received.slice(0, Math.max(end, 0)), answer).then((response) => {
+    const line = received.slice(0, Math.max(end, 0))
+    void respond(line, answer, gone.signal).then((response) => {
       socket.end(formatResponse(response))
     })
   })
 }
 
 /** Never rejects: every failure is an answer. */
-async function respond(line: string, answer: AnswerControl): Promise<ControlResponse> {
+async function respond(
+  line: string,
+  answer: AnswerControl,
+  signal: AbortSignal,
+): Promise<ControlResponse> {
   try {
-    return { ok: true, result: (await answer(readRequest(line))) ?? null }
+    return { ok: true, result: (await answer(readRequest(line), { signal })) ?? null }
   } catch (error) {
     const exitCode = error instanceof CommandError ? error.exitCode : exitCodes.failed
     return { ok: false, message: errorText(error), exitCode }

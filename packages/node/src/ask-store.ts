@@ -1,0 +1,59 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { askNode } from './control-socket/client.ts'
+import type { StoreRequest } from './control-socket/protocol.ts'
+import { CommandError, errorCode, errorText, NodeNotRunningError } from './errors.ts'
+import { exitCodes } from './exit-codes.ts'
+
+/**
+ * Has a request done by the node that runs on a data directory or, with none running, on the store
+ * itself. Throws CommandError: 22 when another process has the store, 1 when there is none.
+ */
+export async function askStore(
+  dir: string,
+  request: StoreRequest,
+  options: { readonly signal: AbortSignal },
+): Promise<unknown> {
+  try {
+    return await askNode(dir, request, options)
+  } catch (error) {
+    if (!(error instanceof NodeNotRunningError)) throw error
+  }
+  if (!(await exists(join(dir, 'store')))) {
+    throw new CommandError(`there is no store in ${dir}; is it the right --dir?`, {
+      exitCode: exitCodes.failed,
+    })
+  }
+  return await askFiles(dir, request, options)
+}
+
+/** Loaded here: with a node running the command needs none of it. */
+async function askFiles(
+  dir: string,
+  request: StoreRequest,
+  options: { readonly signal: AbortSignal },
+): Promise<unknown> {
+  const { DiskStore, StoreLockedError } = await import('@modmesh/store')
+  const { answerStoreRequest } = await import('./store-answers.ts')
+  try {
+    await using store = await DiskStore.open({ dir })
+    return await answerStoreRequest(store, request, options)
+  } catch (error) {
+    if (error instanceof CommandError) throw error
+    const isLocked = error instanceof StoreLockedError
+    throw new CommandError(errorText(error), {
+      exitCode: isLocked ? exitCodes.storeHeld : exitCodes.failed,
+      cause: error,
+    })
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false
+    throw new CommandError(errorText(error), { exitCode: exitCodes.failed, cause: error })
+  }
+}

@@ -1,0 +1,45 @@
+import { askStore } from '../ask-store.ts'
+import { parseByteSize } from '../byte-size.ts'
+import { UsageError } from '../errors.ts'
+import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { type FlagTexts, readDirOption } from '../read-options.ts'
+import type { Surroundings } from '../settings.ts'
+import { formatBytes } from '../status-text.ts'
+import type { GcReport } from '../store-answers.ts'
+
+/** Thousands of files are removed. Milliseconds. */
+const answerTimeoutMs = 600_000
+
+/** `modmesh gc`: evicts the longest unused zips; 20 when pins or readers kept more than the size allows. */
+export async function gc(
+  flags: FlagTexts & { readonly json?: true; readonly to?: string },
+  around: Surroundings,
+): Promise<ExitCode> {
+  const maxBytes = flags.to === undefined ? undefined : readSize(flags.to)
+  const dir = await readDirOption(flags, around)
+  const signal = AbortSignal.timeout(answerTimeoutMs)
+  const report = (await askStore(dir, { command: 'gc', maxBytes }, { signal })) as GcReport
+  const text = flags.json ? JSON.stringify({ schema: 'modmesh.gc/1', ...report }) : asText(report)
+  process.stdout.write(`${text}\n`)
+  return isOver(report) ? exitCodes.degraded : exitCodes.done
+}
+
+function readSize(text: string): number {
+  const bytes = text === '0' ? 0 : parseByteSize(text)
+  if (bytes !== undefined) return bytes
+  throw new UsageError(`--to: ${JSON.stringify(text)} is not allowed; it takes a size such as 20GB`)
+}
+
+function isOver({ maxBytes, zipBytes }: GcReport): boolean {
+  return maxBytes !== null && zipBytes > maxBytes
+}
+
+function asText(report: GcReport): string {
+  const { maxBytes, evicted, evictedBytes, zips, zipBytes, pinnedBytes } = report
+  const left = `${formatBytes(zipBytes)} in ${zips} zips are held`
+  if (maxBytes === null) return `no size is set (--max-size, or --to here): nothing to do; ${left}`
+  const done = `removed ${evicted} zips (${formatBytes(evictedBytes)}); ${left}`
+  if (!isOver(report)) return done
+  const why = `${formatBytes(pinnedBytes)} are pinned, the rest was used within the last minute`
+  return `${done}, more than ${formatBytes(maxBytes)}: ${why}`
+}

@@ -1,0 +1,184 @@
+import { formatModuleVersion } from '@modmesh/module'
+import {
+  type DiskStore,
+  InvalidPinError,
+  type ListedZip,
+  parsePin,
+  pinCovers,
+} from '@modmesh/store'
+import type { StoreRequest } from './control-socket/protocol.ts'
+import { UsageError } from './errors.ts'
+
+/** One zip of `ls`. Times are ISO 8601. */
+export interface ZipLine {
+  readonly module: string
+  readonly bytes: number
+  readonly h1: string
+  readonly proof: 'checksum-db' | 'go-sum' | 'upstream'
+  readonly committedAt: string
+  /** Last read, or committed. */
+  readonly usedAt: string
+  /** When its bytes were last known to be right. */
+  readonly checkedAt: string
+  readonly pinned: boolean
+}
+
+/** A page of `ls`; `next` is where the next one begins, null at the end. */
+export interface ListPage {
+  readonly zips: readonly ZipLine[]
+  readonly next: string | null
+}
+
+/** What `verify` found. */
+export interface VerifyReport {
+  readonly zips: number
+  readonly zipBytes: number
+  readonly mods: number
+  /** Set aside: the next request has them fetched anew. */
+  readonly bad: readonly {
+    readonly module: string
+    readonly what: 'zip' | 'mod'
+    readonly reason: string
+  }[]
+}
+
+/** What `gc` did. Bytes. */
+export interface GcReport {
+  /** Null when no size is set anywhere. */
+  readonly maxBytes: number | null
+  readonly evicted: number
+  readonly evictedBytes: number
+  readonly zips: number
+  readonly zipBytes: number
+  readonly pinnedBytes: number
+}
+
+/** A pin, and what of it is held. */
+export interface PinLine {
+  readonly pin: string
+  readonly zips: number
+  readonly bytes: number
+}
+
+/** Every pin after the change, and what the change was. */
+export interface PinReport {
+  readonly pins: readonly PinLine[]
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+  /** Asked to be removed, and not there. */
+  readonly unknown: readonly string[]
+}
+
+/** Lines of one answer: it is made and sent in one piece. */
+const maxPageLines = 2_000
+
+/** Answers what needs the store only: asked by a running node, or by a command that has opened the store itself. */
+export async function answerStoreRequest(
+  store: DiskStore,
+  request: StoreRequest,
+  options: { readonly signal: AbortSignal },
+): Promise<ListPage | VerifyReport | GcReport | PinReport> {
+  switch (request.command) {
+    case 'ls':
+      return listPage(store, request)
+    case 'verify':
+      return await verifyStore(store, options)
+    case 'gc':
+      return await collect(store, request.maxBytes)
+    case 'pin':
+      return await pin(store, request.pins)
+    case 'unpin':
+      return await unpin(store, request.pins)
+  }
+}
+
+function listPage(store: DiskStore, request: Extract<StoreRequest, { command: 'ls' }>): ListPage {
+  const wanted = request.patterns.map(readPin)
+  const matching: { readonly name: string; readonly zip: ListedZip }[] = []
+  for (const zip of store.list()) {
+    const name = formatModuleVersion(zip.module)
+    if (request.after !== undefined && name <= request.after) continue
+    if (wanted.length > 0 && !wanted.some((each) => pinCovers(each, zip.module))) continue
+    matching.push({ name, zip })
+  }
+  matching.sort((a, b) => (a.name < b.name ? -1 : 1))
+  const page = matching.slice(0, maxPageLines)
+  const last = page.at(-1)?.name ?? null
+  return {
+    zips: page.map(({ name, zip }) => zipLine(name, zip)),
+    next: matching.length > page.length ? last : null,
+  }
+}
+
+function zipLine(module: string, zip: ListedZip): ZipLine {
+  return {
+    module,
+    bytes: zip.size,
+    h1: zip.zipHash,
+    proof: zip.proof.kind,
+    committedAt: toIso(zip.committedMs),
+    usedAt: toIso(zip.usedMs),
+    checkedAt: toIso(zip.checkedMs),
+    pinned: zip.isPinned,
+  }
+}
+
+async function verifyStore(
+  store: DiskStore,
+  options: { readonly signal: AbortSignal },
+): Promise<VerifyReport> {
+  const counts = { zip: 0, mod: 0 }
+  const bad: VerifyReport['bad'][number][] = []
+  for await (const { module, what, ok, reason = '' } of store.verifyAll(options)) {
+    counts[what] += 1
+    if (!ok) bad.push({ module: formatModuleVersion(module), what, reason })
+  }
+  const { zipBytes } = await store.stats()
+  return { zips: counts.zip, zipBytes, mods: counts.mod, bad }
+}
+
+async function collect(store: DiskStore, asked: number | undefined): Promise<GcReport> {
+  const maxBytes = asked ?? store.budget().maxBytes
+  const shrunk = await store.shrink(maxBytes ?? Number.MAX_SAFE_INTEGER)
+  return { maxBytes: maxBytes ?? null, ...shrunk }
+}
+
+async function pin(store: DiskStore, texts: readonly string[]): Promise<PinReport> {
+  const before = new Set(store.pins())
+  for (const text of texts) readPin(text)
+  if (texts.length > 0) await store.pin(texts)
+  const added = [...new Set(texts)].filter((text) => !before.has(text))
+  return { pins: pinLines(store), added, removed: [], unknown: [] }
+}
+
+async function unpin(store: DiskStore, texts: readonly string[]): Promise<PinReport> {
+  const removed = await store.unpin(texts)
+  const unknown = texts.filter((text) => !removed.includes(text))
+  return { pins: pinLines(store), added: [], removed, unknown }
+}
+
+function pinLines(store: DiskStore): PinLine[] {
+  const pinned = [...store.list()].filter((zip) => zip.isPinned)
+  return store.pins().map((text) => {
+    const each = parsePin(text)
+    const covered = pinned.filter(({ module }) => pinCovers(each, module))
+    return {
+      pin: text,
+      zips: covered.length,
+      bytes: covered.reduce((sum, { size }) => sum + size, 0),
+    }
+  })
+}
+
+function readPin(text: string): ReturnType<typeof parsePin> {
+  try {
+    return parsePin(text)
+  } catch (error) {
+    if (!(error instanceof InvalidPinError)) throw error
+    throw new UsageError(error.message, { cause: error })
+  }
+}
+
+function toIso(ms: number): string {
+  return new Date(ms).toISOString()
+}

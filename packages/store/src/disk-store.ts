@@ -10,10 +10,18 @@ import {
 } from '@modmesh/module'
 import { AnswerFiles } from './answer-files.ts'
 import { StoreWriteError } from './errors.ts'
+import { DiskFirstHashes } from './first-hashes.ts'
 import { HeldFile } from './held-zip.ts'
 import { type Layout, layoutOf, zipPath } from './layout.ts'
 import { Listeners } from './listeners.ts'
-import { hasMod, isModKey, moduleOfModKey, readModuleMeta, writeModuleMeta } from './module-meta.ts'
+import {
+  dropModuleMeta,
+  hasMod,
+  isModKey,
+  moduleOfModKey,
+  readModuleMeta,
+  writeModuleMeta,
+} from './module-meta.ts'
 import { type OpenedStore, openStore, type StoreInit } from './open-store.ts'
 import { parsePin } from './pins.ts'
 import type { Shrunk } from './size-budget.ts'
@@ -70,10 +78,13 @@ export class DiskStore implements ZipStore, AsyncDisposable {
 
   /** Where answers that change are kept. */
   readonly answers: AnswerFiles
+  /** What was first seen of versions that nobody can prove. */
+  readonly firstHashes: DiskFirstHashes
 
   private constructor(parts: OpenedStore) {
     this.#parts = parts
     this.answers = new AnswerFiles(parts, parts.layout)
+    this.firstHashes = new DiskFirstHashes(parts)
     this.#layout = parts.layout
     this.#committed = new Listeners(parts.report)
     const onCommitted = (zip: HeldZip): void => {
@@ -110,6 +121,14 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   async putRecord(record: StoredRecord): Promise<void> {
     await writeModuleMeta(this.#parts.journal, record)
     if (record.mod !== undefined) this.#noteVersion(record.module)
+  }
+
+  /** Takes a module version out, with all its parts. Whoever reads its zip now reads on. Throws StoreWriteError. */
+  async remove(module: ModuleVersion): Promise<void> {
+    const { journal, shelf, vault } = this.#parts
+    await dropModuleMeta(journal, module)
+    const zip = shelf.find(module)
+    if (zip !== undefined) await vault.evict(zip)
   }
 
   async stageZip(module: ModuleVersion): Promise<StagedZip> {

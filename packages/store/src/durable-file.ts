@@ -37,11 +37,12 @@ export class DurableFile {
     return this.#inOrder(async () => this.#writeNext(await this.#newest(), bytes))
   }
 
-  /** Replaces what `next` makes of the current bytes, with no other write in between. */
-  update(next: (bytes: Uint8Array | undefined) => Uint8Array): Promise<void> {
+  /** Writes what `next` makes of the current bytes, with no other write in between; the same object back writes nothing. */
+  update(next: (bytes: Uint8Array | undefined) => Uint8Array | undefined): Promise<void> {
     return this.#inOrder(async () => {
       const newest = await this.#newest()
-      await this.#writeNext(newest, next(newest?.bytes))
+      const bytes = next(newest?.bytes)
+      if (bytes !== undefined && bytes !== newest?.bytes) await this.#writeNext(newest, bytes)
     })
   }
 

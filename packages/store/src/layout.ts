@@ -17,6 +17,8 @@ export interface Layout {
   readonly answers: string
   /** What is never evicted: a durable file. */
   readonly pins: string
+  /** The first hashes of what nobody can prove: durable files. */
+  readonly firstHashes: string
   readonly staging: string
   readonly quarantine: string
   readonly run: string
@@ -38,6 +40,7 @@ export function layoutOf(dir: string): Layout {
     indexState: join(store, 'index.state'),
     answers: join(store, 'answers'),
     pins: join(store, 'pins'),
+    firstHashes: join(store, 'first'),
     staging: join(store, 'staging'),
     quarantine: join(store, 'quarantine'),
     run,
@@ -60,6 +63,11 @@ export function zipPath(layout: Layout, digest: ZipDigest): string {
 /** The record beside a zip. */
 export function recordPath(layout: Layout, digest: ZipDigest): string {
   return `${zipPath(layout, digest)}.json`
+}
+
+/** The file with the first hashes of a module path, and of some others. */
+export function firstHashesFile(layout: Layout, modulePath: string): string {
+  return join(layout.firstHashes, sha256Hex(modulePath).slice(0, 2))
 }
 
 /** The folder of a checksum database: its name where that is harmless, else the name's hash. */

@@ -47,6 +47,13 @@ export async function writeModuleMeta(journal: MetaJournal, record: StoredRecord
   )
 }
 
+/** Drops what is held of a module version beside its zip; durable when it resolves. */
+export async function dropModuleMeta(journal: MetaJournal, module: ModuleVersion): Promise<void> {
+  const name = formatModuleVersion(module)
+  const keys = [modPrefix + name, infoPrefix + name].filter((key) => journal.has(key))
+  await Promise.all(keys.map((key) => journal.put({ key, meta: '', bytes: undefined })))
+}
+
 /** Whether a journal key is that of a go.mod. */
 export function isModKey(key: string): boolean {
   return key.startsWith(modPrefix)

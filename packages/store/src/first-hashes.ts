@@ -1,0 +1,119 @@
+import { join } from 'node:path'
+import type { FirstHash, FirstHashes, PartHashes } from '@modmesh/fill'
+import {
+  formatModuleVersion,
+  type ModuleVersion,
+  parseModHash,
+  parseModuleVersion,
+  parseZipHash,
+} from '@modmesh/module'
+import type { Disk } from './disk.ts'
+import { DurableFile } from './durable-file.ts'
+import { StoreDamagedError } from './errors.ts'
+import { firstHashesFile, type Layout } from './layout.ts'
+import { isObject } from './zip-record.ts'
+
+type Shard = Map<string, FirstHash>
+
+/**
+ * The first hashes of module versions that nobody can prove. They must not roll back (design, section 7), so they
+ * are in small durable files, each of which holds some of the module paths: one write costs the size of one.
+ */
+export class DiskFirstHashes implements FirstHashes {
+  readonly #disk: Disk
+  readonly #layout: Layout
+  readonly #files = new Map<string, DurableFile>()
+
+  constructor({ disk, layout }: { readonly disk: Disk; readonly layout: Layout }) {
+    this.#disk = disk
+    this.#layout = layout
+  }
+
+  /** Throws StoreDamagedError where both copies of a file are unusable: nobody knows what was first then. */
+  async update(
+    module: ModuleVersion,
+    change: (kept: FirstHash | undefined) => FirstHash | undefined,
+  ): Promise<void> {
+    const path = firstHashesFile(this.#layout, module.path)
+    const key = formatModuleVersion(module)
+    await this.#file(path).update((bytes) => {
+      const shard = parseShard(path, bytes)
+      const kept = shard.get(key)
+      const next = change(kept)
+      if (next === kept) return bytes
+      if (next === undefined) shard.delete(key)
+      else shard.set(key, next)
+      return formatShard(shard)
+    })
+  }
+
+  /** The versions that came otherwise later and wait for somebody to accept that, in order of their names. */
+  async changed(): Promise<readonly FirstHash[]> {
+    const names = await this.#disk.list(this.#layout.firstHashes)
+    const shards = await Promise.all(names.filter(isShardName).map((name) => this.#read(name)))
+    return shards
+      .flatMap((shard) => [...shard.values()])
+      .filter(({ changed }) => changed !== undefined)
+      .toSorted((a, b) => compareText(formatModuleVersion(a.module), formatModuleVersion(b.module)))
+  }
+
+  async #read(name: string): Promise<Shard> {
+    const path = join(this.#layout.firstHashes, name)
+    return parseShard(path, await this.#file(path).read())
+  }
+
+  /** One object for each: it is what keeps changes in order. */
+  #file(path: string): DurableFile {
+    const file = this.#files.get(path) ?? new DurableFile(path, this.#disk)
+    this.#files.set(path, file)
+    return file
+  }
+}
+
+/** Beside each file lies its second copy, and at times a temporary one. */
+function isShardName(name: string): boolean {
+  return !name.includes('.')
+}
+
+function formatShard(shard: Shard): Uint8Array {
+  const entries = [...shard.values()].map(({ module, ...rest }) => ({ ...module, ...rest }))
+  return Buffer.from(JSON.stringify(entries))
+}
+
+function parseShard(path: string, bytes: Uint8Array | undefined): Shard {
+  if (bytes === undefined) return new Map()
+  try {
+    const entries: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
+    if (!Array.isArray(entries)) throw new TypeError('not a list')
+    return new Map(
+      entries.map(parseEntry).map((entry) => [formatModuleVersion(entry.module), entry]),
+    )
+  } catch (cause) {
+    throw new StoreDamagedError(path, 'cannot be read', { cause })
+  }
+}
+
+function parseEntry(entry: unknown): FirstHash {
+  if (!isObject(entry) || typeof entry.path !== 'string' || typeof entry.version !== 'string') {
+    throw new TypeError('not an entry')
+  }
+  const first = { module: parseModuleVersion(entry.path, entry.version), ...parseParts(entry) }
+  const { changed } = entry
+  if (changed === undefined) return first
+  if (!isObject(changed) || typeof changed.from !== 'string' || typeof changed.atMs !== 'number') {
+    throw new TypeError('not a change')
+  }
+  const { from, atMs } = changed
+  return { ...first, changed: { ...parseParts(changed), from, atMs } }
+}
+
+function parseParts({ zip, mod }: Readonly<Record<string, unknown>>): PartHashes {
+  return {
+    ...(typeof zip === 'string' && { zip: parseZipHash(zip) }),
+    ...(typeof mod === 'string' && { mod: parseModHash(mod) }),
+  }
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

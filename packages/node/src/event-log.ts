@@ -38,6 +38,11 @@ export function logFillEvent(log: Logger, event: FillEvent): void {
       )
       return
     }
+    case 'hash-changed': {
+      const module = formatModuleVersion(event.module)
+      log.error({ module, reason: event.error.message }, 'changed since it was first seen, refused')
+      return
+    }
     case 'remote-write':
       logRemoteWrite(log, event)
       return

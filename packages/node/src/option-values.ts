@@ -200,3 +200,17 @@ function isDigit(c: string): boolean {
 function isUrlSafe(c: string): boolean {
   return isDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c === '-' || c === '_'
 }
+
+/** A list of values, divided by `joint`; empty parts are left out. */
+export function listValue<T>(item: ValueSchema<T>, joint = ','): ValueSchema<readonly T[]> {
+  return v.pipe(
+    v.string(),
+    v.transform((text) =>
+      text
+        .split(joint)
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    ),
+    v.array(item),
+  )
+}

@@ -55,6 +55,9 @@ export interface Settings {
 
 export type OptionName = keyof Settings
 
+/** Rows of the table of options. */
+export type OptionTable<K extends OptionName> = { readonly [N in K]: Option<Settings[N]> }
+
 /** The part of a process that options are read from. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>

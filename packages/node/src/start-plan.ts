@@ -14,7 +14,7 @@ import {
 import { type ModulePath, matchesPatterns, parsePatterns } from '@modmesh/module'
 import { type Gosumdb, InvalidGosumdbError, parseGosumdb } from '@modmesh/sumdb'
 import { errorCode, errorText } from './errors.ts'
-import { defaultUpstream } from './options.ts'
+import { defaultUpstream } from './options-sources.ts'
 import { badOption, type ReadOptions } from './read-options.ts'
 import type { Settings, TicketSource } from './settings.ts'
 

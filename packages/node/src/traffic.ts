@@ -12,6 +12,12 @@ interface Count {
 
 export type CountBySource = Readonly<Record<SourceKind, Count>>
 
+/** Where answers are looked for, the quickest first; `negative` is "not found" that was known already. */
+export type Level = 'memory' | 'disk' | 'negative' | Exclude<SourceKind, 'store'>
+
+/** Answers by level. */
+export type CountByLevel = Readonly<Record<Level, number>>
+
 /** An answer that did not verify, and who gave it. */
 export interface Refusal {
   /** Milliseconds since 1970. */
@@ -27,6 +33,7 @@ export interface Refusal {
 export interface TrafficReport {
   readonly sinceStart: CountBySource
   readonly lastHour: CountBySource
+  readonly levels: CountByLevel
   /** Requests that could not be answered, "not found" included, since the start. */
   readonly failed: number
   readonly lastAnswerMs: number | undefined
@@ -62,6 +69,7 @@ type MutableCounts = Record<SourceKind, { answers: number; bytes: number }>
 export class Traffic {
   readonly #clock: Pick<Clock, 'wallMs' | 'monotonicMs'>
   readonly #sinceStart: MutableCounts = noCounts()
+  readonly #levels = noLevels()
   readonly #minutes: { minute: number; counts: MutableCounts }[] = []
   readonly #refused: Refusal[] = []
   #refusedTotal = 0
@@ -80,6 +88,7 @@ export class Traffic {
     switch (event.kind) {
       case 'answered':
         this.#lastAnswerMs = this.#clock.wallMs()
+        this.#levels[levelOf(event.source)] += 1
         add(this.#sinceStart, event.source.kind, event.bytes)
         add(this.#thisMinute(), event.source.kind, event.bytes)
         if (event.source.kind === 'upstream')
@@ -87,6 +96,7 @@ export class Traffic {
         return
       case 'failed':
         this.#failed += 1
+        if (event.isRemembered === true) this.#levels.negative += 1
         this.#noteUpstreamFailure(event.error)
         return
       case 'peer-blamed':
@@ -104,6 +114,14 @@ export class Traffic {
           peer: undefined,
           module: formatModuleVersion(event.module),
           reason: event.reason,
+        })
+        return
+      case 'hash-changed':
+        this.#refuse({
+          source: 'upstream',
+          peer: undefined,
+          module: formatModuleVersion(event.module),
+          reason: event.error.message,
         })
         return
       case 'remote-write':
@@ -130,6 +148,7 @@ export class Traffic {
     return {
       sinceStart: structuredClone(this.#sinceStart),
       lastHour,
+      levels: { ...this.#levels },
       failed: this.#failed,
       lastAnswerMs: this.#lastAnswerMs,
       refusedTotal: this.#refusedTotal,
@@ -170,7 +189,15 @@ export class Traffic {
 }
 
 /** The kinds of sources, in the order people read them. */
-export const sourceKinds: readonly SourceKind[] = ['store', 'peer', 'remote', 'upstream', 'held']
+export const sourceKinds: readonly SourceKind[] = [
+  'store',
+  'peer',
+  'remote',
+  'upstream',
+  'direct',
+  'held',
+  'stale',
+]
 
 function noCounts(): MutableCounts {
   return {
@@ -178,8 +205,20 @@ function noCounts(): MutableCounts {
     peer: { answers: 0, bytes: 0 },
     remote: { answers: 0, bytes: 0 },
     upstream: { answers: 0, bytes: 0 },
+    direct: { answers: 0, bytes: 0 },
     held: { answers: 0, bytes: 0 },
+    stale: { answers: 0, bytes: 0 },
   }
+}
+
+function noLevels(): Record<Level, number> {
+  const local = { memory: 0, disk: 0, negative: 0 }
+  return { ...local, peer: 0, remote: 0, upstream: 0, direct: 0, held: 0, stale: 0 }
+}
+
+function levelOf(source: Source): Level {
+  if (source.kind !== 'store') return source.kind
+  return source.level ?? 'disk'
 }
 
 function add(counts: MutableCounts, kind: SourceKind, bytes: number): void {

@@ -22,7 +22,9 @@ afterEach(async () => {
 async function heldZip(of: ModuleVersion): Promise<HeldZip> {
   return {
     module: of,
-    zipHash: await hash1([], () => Promise.reject(new Error('there is no file'))),
+    zipHash: await hash1([], () => {
+      throw new Error('there is no file')
+    }),
     zipDigest: parseZipDigest('ab'.repeat(32)),
     size: 5,
     proof: { kind: 'checksum-db', database: 'sum.test', record: 7 },

@@ -96,10 +96,12 @@ describe('a usage error', () => {
 
   test('in the configuration file names file and line', async () => {
     const config = join(dir, 'c.toml')
-    await writeFile(config, 'site = "a"\nlisten = 1.5\n')
+    await writeFile(config, 'site = "a"\nmax-connections = 1.5\n')
     const { code, stderr } = await run(['start', '--config', config])
     expect(code).toBe(2)
-    expect(stderr).toMatch(/^modmesh: [^\n]+c\.toml:2: listen: "1\.5" is not allowed; [^\n]+\n$/u)
+    expect(stderr).toMatch(
+      /^modmesh: [^\n]+c\.toml:2: max-connections: "1\.5" is not allowed; [^\n]+\n$/u,
+    )
   })
 })
 

@@ -104,6 +104,7 @@ const busy: RunningStatus = {
       store: { answers: 734, bytes: 5_000_000 },
       peer: { answers: 409, bytes: 8_100_000 },
     },
+    levels: noLevels,
     failed: 3,
   },
   refused: {

@@ -1,5 +1,5 @@
 import type { FillEvent, Source } from '@modmesh/fill'
-import { UpstreamUnavailableError } from '@modmesh/fill'
+import { ModuleNotFoundError, UpstreamUnavailableError } from '@modmesh/fill'
 import { parseModulePath, parseModuleVersion } from '@modmesh/module'
 import { describe, expect, test } from 'vitest'
 import { Traffic } from '../src/traffic.ts'
@@ -28,7 +28,28 @@ describe('traffic', () => {
       peer: { answers: 2, bytes: 16 },
       remote: { answers: 0, bytes: 0 },
       upstream: { answers: 0, bytes: 0 },
+      direct: { answers: 0, bytes: 0 },
       held: { answers: 0, bytes: 0 },
+      stale: { answers: 0, bytes: 0 },
+    })
+  })
+
+  test('is counted by level, "not found" that was known among them', () => {
+    const { traffic } = setUp()
+    traffic.record(answered({ kind: 'store', level: 'memory' }, 5))
+    traffic.record(answered({ kind: 'store', level: 'memory' }, 5))
+    traffic.record(answered({ kind: 'store' }, 5))
+    traffic.record(answered({ kind: 'stale', why: 'slow' }, 5))
+    traffic.record(answered({ kind: 'upstream', from: 'u' }, 5))
+    const error = new ModuleNotFoundError('no')
+    const failed = { kind: 'failed', what: 'list', path, version: undefined, error } as const
+    traffic.record({ ...failed, tookMs: 1 })
+    traffic.record({ ...failed, isRemembered: true, tookMs: 0 })
+    const none = { peer: 0, remote: 0, direct: 0, held: 0 }
+    expect(traffic.report()).toMatchObject({
+      levels: { ...none, memory: 2, disk: 1, stale: 1, upstream: 1, negative: 1 },
+      sinceStart: { store: { answers: 3, bytes: 15 }, stale: { answers: 1, bytes: 5 } },
+      failed: 2,
     })
   })
 

@@ -16,6 +16,15 @@ export class InvalidProxyListError extends Error {
   }
 }
 
+/** A request that came of a request of our own: upstreams that lead back to us. */
+export class LoopError extends Error {
+  readonly code = 'LOOP'
+  constructor(reason: string) {
+    super(reason)
+    this.name = 'LoopError'
+  }
+}
+
 /** Commands for credentials that are not GOAUTH syntax. */
 export class InvalidGoauthError extends Error {
   readonly code = 'INVALID_GOAUTH'

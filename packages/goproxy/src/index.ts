@@ -43,7 +43,11 @@ export { ProxyServer, type ProxyServerInit } from './server/proxy-server.ts'
 export type { SumdbAnswers } from './server/sumdb-routes.ts'
 export { Credentials, type CredentialsInit } from './upstream/credentials/credentials.ts'
 export { parseGoauth } from './upstream/credentials/goauth.ts'
-export { HttpFetcher, type HttpFetcherInit } from './upstream/http-fetcher.ts'
+export {
+  HttpFetcher,
+  type HttpFetcherComponents,
+  type HttpFetcherInit,
+} from './upstream/http-fetcher.ts'
 export { HttpSumdb, type HttpSumdbInit } from './upstream/http-sumdb.ts'
 export {
   HttpUpstream,
@@ -59,3 +63,4 @@ export {
   type UpstreamRoutes,
 } from './upstream/upstream-routes.ts'
 export { HttpValidator, type HttpValidatorInit } from './validator/http-validator.ts'
+export { ViaChain } from './via.ts'

@@ -84,6 +84,9 @@ export const maxDetailBytes: number = 2 << 10
 /** An ETag or Last-Modified of an upstream that is kept, characters: real ones have some 70. */
 export const maxValidatorChars = 256
 
+/** Nodes that ask one another in a line: more than a company has levels of caches. */
+export const maxViaNodes = 8
+
 /** A credential helper may ask a keyring or a token service, ms; nobody sits before it to type. */
 export const helperMs = 30_000
 /** What a credential helper may print, bytes. */

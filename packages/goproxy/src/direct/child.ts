@@ -18,7 +18,7 @@ export interface ChildInit {
 }
 
 /** A child wrote more than maxOutputBytes. */
-export class ChildOutputError extends Error {
+class ChildOutputError extends Error {
   readonly code = 'CHILD_OUTPUT'
   constructor(command: string) {
     super(`${command} wrote more than ${maxOutputBytes} bytes`)

@@ -11,12 +11,7 @@ import {
 import { encodePath, type ProxyRequest, parseRequestTarget } from '../request-path.ts'
 import { tooLarge } from '../upstream/body.ts'
 import { FetchError } from '../upstream/fetch-error.ts'
-import type {
-  CopyOptions,
-  ReadAgain,
-  ReadOptions,
-  UpstreamReader,
-} from '../upstream/upstream-reader.ts'
+import type { CopyOptions, ReadOptions, UpstreamReader } from '../upstream/upstream-reader.ts'
 import { toDirectError } from './classify.ts'
 import { noteUse } from './folders.ts'
 import { forgetTag } from './forget-tag.ts'

@@ -32,7 +32,7 @@ export function hideSecrets(around: Readonly<Record<string, string | undefined>>
 }
 
 /** Hides user info and all queries but go's own in every URL of a text. */
-export function hideUrls(text: string): string {
+function hideUrls(text: string): string {
   let safe = ''
   let at = 0
   for (let mark = text.indexOf('://'); mark >= 0; mark = text.indexOf('://', at)) {
@@ -45,7 +45,7 @@ export function hideUrls(text: string): string {
 }
 
 /** The values of `password` in the text of a netrc file, and the Basic credentials made of them. */
-export function parseNetrcSecrets(text: string): readonly string[] {
+function parseNetrcSecrets(text: string): readonly string[] {
   const secrets: string[] = []
   let login = ''
   const words = [...wordsOf(text)]

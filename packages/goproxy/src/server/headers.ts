@@ -32,8 +32,8 @@ function formatCacheStatus(source: Source): string {
   }
 }
 
-export const plainText = 'text/plain; charset=utf-8'
-export const json = 'application/json'
+const plainText = 'text/plain; charset=utf-8'
+const json = 'application/json'
 
 /** Headers of an answer that is no zip. */
 export function headersOf(what: Exclude<FillKind, 'zip'>, answer: Answer<Uint8Array>): Headers {

@@ -4,7 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { ListenError } from '../errors.ts'
 import * as limits from '../limits.ts'
-import { formatListenAddress, type ListenAddress, parseListenAddress } from '../listen-address.ts'
+import { type ListenAddress, parseListenAddress } from '../listen-address.ts'
 
 /** What a listener tells of its connections. */
 export interface ListenerComponents {

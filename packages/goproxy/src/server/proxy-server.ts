@@ -5,6 +5,7 @@ import { splitHostPort } from '../host.ts'
 import * as limits from '../limits.ts'
 import { type ListenAddress, urlOfAddress } from '../listen-address.ts'
 import { parseRequestTarget } from '../request-path.ts'
+import type { ViaChain } from '../via.ts'
 import { checkGate, type Refusal } from './gate.ts'
 import { answerRequest, type HandlerComponents } from './handler.ts'
 import { Listener } from './listener.ts'
@@ -24,6 +25,8 @@ export interface ProxyServerInit {
   readonly hosts?: readonly string[]
   /** Base path that every request must begin with, without slashes at its ends. */
   readonly pathSecret?: string | undefined
+  /** Notices requests that came of our own ones. */
+  readonly via?: ViaChain
   /** A client that reads nothing for this long is cut, ms. */
   readonly writeStallMs?: number
   /** What could not be answered and why; errors that the client caused by going away are not told. */
@@ -186,13 +189,17 @@ export class ProxyServer implements AsyncDisposable {
     const parsed = parseRequestTarget(request.url ?? '', pathSecret ? { pathSecret } : {})
     // The older way to say `/cached-only` (reference A12).
     const noFetch = request.headers['disable-module-fetch'] === 'true'
+    if (!noFetch) this.#quick?.learn(request, parsed)
     const asked = noFetch && parsed.kind !== 'page' ? { ...parsed, cachedOnly: true } : parsed
     const secret = pathSecret ? `/${pathSecret}` : ''
-    return answerRequest(this.#components, asked, {
-      baseUrl: `http://${request.headers.host}${secret}`,
-      address: request.socket.remoteAddress ?? 'unix',
-      signal,
-    })
+    const answer = (): Promise<Reply> =>
+      answerRequest(this.#components, asked, {
+        baseUrl: `http://${request.headers.host}${secret}`,
+        address: request.socket.remoteAddress ?? 'unix',
+        signal,
+      })
+    const { via } = this.#init
+    return via === undefined ? answer() : via.receive(request.headers.via, answer)
   }
 
   /** An answer that failed before its first byte becomes an error; after that the connection is cut. */
@@ -207,6 +214,10 @@ export class ProxyServer implements AsyncDisposable {
 
   #finishWhenDraining(request: IncomingMessage, response: ServerResponse): void {
     if (this.#draining || !request.complete) response.shouldKeepAlive = false
+    this.#closeAfterDraining(response)
+  }
+
+  #closeAfterDraining(response: ServerResponse): void {
     response.once('close', () => {
       if (this.#draining) setImmediate(() => this.#closeIdle())
     })

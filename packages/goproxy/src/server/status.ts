@@ -20,6 +20,7 @@ const answers: ReadonlyMap<string, ErrorAnswer> = new Map([
   ['SUMDB_NOT_FOUND', { status: 404, maxAge: 60 }],
   ['OFFLINE', { status: 404 }],
   ['POLICY', { status: 403 }],
+  ['LOOP', { status: 508 }],
   ['UPSTREAM_UNAVAILABLE', { status: 502 }],
   ['UPSTREAM_REFUSED', { status: 502 }],
   ['HASH_MISMATCH', { status: 502 }],

@@ -16,7 +16,7 @@ export interface HttpAnswer {
 }
 
 /** Lines of an upstream's own error text that are passed on. */
-const maxDetailLines = 2
+const maxDetailLines = 4
 
 /** Accepts 200 (206 for a continuation, 304 for a condition) and nothing else, as cmd/go. Throws FetchError. */
 export async function acceptAnswer(
@@ -99,7 +99,7 @@ async function readDetail(response: Dispatcher.ResponseData): Promise<string> {
   const bytes = await readStart(response.body)
   const lines = new TextDecoder().decode(bytes).split('\n').slice(0, maxDetailLines)
   const text = lines.map((line) => line.trim()).filter((line) => line !== '')
-  return text.length === 0 ? '' : `: ${text.join('; ')}`
+  return text.length === 0 ? '' : `: ${text.join('\n')}`
 }
 
 async function readStart(body: Dispatcher.ResponseData['body']): Promise<Uint8Array> {

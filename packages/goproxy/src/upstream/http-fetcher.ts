@@ -1,4 +1,5 @@
 import * as limits from '../limits.ts'
+import type { ViaChain } from '../via.ts'
 import type { Credentials } from './credentials/credentials.ts'
 import { type AttemptLimits, Dispatchers } from './dispatchers.ts'
 import { FetchError, isRetryable } from './fetch-error.ts'
@@ -23,6 +24,13 @@ export interface HttpFetcherInit {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
 }
 
+/** What an HttpFetcher may be given. */
+export interface HttpFetcherComponents {
+  readonly credentials?: Credentials
+  /** Names us to upstreams, in case one of them is us. */
+  readonly via?: ViaChain
+}
+
 /** What is asked beside the path. */
 interface GetOptions extends Conditions {
   readonly signal: AbortSignal
@@ -45,7 +53,7 @@ export class HttpFetcher implements AsyncDisposable {
   readonly #quiet = new QuietOrigins()
 
   /** Throws InvalidCaFileError, InvalidEnvProxyError. */
-  constructor(components: { readonly credentials?: Credentials }, init: HttpFetcherInit = {}) {
+  constructor(components: HttpFetcherComponents, init: HttpFetcherInit = {}) {
     const { connectMs, firstByteMs, stallMs } = limits
     this.#limits = { connectMs, firstByteMs, stallMs, ...init.limits }
     this.#dispatchers = new Dispatchers({

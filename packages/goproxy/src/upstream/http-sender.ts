@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import * as limits from '../limits.ts'
+import type { ViaChain } from '../via.ts'
 import type { HeaderList } from './credentials/credential-set.ts'
 import type { Credentials } from './credentials/credentials.ts'
 import type { Dispatchers } from './dispatchers.ts'
@@ -9,7 +10,7 @@ import { toFetchError } from './to-fetch-error.ts'
 import type { Validator } from './validator.ts'
 
 /** The rest of a body whose beginning was received. */
-export interface Continuation {
+interface Continuation {
   readonly start: number
   /** A strong ETag, quotes included, or a Last-Modified that is as good as one. */
   readonly validator: string
@@ -37,6 +38,7 @@ interface SenderComponents {
   readonly dispatchers: Dispatchers
   readonly health: OriginHealth
   readonly credentials?: Credentials
+  readonly via?: ViaChain
 }
 
 /** Sends single requests with the credentials of the configured origin, and tells who answers at all. */
@@ -136,6 +138,8 @@ export class HttpSender {
   /** All header fields that an upstream sees beside Host and credentials. */
   #headers({ continuation, unless }: Conditions): string[] {
     const headers = ['user-agent', this.#userAgent, 'accept-encoding', 'identity']
+    const { via } = this.#components
+    if (via !== undefined) headers.push('via', via.header())
     if (continuation !== undefined) {
       headers.push('range', `bytes=${continuation.start}-`, 'if-range', continuation.validator)
     }

@@ -1,9 +1,8 @@
 import { parseModuleVersion } from '@modmesh/module'
 import { FakeUpstream } from '../../../../test/support/fake-upstream.ts'
 import {
-  type Credentials,
-  type Credentials,
   HttpFetcher,
+  type HttpFetcherComponents,
   type HttpFetcherInit,
   HttpUpstream,
   type HttpUpstreamComponents,
@@ -21,7 +20,8 @@ const large = Buffer.alloc(300_000, 'modmesh')
 /** How a list is asked: what is not given is as in production, but for short pauses. */
 export type AskInit = HttpFetcherInit &
   Partial<Omit<HttpUpstreamInit, 'upstreams'>> &
-  Pick<HttpUpstreamComponents, 'direct'> & { readonly credentials?: Credentials }
+  Pick<HttpUpstreamComponents, 'direct'> &
+  HttpFetcherComponents
 
 /** A zip as it arrived. */
 export interface Fetched {
@@ -40,9 +40,12 @@ export class UpstreamKit implements AsyncDisposable {
     return this.#stack.use(await FakeUpstream.start({ modules: [{ ...module, files, zip }] }))
   }
 
-  ask(list: string, { direct, credentials, ...init }: AskInit = {}): HttpUpstream {
+  ask(list: string, { direct, credentials, via, ...init }: AskInit = {}): HttpUpstream {
     const http = this.#stack.use(
-      new HttpFetcher({ ...(credentials && { credentials }) }, { backoffMs: 1, ...init }),
+      new HttpFetcher(
+        { ...(credentials && { credentials }), ...(via && { via }) },
+        { backoffMs: 1, ...init },
+      ),
     )
     const upstreams = parseUpstreamRoutes(list, { otherwise: 'off' })
     return new HttpUpstream(

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { helperMs, maxHelperBytes } from '../../limits.ts'
 
 /** A program to run. */
-export interface HelperCall {
+interface HelperCall {
   readonly argv: readonly [string, ...string[]]
   readonly cwd?: string
   readonly stdin: string

@@ -1,7 +1,7 @@
 import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
 import type { Clock } from '../src/clock.ts'
 import { ModuleNotFoundError, OfflineError, UpstreamUnavailableError } from '../src/errors.ts'
-import type { Upstream, UpstreamAnswer } from '../src/upstream.ts'
+import type { MutableAsk, Upstream, UpstreamAnswer } from '../src/upstream.ts'
 import type { ByteSink } from '../src/zip-store.ts'
 import { untilAborted } from './memory-checksum-db.ts'
 
@@ -31,6 +31,10 @@ export class MemoryUpstream implements Upstream {
   bodyMs = 0
   /** Whether the first try of a zip breaks off half way and is begun anew, as with a second entry of the list. */
   restartsBodies = false
+  /** Whether it can be asked if lists and the like changed. */
+  validates = false
+  /** How often they had not. */
+  unchanged = 0
   /** What was asked, in order. */
   readonly asked: string[] = []
   readonly #clock: Clock
@@ -79,26 +83,16 @@ export class MemoryUpstream implements Upstream {
     return { bytes: await this.#file('info', module, options.signal), ...this.#name() }
   }
 
-  async fetchList(
-    path: ModulePath,
-    options: { readonly signal: AbortSignal },
-  ): Promise<UpstreamAnswer> {
-    return await this.#mutable('list', this.lists, path, options.signal)
+  async fetchList(path: ModulePath, options: MutableAsk): Promise<UpstreamAnswer> {
+    return await this.#mutable('list', this.lists, path, options)
   }
 
-  async fetchLatest(
-    path: ModulePath,
-    options: { readonly signal: AbortSignal },
-  ): Promise<UpstreamAnswer> {
-    return await this.#mutable('latest', this.latests, path, options.signal)
+  async fetchLatest(path: ModulePath, options: MutableAsk): Promise<UpstreamAnswer> {
+    return await this.#mutable('latest', this.latests, path, options)
   }
 
-  async fetchQuery(
-    path: ModulePath,
-    query: string,
-    options: { readonly signal: AbortSignal },
-  ): Promise<UpstreamAnswer> {
-    return await this.#mutable('query', this.queries, `${path}@${query}`, options.signal)
+  async fetchQuery(path: ModulePath, query: string, options: MutableAsk): Promise<UpstreamAnswer> {
+    return await this.#mutable('query', this.queries, `${path}@${query}`, options)
   }
 
   #name(): Pick<UpstreamAnswer, 'from' | 'via'> {
@@ -120,10 +114,15 @@ export class MemoryUpstream implements Upstream {
     what: string,
     answers: ReadonlyMap<string, Uint8Array>,
     key: string,
-    signal: AbortSignal,
+    { signal, known }: MutableAsk,
   ): Promise<UpstreamAnswer> {
     await this.#answerTime(`${what} ${key}`, signal)
-    return { bytes: found(key, answers.get(key)), ...this.#name() }
+    const bytes = found(key, answers.get(key))
+    if (!this.validates) return { bytes, ...this.#name() }
+    const validator = `tag of ${new TextDecoder().decode(bytes)}`
+    if (known?.validator !== validator) return { bytes, validator, ...this.#name() }
+    this.unchanged++
+    return { ...known, ...this.#name() }
   }
 
   async #answerTime(asked: string, signal: AbortSignal): Promise<void> {

@@ -3,6 +3,7 @@
  * and a clock that moves only when told to. For tests and the simulator; needs no test runner.
  */
 export { FakeClock } from './fake-clock.ts'
+export { MemoryAnswers } from './memory-answers.ts'
 export { FakeDbError, MemoryChecksumDb, MemoryLog, untilAborted } from './memory-checksum-db.ts'
 export { MemoryFirstHashes } from './memory-first-hashes.ts'
 export { FakePeer, type HeldFiles, MemoryPeers, type PeerFault } from './memory-peers.ts'

@@ -191,13 +191,15 @@ describe('a minimum age', () => {
     const young = publish(world, 'v1.1.0', 5 * hour)
     const old = publish(world, 'v1.0.0', 8 * day)
     for (const what of ['info', 'mod', 'zip'] as const) {
-      const error = await world.failure(source[what](young.module, patient))
+      const failed: Promise<unknown> = source[what](young.module, patient)
+      const error = await world.failure(failed)
       expect(error.message.split('\n')).toEqual([
         'example.com/mod@v1.1.0: refused by the policy of this node',
         'too new: published 5h ago',
         'the minimum age here is 7d: to be had in 6d',
       ])
-      await world.run(source[what](old.module, patient))
+      const answered: Promise<unknown> = source[what](old.module, patient)
+      await world.run(answered)
     }
     expect(world.upstream.asked.filter((asked) => asked.startsWith('info'))).toHaveLength(2)
     await world.clock.advance(7 * day - 5 * hour)

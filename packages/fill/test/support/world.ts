@@ -10,6 +10,7 @@ import {
   FakeClock,
   type FakePeer,
   hashAnything,
+  MemoryAnswers,
   MemoryChecksumDb,
   MemoryFirstHashes,
   MemoryLog,
@@ -29,6 +30,10 @@ export interface WorldInit {
   readonly negativeTtlMs?: number
   readonly store?: MemoryStoreInit
   readonly random?: () => number
+  /** What an earlier run kept. */
+  readonly answers?: MemoryAnswers
+  /** At the start, milliseconds since 1970. */
+  readonly wallMs?: number
 }
 
 /** A module version with all its files and the record that proves them. */
@@ -42,11 +47,12 @@ export interface Release {
 
 /** One node with scripted neighbours on a clock that stands still. */
 export class World {
-  readonly clock = new FakeClock()
+  readonly clock: FakeClock
   readonly log = new MemoryLog()
-  readonly peers = new MemoryPeers(this.clock)
-  readonly upstream = new MemoryUpstream(this.clock)
-  readonly db = new MemoryChecksumDb(this.log, this.clock)
+  readonly peers: MemoryPeers
+  readonly upstream: MemoryUpstream
+  readonly db: MemoryChecksumDb
+  readonly answers: MemoryAnswers
   readonly firstHashes = new MemoryFirstHashes()
   readonly events: FillEvent[] = []
   readonly store: MemoryZipStore
@@ -54,10 +60,15 @@ export class World {
 
   constructor(init: WorldInit = {}) {
     this.store = new MemoryZipStore(init.store)
-    const { clock, peers, upstream, store, firstHashes, db: checksumDb } = this
+    this.clock = new FakeClock(init.wallMs === undefined ? {} : { wallMs: init.wallMs })
+    this.peers = new MemoryPeers(this.clock)
+    this.upstream = new MemoryUpstream(this.clock)
+    this.db = new MemoryChecksumDb(this.log, this.clock)
+    this.answers = init.answers ?? new MemoryAnswers()
+    const { clock, peers, upstream, store, answers, firstHashes, db: checksumDb } = this
     const random = init.random === undefined ? {} : { random: init.random }
     this.fill = new ModuleFill(
-      { clock, peers, upstream, store, firstHashes, checksumDb, ...random },
+      { clock, peers, upstream, store, answers, firstHashes, checksumDb, ...random },
       {
         budgets: { ...defaultBudgets, ...init.budgets },
         isPrivate: init.isPrivate ?? (() => false),

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { CacheWriter } from '../src/cache-writer.ts'
 import { openTreeHead } from '../src/index.ts'
+import { Refusals } from '../src/refusals.ts'
 import { TileHashes } from '../src/tile-hashes.ts'
 import { TileReader } from '../src/tile-reader.ts'
 import { TreeView } from '../src/tree-view.ts'
@@ -12,8 +13,9 @@ const options = { signal, reach: 'remote' } as const
 
 function viewOf(size: number): { view: TreeView; reader: TileReader; ops: MemoryOps } {
   const ops = memoryOps(base)
-  const reader = new TileReader({ ops, writer: new CacheWriter(ops) })
-  return { view: new TreeView({ reader }, openTreeHead(base.noteAt(size), base.key)), reader, ops }
+  const reader = new TileReader({ ops, writer: new CacheWriter(ops), refusals: new Refusals(ops) })
+  const view = new TreeView({ reader }, openTreeHead(base.noteAt(size), base.key))
+  return { view, reader, ops }
 }
 
 test('a tile in memory counts only when this tree holds its root', async () => {

@@ -161,6 +161,11 @@ export function ask(
   return { kind: 'ask', path, expect: expectation(expect), ...request }
 }
 
+/** Asks for a path until the answer is the right one, for at most 10 s. */
+export function eventually(path: string, expect: Expectation | StatusClass): Step {
+  return { kind: 'until', path, expect: expectation(expect) }
+}
+
 /** Asks for a path many times at once. */
 export function burst(times: number, path: string, expect: StatusClass): Step {
   return { kind: 'burst', times, path, expect: expectation(expect) }

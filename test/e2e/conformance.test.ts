@@ -1,13 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { subjects } from '../conformance/cases/index.ts'
 import { nodeInProcess } from '../conformance/launch-node.ts'
 import { runCase } from '../conformance/run-case.ts'
 
-describe.each(subjects)('conformance: $name', ({ cases }) => {
-  test.concurrent.for(cases)('$name', async (testCase) => {
+/** Most cases wait for something. */
+vi.setConfig({ maxConcurrency: 10 })
+
+describe.concurrent.each(subjects)('conformance: $name', ({ cases }) => {
+  test.for(cases)('$name', async (testCase) => {
     const dir = await mkdtemp(join(tmpdir(), 'modmesh-case-'))
     try {
       const outcome = await runCase(nodeInProcess, testCase, { tag: 'case', dir })

@@ -1,5 +1,13 @@
 import type { Fault } from '../../support/fake-upstream.ts'
-import { ask, broken, type ConformanceCase, database, heal, type Subject } from '../case.ts'
+import {
+  ask,
+  broken,
+  type ConformanceCase,
+  database,
+  eventually,
+  heal,
+  type Subject,
+} from '../case.ts'
 
 const zip = '/$m/@v/v1.0.0.zip'
 const mod = '/$m/@v/v1.0.0.mod'
@@ -18,7 +26,7 @@ function refused(name: string, path: string, fault: Fault): ConformanceCase {
       ask(path, { status: 'refused', body: { kind: 'shown' } }),
       ask(`/cached-only${path}`, 'absent'),
       heal,
-      ask(path, { status: 'ok', body: { kind: 'upstream' } }),
+      eventually(path, { status: 'ok', body: { kind: 'upstream' } }),
       ask(path, { status: 'ok', body: { kind: 'upstream' } }),
     ],
   }
@@ -39,7 +47,7 @@ function forged(
       ask(`/cached-only${zip}`, 'absent'),
       ask('$sumdb/lookup/$m@v1.0.0', 'refused'),
       heal,
-      ask(zip, { status: 'ok', body: { kind: 'upstream' } }),
+      eventually(zip, { status: 'ok', body: { kind: 'upstream' } }),
       ask('$sumdb/lookup/$m@v1.0.0', {
         status: 'ok',
         body: { kind: 'lookup', module: '$m@v1.0.0' },
@@ -113,7 +121,7 @@ export const altered: Subject = {
         ask('$sumdb/lookup/$m@v1.0.0', 'refused'),
         ask(zip, 'refused'),
         heal,
-        ask('$sumdb/lookup/$m@v1.0.0', {
+        eventually('$sumdb/lookup/$m@v1.0.0', {
           status: 'ok',
           body: { kind: 'lookup', module: '$m@v1.0.0' },
         }),

@@ -1,4 +1,4 @@
-import { ask, asked, broken, forget, type Subject } from '../case.ts'
+import { ask, asked, broken, eventually, forget, type Subject } from '../case.ts'
 import { pseudo } from '../world.ts'
 
 const plain = { is: 'text/plain; charset=utf-8' }
@@ -177,7 +177,7 @@ export const files: Subject = {
           status: 'ok',
           body: { ...upstream, path: '/$m/@v/v1.0.0.zip' },
         }),
-        ask('/cached-only/$m/@v/list', {
+        eventually('/cached-only/$m/@v/list', {
           status: 'ok',
           body: { kind: 'lines', lines: ['v1.0.0'] },
         }),

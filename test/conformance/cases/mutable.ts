@@ -1,4 +1,14 @@
-import { ask, asked, broken, burst, down, forget, restart, type Subject } from '../case.ts'
+import {
+  ask,
+  asked,
+  broken,
+  burst,
+  down,
+  eventually,
+  forget,
+  restart,
+  type Subject,
+} from '../case.ts'
 
 const versions = { kind: 'lines', lines: ['v1.0.0', 'v1.1.0'] } as const
 
@@ -160,7 +170,7 @@ export const mutable: Subject = {
         ask('/$m/@v/v1.1.0.mod', 'ok'),
         ask('/$m/@v/v1.1.0.zip', 'ok'),
         down,
-        ask('/$m/@v/list', { status: 'ok', body: { kind: 'lines', lines: ['v1.1.0'] } }),
+        eventually('/$m/@v/list', { status: 'ok', body: { kind: 'lines', lines: ['v1.1.0'] } }),
         ask('/$m/@latest', { status: 'ok', body: { kind: 'json', has: { Version: 'v1.1.0' } } }),
       ],
     },

@@ -1,6 +1,6 @@
 /** The real project that the benchmarks and the demo download: its go.mod and go.sum, and a full file tree of its modules. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** A checked-out project and where its modules lie as a GOPROXY file tree. */
@@ -82,6 +82,41 @@ export function fetchProjectFiles(folder: string, module: string): Map<string, s
   return new Map(
     ['go.mod', 'go.sum'].map((name) => [name, readFileSync(join(source, name), 'utf8')]),
   )
+}
+
+/**
+ * Adds what servers ask for that pull everything for a go.mod: the zips of module versions whose go.mod
+ * alone is needed. Versions that upstream will not give are left out.
+ */
+export function completeProject(folder: string, project: Project): Project {
+  const gopath = join(folder, 'gopath')
+  const lines = readFileSync(project.sums, 'utf8').split('\n')
+  const lacking = lines.filter((line) => line !== '' && !existsSync(zipOf(project.tree, line)))
+  const sums = join(folder, 'sums-complete.txt')
+  const wanted = lacking.map((line) => line.split(' ').slice(0, 2).join('@'))
+  const env = goEnvironment(gopath)
+  const got = new Map<string, string>()
+  for (const name of wanted) {
+    try {
+      const one = downloadJson(env, gopath, name)[0]
+      if (one?.Sum !== undefined) got.set(name, one.Sum)
+    } catch {
+      // not to be had: whoever asks for it gets a 404, as from upstream
+    }
+  }
+  const complete = lines.map((line) => {
+    const [path, version, zip, mod] = line.split(' ')
+    const sum = got.get(`${path}@${version}`)
+    return zip === '-' && sum !== undefined ? `${path} ${version} ${sum} ${mod}` : line
+  })
+  writeFileSync(sums, complete.join('\n'))
+  return { ...project, sums }
+}
+
+function zipOf(tree: string, line: string): string {
+  const escape = (text = '') => text.replace(/[A-Z]/g, (c) => `!${c.toLowerCase()}`)
+  const [path, version] = line.split(' ')
+  return join(tree, escape(path), '@v', `${escape(version)}.zip`)
 }
 
 function downloadJson(env: NodeJS.ProcessEnv, cwd: string, ...args: string[]): Downloaded[] {

@@ -181,7 +181,7 @@ export class Comparison implements AsyncDisposable {
       return await timeCommand('go', ['mod', 'download'], { cwd: this.#project.folder, env })
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error)
-      return { failed: text.split('\n').slice(0, 2).join(' ').slice(0, 200) }
+      return { failed: text.split('\n').slice(1, 6).join(' ').slice(0, 400) }
     } finally {
       rmSync(gopath, { recursive: true, force: true })
     }

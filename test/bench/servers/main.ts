@@ -8,7 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { prepareProject } from '../../support/project.ts'
+import { completeProject, prepareProject } from '../../support/project.ts'
 import { Comparison, type Line } from './compare.ts'
 import { athens, goproxy, modmesh, onPath, type Subject } from './subject.ts'
 
@@ -62,7 +62,7 @@ function hasStrace(): boolean {
 }
 
 mkdirSync(values.keep, { recursive: true })
-const project = prepareProject(values.keep, values.project)
+const project = completeProject(values.keep, prepareProject(values.keep, values.project))
 const scratch = mkdtempSync(join(tmpdir(), 'modmesh-servers-'))
 console.log(
   `${project.module}: ${project.zips} modules, ${(project.bytes / 1e6).toFixed(0)} MB of zips, ${values.rounds} rounds\n`,

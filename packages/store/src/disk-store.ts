@@ -211,7 +211,7 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   /** Ends pins, durably; returns those that were there. Throws StoreWriteError. */
   async unpin(texts: readonly string[]): Promise<readonly string[]> {
     const removed = await this.#parts.pins.remove(texts)
-    this.#parts.budget.check()
+    this.#parts.budget.checkAnew()
     return removed.map(({ text }) => text)
   }
 
@@ -230,7 +230,12 @@ export class DiskStore implements ZipStore, AsyncDisposable {
 
   /** Hashes everything again; what is bad goes to quarantine. */
   async *verifyAll({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<VerifyOutcome> {
-    for (const zip of this.#parts.shelf.all()) yield await this.#verifyZip(zip, signal)
+    for (const zip of this.#parts.shelf.all()) {
+      signal.throwIfAborted()
+      // Evicted or replaced since the list was made.
+      if (this.#parts.shelf.find(zip.record.module) !== zip) continue
+      yield await this.#parts.vault.inUse(zip, () => this.#verifyZip(zip, signal))
+    }
     for (const key of this.#parts.journal.keys()) {
       signal.throwIfAborted()
       const module = moduleOfModKey(key)
@@ -254,7 +259,6 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   }
 
   async #verifyZip(zip: ShelvedZip, signal: AbortSignal): Promise<VerifyOutcome> {
-    signal.throwIfAborted()
     const { vault, pool } = this.#parts
     const { module, zipDigest, zipHash } = zip.record
     const bad = { module, what: 'zip', ok: false } as const

@@ -37,6 +37,11 @@ export class DurableFile {
     return this.#inOrder(async () => this.#writeNext(await this.#newest(), bytes))
   }
 
+  /** As `write`, but also where no copy is sound any more: what was there is given up. Throws StoreWriteError. */
+  replace(bytes: Uint8Array): Promise<void> {
+    return this.#inOrder(async () => this.#writeNext(await this.#newestSound(), bytes))
+  }
+
   /** Writes what `next` makes of the current bytes, with no other write in between; the same object back writes nothing. */
   update(next: (bytes: Uint8Array | undefined) => Uint8Array | undefined): Promise<void> {
     return this.#inOrder(async () => {
@@ -54,15 +59,26 @@ export class DurableFile {
   }
 
   async #newest(): Promise<Generation | undefined> {
+    const { isDamaged, newest } = await this.#readCopies()
+    if (isDamaged) throw new StoreDamagedError(this.#path, 'both copies are damaged')
+    return newest
+  }
+
+  async #newestSound(): Promise<Generation | undefined> {
+    return (await this.#readCopies()).newest
+  }
+
+  async #readCopies(): Promise<{
+    readonly isDamaged: boolean
+    readonly newest: Generation | undefined
+  }> {
     const files = await Promise.all(
       this.#copies().map((path) => this.#disk.readFile(path, maxBytes)),
     )
     const present = files.filter((file) => file !== undefined)
     const sound = present.map(parseGeneration).filter((generation) => generation !== undefined)
-    if (present.length > 0 && sound.length === 0) {
-      throw new StoreDamagedError(this.#path, 'both copies are damaged')
-    }
-    return sound.toSorted((a, b) => b.number - a.number)[0]
+    const newest = sound.toSorted((a, b) => b.number - a.number)[0]
+    return { isDamaged: present.length > 0 && newest === undefined, newest }
   }
 
   async #writeNext(current: Generation | undefined, bytes: Uint8Array): Promise<void> {

@@ -23,6 +23,8 @@ export class DiskFirstHashes implements FirstHashes {
   readonly #disk: Disk
   readonly #layout: Layout
   readonly #files = new Map<string, DurableFile>()
+  /** Those of `changed`, by name, once they were read: status asks often, and there are many files. */
+  #changed: Promise<Shard> | undefined
 
   constructor({ disk, layout }: { readonly disk: Disk; readonly layout: Layout }) {
     this.#disk = disk
@@ -36,25 +38,47 @@ export class DiskFirstHashes implements FirstHashes {
   ): Promise<void> {
     const path = firstHashesFile(this.#layout, module.path)
     const key = formatModuleVersion(module)
+    let after: FirstHash | undefined
     await this.#file(path).update((bytes) => {
       const shard = parseShard(path, bytes)
       const kept = shard.get(key)
       const next = change(kept)
+      after = next
       if (next === kept) return bytes
       if (next === undefined) shard.delete(key)
       else shard.set(key, next)
       return formatShard(shard)
     })
+    await this.#noteChange(key, after)
   }
 
   /** The versions that came otherwise later and wait for somebody to accept that, in order of their names. */
   async changed(): Promise<readonly FirstHash[]> {
+    const reading = this.#changed ?? this.#readChanged()
+    this.#changed = reading
+    // A file that cannot be read now may be put right.
+    reading.catch(() => {
+      this.#changed = undefined
+    })
+    return [...(await reading)].toSorted(([a], [b]) => compareText(a, b)).map(([, entry]) => entry)
+  }
+
+  async #readChanged(): Promise<Shard> {
     const names = await this.#disk.list(this.#layout.firstHashes)
-    const shards = await Promise.all(names.filter(isShardName).map((name) => this.#read(name)))
-    return shards
-      .flatMap((shard) => [...shard.values()])
-      .filter(({ changed }) => changed !== undefined)
-      .toSorted((a, b) => compareText(formatModuleVersion(a.module), formatModuleVersion(b.module)))
+    const changed: Shard = new Map()
+    for (const name of names.filter(isShardName)) {
+      for (const [key, entry] of await this.#read(name)) {
+        if (entry.changed !== undefined) changed.set(key, entry)
+      }
+    }
+    return changed
+  }
+
+  async #noteChange(key: string, after: FirstHash | undefined): Promise<void> {
+    // Nobody asked yet, or it failed, which is told to whoever asked.
+    const changed = await this.#changed?.catch(() => undefined)
+    if (after?.changed === undefined) changed?.delete(key)
+    else changed?.set(key, after)
   }
 
   async #read(name: string): Promise<Shard> {

@@ -66,6 +66,8 @@ export const commitConcurrency = 2
 export const evictShare = 0.95
 /** Between a commit and the eviction it may cause: one look for many commits. Milliseconds. */
 export const evictSpreadMs = 200
+/** Between looks for what may go by now, while a store is larger than its size. Milliseconds. */
+export const evictRetryMs = 1_000
 /** What was handed out or committed within this is not evicted: somebody is about to read it. Milliseconds. */
 export const evictGraceMs = 60_000
 /** Between writes of the times of use: what a crash may forget of them. Milliseconds. */
@@ -76,7 +78,5 @@ export const maxPins = 100_000
 export const scrubStartMs = 60_000
 /** Between looks for zips that are due to be hashed. Milliseconds. */
 export const scrubIdleMs = 600_000
-/** The longest pause within a zip: the file stays open meanwhile. Milliseconds. */
-export const maxScrubPauseMs = 1_000
 /** Pace of hashing in the background: some percent of a core and of a disk. Bytes per second. */
 export const scrubBytesPerSecond: number = 16 << 20

@@ -79,9 +79,19 @@ function formatInfo(key: string, info: StoredInfo): JournalRecord {
   return { key, meta: JSON.stringify({ from: info.from }), bytes: info.bytes }
 }
 
-/** The hash is computed again: it costs microseconds, and rot or a wrong caller cannot get past it. */
+/** What was read of a record that the journal keeps in memory: a hit hashes nothing anew. */
+const parsedMods = new WeakMap<JournalRecord, StoredMod>()
+
 function parseMod(record: JournalRecord | undefined): StoredMod | undefined {
-  if (record?.bytes === undefined) return undefined
+  if (record === undefined) return undefined
+  const parsed = parsedMods.get(record) ?? hashedMod(record)
+  if (parsed !== undefined) parsedMods.set(record, parsed)
+  return parsed
+}
+
+/** The hash is computed again: rot or a wrong caller cannot get past it. */
+function hashedMod(record: JournalRecord): StoredMod | undefined {
+  if (record.bytes === undefined) return undefined
   const fields: unknown = JSON.parse(record.meta)
   if (!isObject(fields)) return undefined
   const proof: Proof | undefined = parseProof(fields.proof)

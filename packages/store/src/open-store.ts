@@ -108,27 +108,15 @@ async function openParts({
   const { layout } = init
   const { index, contents } = await IndexDb.open({ disk, report }, layout)
   closers.push(() => index[Symbol.asyncDispose]())
-  const recovered = await recoverZips(
-    {
-      disk,
-      layout,
-      writeRecord: (record) => writeRecordFile({ disk, layout }, record),
-      quarantine: (digest, reason) =>
-        quarantineFiles({ disk, layout, report }, digest, { module: undefined, reason }),
-    },
-    contents,
-  )
-  for (const zip of recovered.unindexed) index.putZip(zip)
-  for (const digest of recovered.gone) index.dropZip(digest)
+  const wallMs = init.wallMs ?? Date.now
+  const shelf = await recoverShelf({ disk, layout, report, index, wallMs }, contents)
   const journal = await openJournal({ disk, report, index, layout }, contents.journal)
   closers.push(() => journal.close())
   const pool = new VerifyPool()
   closers.push(() => pool[Symbol.asyncDispose]())
-  const { shelf } = recovered
   const removed = new Listeners<RemovedZip>(report)
   const hooks = init.hooks ?? {}
-  const wallMs = init.wallMs ?? Date.now
-  const uses = new ZipUses({ index, wallMs })
+  const uses = new ZipUses({ index, shelf, wallMs })
   closers.push(() => uses[Symbol.asyncDispose]())
   const vault = new ZipVault({ disk, layout, report, shelf, index, removed, uses })
   const shelved = { disk, layout, report, shelf, vault, wallMs }
@@ -151,6 +139,27 @@ async function openParts({
     close,
     removed,
   }
+}
+
+/** Finds what is held, and brings the index in line with it. */
+async function recoverShelf(
+  components: Pick<OpenedStore, 'disk' | 'layout' | 'report' | 'index' | 'wallMs'>,
+  contents: Parameters<typeof recoverZips>[1],
+): Promise<ZipShelf> {
+  const { index, wallMs } = components
+  const { shelf, unindexed, gone } = await recoverZips(
+    {
+      ...components,
+      nowMs: wallMs(),
+      writeRecord: (record) => writeRecordFile(components, record),
+      quarantine: (digest, reason) =>
+        quarantineFiles(components, digest, { module: undefined, reason }),
+    },
+    contents,
+  )
+  for (const zip of unindexed) index.putZip(zip)
+  for (const digest of gone) index.dropZip(digest)
+  return shelf
 }
 
 /** Starts what looks after the zips that are held: their size all together, and their health. */

@@ -49,21 +49,16 @@ function parseVersionPin(text: string, at: number): ModuleVersion {
  */
 export class Pins {
   readonly #file: DurableFile
-  readonly #disk: Disk
-  readonly #path: string
   #pins: readonly Pin[]
   #exact: ReadonlySet<string>
   #isLost: boolean
+  #tail: Promise<unknown> = Promise.resolve()
 
-  private constructor(
-    components: { readonly disk: Disk; readonly file: DurableFile },
-    init: { readonly path: string; readonly pins: readonly Pin[] | undefined },
-  ) {
-    this.#file = components.file
-    this.#disk = components.disk
-    this.#path = init.path
-    this.#isLost = init.pins === undefined
-    this.#pins = init.pins ?? []
+  /** Undefined pins are lost ones. */
+  private constructor(file: DurableFile, pins: readonly Pin[] | undefined) {
+    this.#file = file
+    this.#isLost = pins === undefined
+    this.#pins = pins ?? []
     this.#exact = exactNames(this.#pins)
   }
 
@@ -73,16 +68,12 @@ export class Pins {
     path: string,
   ): Promise<Pins> {
     const file = new DurableFile(path, disk)
-    try {
-      return new Pins({ disk, file }, { path, pins: parsePins(await file.read()) })
-    } catch (error) {
-      if (!(error instanceof StoreDamagedError)) throw error
-      report({ kind: 'pins-lost', path })
-      return new Pins({ disk, file }, { path, pins: undefined })
-    }
+    const pins = await readPins(file)
+    if (pins === undefined) report({ kind: 'pins-lost', path })
+    return new Pins(file, pins)
   }
 
-  /** Whether nobody knows what was pinned. Ends with the next change. */
+  /** Whether nobody knows what was pinned. Ends when somebody pins again. */
   get isLost(): boolean {
     return this.#isLost
   }
@@ -98,29 +89,50 @@ export class Pins {
   }
 
   /** Adds pins, durably. Throws InvalidPinError when there would be too many, StoreWriteError. */
-  async add(added: readonly Pin[]): Promise<void> {
-    const pins = new Map([...this.#pins, ...added].map((pin) => [pin.text, pin]))
-    if (pins.size > maxPins) throw new InvalidPinError(`more than ${maxPins} pins`)
-    await this.#change([...pins.values()])
+  add(added: readonly Pin[]): Promise<void> {
+    return this.#inOrder(async () => {
+      const pins = new Map([...this.#pins, ...added].map((pin) => [pin.text, pin]))
+      if (pins.size > maxPins) throw new InvalidPinError(`more than ${maxPins} pins`)
+      const isNew = this.#isLost || pins.size > this.#pins.length
+      if (isNew) await this.#write([...pins.values()])
+    })
   }
 
   /** Removes pins, durably; returns those that were there. Throws StoreWriteError. */
-  async remove(texts: readonly string[]): Promise<readonly Pin[]> {
-    const removed = this.#pins.filter(({ text }) => texts.includes(text))
-    await this.#change(this.#pins.filter((pin) => !removed.includes(pin)))
-    return removed
+  remove(texts: readonly string[]): Promise<readonly Pin[]> {
+    return this.#inOrder(async () => {
+      const unwanted = new Set(texts)
+      const removed = this.#pins.filter(({ text }) => unwanted.has(text))
+      const left = this.#pins.filter(({ text }) => !unwanted.has(text))
+      // Ending what was not there says nothing about pins that got lost.
+      if (removed.length > 0) await this.#write(left)
+      return removed
+    })
   }
 
-  async #change(pins: readonly Pin[]): Promise<void> {
-    if (this.#isLost) await this.#removeDamaged()
-    await this.#file.write(formatPins(pins))
+  /** One change after the other: each begins with what the one before left. */
+  #inOrder<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(change)
+    // How this one ends is for its own caller.
+    this.#tail = result.catch(() => {})
+    return result
+  }
+
+  async #write(pins: readonly Pin[]): Promise<void> {
+    await this.#file.replace(formatPins(pins))
     this.#pins = pins
     this.#exact = exactNames(pins)
     this.#isLost = false
   }
+}
 
-  async #removeDamaged(): Promise<void> {
-    for (const path of [this.#path, `${this.#path}.2`]) await this.#disk.remove(path)
+/** Undefined when nobody knows what was pinned. */
+async function readPins(file: DurableFile): Promise<readonly Pin[] | undefined> {
+  try {
+    return parsePins(await file.read())
+  } catch (error) {
+    if (error instanceof StoreDamagedError) return undefined
+    throw error
   }
 }
 

@@ -6,12 +6,14 @@ import type { IndexContents, IndexedZip } from './index-db.ts'
 import { type Layout, recordPath, zipFolder, zipPath } from './layout.ts'
 import { maxRecordBytes, startConcurrency } from './limits.ts'
 import { formatZipRecord, parseZipRecord, type ZipRecord } from './zip-record.ts'
-import { isPreferred, shelvedZip, ZipShelf } from './zip-shelf.ts'
+import { isPreferred, shelvedZip, ZipShelf, type ZipUse } from './zip-shelf.ts'
 
 /** What recovery needs and whom it tells. */
 export interface RecoverComponents {
   readonly disk: Disk
   readonly layout: Layout
+  /** Milliseconds since 1970. */
+  readonly nowMs: number
   /** Writes a record beside a zip again. */
   readonly writeRecord: (record: ZipRecord) => Promise<void>
   readonly quarantine: (digest: ZipDigest, reason: string) => Promise<void>
@@ -127,7 +129,7 @@ async function readRecord(
 }
 
 async function shelve(
-  { disk, layout }: RecoverComponents,
+  { disk, layout, nowMs }: RecoverComponents,
   found: readonly IndexedZip[],
   uses: IndexContents['uses'],
 ): Promise<{ readonly shelf: ZipShelf; readonly surplus: ReadonlySet<ZipDigest> }> {
@@ -140,13 +142,22 @@ async function shelve(
       continue
     }
     if (other !== undefined) surplus.add(other.zipDigest)
-    shelf.put(shelvedZip({ record, stamp }, uses.get(record.zipDigest)))
+    shelf.put(shelvedZip({ record, stamp }, pastUse(record, uses.get(record.zipDigest), nowMs)))
   }
   for (const digest of surplus) {
     await disk.remove(zipPath(layout, digest))
     await disk.remove(recordPath(layout, digest))
   }
   return { shelf, surplus }
+}
+
+/** A clock that was wrong for a while must not keep a zip from eviction, or from being hashed, for years. */
+function pastUse(
+  { committedMs }: ZipRecord,
+  { usedMs, checkedMs }: ZipUse = { usedMs: committedMs, checkedMs: committedMs },
+  nowMs: number,
+): ZipUse {
+  return { usedMs: Math.min(usedMs, nowMs), checkedMs: checkedMs > nowMs ? 0 : checkedMs }
 }
 
 /** The bytes of a record file. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asError } from './errors.ts'
-import { maxScrubPauseMs, scrubIdleMs, scrubStartMs } from './limits.ts'
+import { scrubIdleMs, scrubStartMs } from './limits.ts'
 import type { ReportEvent } from './store-event.ts'
 import type { ShelvedZip, ZipShelf } from './zip-shelf.ts'
 import type { ZipVault } from './zip-vault.ts'
@@ -95,7 +95,7 @@ export class Scrub implements AsyncDisposable {
     signal.throwIfAborted()
     this.#owedMs += (bytes / this.#init.bytesPerSecond) * 1_000
     if (this.#owedMs < worthWaitingMs) return
-    const ms = Math.min(this.#owedMs, maxScrubPauseMs)
+    const ms = this.#owedMs
     this.#owedMs = 0
     await sleep(ms, undefined, { signal, ref: false })
   }

@@ -1,5 +1,5 @@
 import { asError } from './errors.ts'
-import { evictShare, evictSpreadMs } from './limits.ts'
+import { evictRetryMs, evictShare, evictSpreadMs } from './limits.ts'
 import type { Pins } from './pins.ts'
 import type { ReportEvent } from './store-event.ts'
 import type { ShelvedZip, ZipShelf } from './zip-shelf.ts'
@@ -57,9 +57,16 @@ export class SizeBudget {
     return this.#init.maxBytes
   }
 
-  /** To be called when the store may have grown, or less of it is pinned. */
+  /** To be called when the store may have grown. */
   check(): void {
     if (this.#isOver()) this.#after(evictSpreadMs)
+  }
+
+  /** To be called when less of it is pinned: what is waited for otherwise does not matter then. */
+  checkAnew(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.check()
   }
 
   /** Evicts until the zips take at most `targetBytes`, as far as that is allowed. */
@@ -106,8 +113,18 @@ export class SizeBudget {
       this.#components.report({ kind: 'size-exceeded', bytes: zipBytes, maxBytes, pinnedBytes })
     }
     this.#isExceeded = isExceeded
-    // What was in use a moment ago may go then.
-    if (isExceeded) this.#after(Math.max(graceMs, evictSpreadMs))
+    // Later commits need not look sooner: what they bring may not go yet.
+    if (isExceeded) this.#after(Math.max(this.#nextChanceMs(graceMs), evictRetryMs))
+  }
+
+  /** When something may go that may not now, if nobody asks for it: in how many ms, at most the grace. */
+  #nextChanceMs(graceMs: number): number {
+    const { shelf, pins } = this.#components
+    let oldestMs = Number.POSITIVE_INFINITY
+    for (const { heldMs, record } of shelf.all()) {
+      if (heldMs < oldestMs && !pins.covers(record.module)) oldestMs = heldMs
+    }
+    return Math.min(oldestMs + graceMs - performance.now(), graceMs)
   }
 
   async #evictTo(targetBytes: number): Promise<Shrunk> {

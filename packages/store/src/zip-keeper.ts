@@ -80,6 +80,8 @@ export class ZipKeeper {
     const committedMs = wallMs()
     await vault.settled(verified.zipDigest)
     const zip = shelvedZip(await commits.commit(verified, { proof, committedMs }))
+    // Not evicted before the caller has it.
+    zip.heldMs = performance.now()
     vault.noteHashed(zip)
     await runStep(hooks, 'index', async () => {
       const replaced = shelf.put(zip)

@@ -1,6 +1,6 @@
 import type { IndexDb } from './index-db.ts'
 import { useFlushMs } from './limits.ts'
-import type { ShelvedZip } from './zip-shelf.ts'
+import type { ShelvedZip, ZipShelf } from './zip-shelf.ts'
 
 /**
  * Remembers when zips were read and hashed. A read costs no disk access: what changed goes to the
@@ -9,13 +9,19 @@ import type { ShelvedZip } from './zip-shelf.ts'
  */
 export class ZipUses implements AsyncDisposable {
   readonly #index: IndexDb
+  readonly #shelf: ZipShelf
   readonly #wallMs: () => number
   readonly #changed = new Set<ShelvedZip>()
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor(components: { readonly index: IndexDb; readonly wallMs: () => number }) {
+  constructor(components: {
+    readonly index: IndexDb
+    readonly shelf: ZipShelf
+    readonly wallMs: () => number
+  }) {
     this.#index = components.index
+    this.#shelf = components.shelf
     this.#wallMs = components.wallMs
   }
 
@@ -45,7 +51,9 @@ export class ZipUses implements AsyncDisposable {
 
   #flush(): void {
     this.#timer = undefined
-    const uses = [...this.#changed].map(({ record, usedMs, checkedMs }) => ({
+    // Of those that are gone the index has forgotten everything.
+    const held = [...this.#changed].filter((zip) => this.#shelf.find(zip.record.module) === zip)
+    const uses = held.map(({ record, usedMs, checkedMs }) => ({
       digest: record.zipDigest,
       usedMs,
       checkedMs,

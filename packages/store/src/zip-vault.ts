@@ -116,6 +116,16 @@ export class ZipVault {
     }
   }
 
+  /** Keeps a zip from eviction while something is done with its file. */
+  async inUse<T>(zip: ShelvedZip, work: () => Promise<T>): Promise<T> {
+    zip.readers += 1
+    try {
+      return await work()
+    } finally {
+      zip.readers -= 1
+    }
+  }
+
   async #open(zip: ShelvedZip, isWhole: boolean): Promise<Omit<OpenedZip, 'close'>> {
     const { disk, layout } = this.#components
     const path = zipPath(layout, zip.record.zipDigest)

@@ -40,7 +40,7 @@ export type Fault =
   | { readonly kind: 'status'; readonly status: number; readonly text?: string }
   /** Before the first byte. */
   | { readonly kind: 'delay'; readonly ms: number }
-  /** Sends so many bytes of the body and then nothing, for ever; undefined: not even headers. */
+  /** Sends so many bytes of a longer body and then nothing, for ever; undefined: not even headers. */
   | { readonly kind: 'stall'; readonly afterBytes?: number }
   /** Closes the connection after so many bytes of the body. */
   | { readonly kind: 'cut'; readonly afterBytes: number }
@@ -335,8 +335,10 @@ function sendBody(
   })
   const cut = faults.find((fault) => fault.kind === 'cut')
   const sent = rest.subarray(0, cut?.afterBytes ?? stall?.afterBytes ?? rest.length)
+  // What is sent whole cannot stall: its client may use the connection again.
+  const isWhole = cut === undefined && sent.length === rest.length && longer === undefined
   if (request.method === 'HEAD') response.end()
-  else if (cut === undefined && stall === undefined && longer === undefined) response.end(rest)
+  else if (isWhole) response.end(rest)
   else sendPart(response, sent, stall === undefined)
 }
 

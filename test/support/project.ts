@@ -90,33 +90,31 @@ export function fetchProjectFiles(folder: string, module: string): Map<string, s
  */
 export function completeProject(folder: string, project: Project): Project {
   const gopath = join(folder, 'gopath')
-  const lines = readFileSync(project.sums, 'utf8').split('\n')
-  const lacking = lines.filter((line) => line !== '' && !existsSync(zipOf(project.tree, line)))
-  const sums = join(folder, 'sums-complete.txt')
-  const wanted = lacking.map((line) => line.split(' ').slice(0, 2).join('@'))
   const env = goEnvironment(gopath)
-  const got = new Map<string, string>()
-  for (const name of wanted) {
-    try {
-      const one = downloadJson(env, gopath, name)[0]
-      if (one?.Sum !== undefined) got.set(name, one.Sum)
-    } catch {
-      // not to be had: whoever asks for it gets a 404, as from upstream
-    }
-  }
+  const lines = readFileSync(project.sums, 'utf8').split('\n')
+  const sums = join(folder, 'sums-complete.txt')
   const complete = lines.map((line) => {
     const [path, version, zip, mod] = line.split(' ')
-    const sum = got.get(`${path}@${version}`)
-    return zip === '-' && sum !== undefined ? `${path} ${version} ${sum} ${mod}` : line
+    if (zip !== '-') return line
+    try {
+      if (!existsSync(`${fileOf(project.tree, line)}.zip`))
+        downloadJson(env, gopath, `${path}@${version}`)
+      const sum = readFileSync(`${fileOf(project.tree, line)}.ziphash`, 'utf8')
+      return `${path} ${version} ${sum} ${mod}`
+    } catch {
+      // Not to be had: whoever asks for it gets a 404, as from upstream.
+      return line
+    }
   })
   writeFileSync(sums, complete.join('\n'))
   return { ...project, sums }
 }
 
-function zipOf(tree: string, line: string): string {
+/** Where the files of the module version of a line are, without what they end with. */
+function fileOf(tree: string, line: string): string {
   const escape = (text = '') => text.replace(/[A-Z]/g, (c) => `!${c.toLowerCase()}`)
   const [path, version] = line.split(' ')
-  return join(tree, escape(path), '@v', `${escape(version)}.zip`)
+  return join(tree, escape(path), '@v', escape(version))
 }
 
 function downloadJson(env: NodeJS.ProcessEnv, cwd: string, ...args: string[]): Downloaded[] {

@@ -3,15 +3,17 @@ import { defaultBudgets, type FillEvent, ModuleFill } from '@modmesh/fill'
 import {
   Credentials,
   DirectReader,
+  type ExtraPages,
   HttpFetcher,
   HttpUpstream,
   ProxyServer,
   ViaChain,
 } from '@modmesh/goproxy'
-import type { ZipHash } from '@modmesh/module'
+import type { ModuleVersion, ZipHash } from '@modmesh/module'
 import { MeshNode } from '@modmesh/peers'
 import { DiskStore, DurableFile, type ReportEvent, scrubBytesPerSecond } from '@modmesh/store'
 import { AuditTrail } from './audit-trail.ts'
+import { Catalogue } from './catalogue.ts'
 import { type ChecksumDatabase, noChecksumDb, openChecksumDatabase } from './checksum-database.ts'
 import { machineClock } from './clock.ts'
 import { ControlServer } from './control-socket/server.ts'
@@ -72,6 +74,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
     traffic.record(event)
     logFillEvent(log, event)
     audit.record(event)
+    if (event.kind === 'hash-changed') void forgetClone(event.module, state, log)
   }
 
   const reporter = new StatusReporter({ state, traffic, store }, plan)
@@ -81,6 +84,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const via = new ViaChain()
   const http = lifecycle.add('connections to upstreams', openConnections(plan, { ...context, via }))
   const direct = lifecycle.add('version control', openDirect(plan, around))
+  state.direct = direct
   const upstream = openUpstream(plan, { http, direct })
   const database = openDatabase(plan, { http, store, state, lifecycle })
   state.client = database?.client
@@ -98,9 +102,13 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   if (plan.ticket !== undefined) await mesh.join(plan.ticket)
 
   const checksumDb = database?.client ?? noChecksumDb
-  const { answers } = store
-  const ports = { store, answers, peers: mesh, remote, upstream, checksumDb, clock: machineClock }
-  const fill = lifecycle.add('fill', openFill(plan, ports, onEvent))
+  const { answers, firstHashes } = store
+  const own = { store, answers, firstHashes, clock: machineClock }
+  const fill = lifecycle.add(
+    'fill',
+    openFill(plan, { ...own, peers: mesh, remote, upstream, checksumDb }, onEvent),
+  )
+  state.fill = fill
   startRefill(store, fill, { log, lifecycle })
   const parts = { source: audit.watch(fill), store, upstream, log, lifecycle, onEvent }
   const source = await openPolicedSource(plan, parts)
@@ -110,7 +118,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
     {
       source,
       databases: database === undefined ? [] : [database.client],
-      pages: nodePages({ notReady: () => state.notReady(), status: () => reporter.status() }),
+      pages: openPages(state, reporter, store),
     },
     {
       listen: settings.listen,
@@ -124,6 +132,23 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   lifecycle.defer('local port', async () => await state.proxy?.close({ drainMs }))
   for (const text of state.openDoors()) log.warn(text)
   return { mesh, state }
+}
+
+/** Git keeps a tag that it has fetched: without this it would stay the wrong one after it was set right. Never rejects. */
+async function forgetClone(module: ModuleVersion, state: NodeState, log: Logger): Promise<void> {
+  try {
+    await state.direct?.forget(module)
+  } catch (error) {
+    log.warn({ reason: errorText(error) }, 'tags cannot be removed from the clones')
+  }
+}
+
+function openPages(state: NodeState, reporter: StatusReporter, store: DiskStore): ExtraPages {
+  return nodePages({
+    notReady: () => state.notReady(),
+    status: () => reporter.status(),
+    catalogue: new Catalogue({ store, clock: machineClock }),
+  })
 }
 
 function openStore({ settings }: StartPlan, report: ReportEvent): Promise<DiskStore> {

@@ -130,6 +130,9 @@ function addStoreCommands(program: Command, bind: Bind): void {
   add('unpin', 'end pins')
     .argument('<names...>', 'as they were pinned')
     .action(withNames(bind(async () => (await import('./commands/pin.ts')).unpin)))
+  add('accept', 'take a private version that changed since it was first seen; alone it lists those')
+    .argument('[names...]', 'PATH@VERSION')
+    .action(withNames(bind(async () => (await import('./commands/accept.ts')).accept)))
 }
 
 /** Gives a command its arguments among the flags. */

@@ -14,7 +14,17 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 20 done in part or
 21 node not running, 22 store held by another process, 23 a hash or proof did not match,
 24 timed out or unreachable.`
 
-type CommandName = 'start' | 'status' | 'env' | 'invite' | 'ls' | 'verify' | 'gc' | 'pin' | 'unpin'
+type CommandName =
+  | 'start'
+  | 'status'
+  | 'env'
+  | 'invite'
+  | 'ls'
+  | 'verify'
+  | 'gc'
+  | 'pin'
+  | 'unpin'
+  | 'accept'
 
 /** The opening texts of each command's help; lines of at most 78 characters, else they are re-wrapped. */
 export const commandHelp: Readonly<Record<CommandName, string>> = {
@@ -65,4 +75,13 @@ Prints all pins.
   modmesh pin golang.org/x/text@v0.32.0
   modmesh pin 'corp.example.com/*'   all versions of all modules there`,
   unpin: `End pins; name them as they were pinned. Prints those that are left.`,
+  accept: `Take a version that is no longer what this node saw first, such as a private
+module whose tag was moved. No checksum database speaks for those, so the
+first hash counts: another one is refused (409 in status, 502 to go) until
+somebody who knows why it changed accepts it. Alone it lists what waits.
+
+  modmesh accept                                 what changed, both hashes
+  modmesh accept corp.example.com/lib@v1.2.0     the new one counts from now on
+
+Whoever has the old hash in a go.sum is still told by go that it changed.`,
 }

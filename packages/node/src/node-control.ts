@@ -1,3 +1,4 @@
+import type { ModuleVersion } from '@modmesh/module'
 import type { DiskStore } from '@modmesh/store'
 import type { ControlRequest, Hello } from './control-socket/protocol.ts'
 import type { AnswerControl } from './control-socket/server.ts'
@@ -30,6 +31,7 @@ export function answerControl({
   readonly reporter: StatusReporter
   readonly store: DiskStore
 }): AnswerControl {
+  const onAccepted = (module: ModuleVersion): Promise<void> => forgetAccepted(state, module)
   return async (request, options) => {
     switch (request.command) {
       case 'hello':
@@ -39,7 +41,7 @@ export function answerControl({
       case 'invite':
         return await invite(state, request)
       default:
-        return await answerStoreRequest(store, request, options)
+        return await answerStoreRequest(store, request, { ...options, onAccepted })
     }
   }
 }
@@ -52,6 +54,12 @@ function hello(state: NodeState): Hello {
     env: state.goEnv,
     otherWays: state.otherWays,
   }
+}
+
+/** Memory, and the clones of version control, may still hold what was there first. */
+async function forgetAccepted(state: NodeState, module: ModuleVersion): Promise<void> {
+  state.fill?.forget(module)
+  await state.direct?.forget(module)
 }
 
 async function invite(

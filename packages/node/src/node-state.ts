@@ -1,5 +1,6 @@
-import type { Clock } from '@modmesh/fill'
+import type { Clock, ModuleFill } from '@modmesh/fill'
 import {
+  type DirectReader,
   formatListenAddress,
   isLocalOnly,
   type ProxyServer,
@@ -20,6 +21,8 @@ export class NodeState {
   proxy: ProxyServer | undefined
   client: SumdbClient | undefined
   remote: S3RemoteStore | undefined
+  direct: DirectReader | undefined
+  fill: ModuleFill | undefined
   /** Resolves when the first peer is connected. */
   readonly firstPeer: Promise<void>
   /** To be called when a peer is connected. */

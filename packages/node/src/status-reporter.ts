@@ -1,5 +1,6 @@
 import { displayUpstreams } from '@modmesh/goproxy'
-import type { DiskStore } from '@modmesh/store'
+import { type DiskStore, StoreDamagedError } from '@modmesh/store'
+import { type ChangedLine, listChanged } from './changed-hashes.ts'
 import type { NodeState } from './node-state.ts'
 import { peerLine } from './peer-line.ts'
 import type { StartPlan } from './start-plan.ts'
@@ -17,7 +18,7 @@ import { programVersion } from './version.ts'
 interface ReporterComponents {
   readonly state: NodeState
   readonly traffic: Traffic
-  readonly store: Pick<DiskStore, 'stats' | 'budget'>
+  readonly store: Pick<DiskStore, 'stats' | 'budget' | 'firstHashes' | 'remove'>
 }
 
 /** Puts together what a running node tells of itself: numbers it has counted, nothing guessed, no secrets. */
@@ -38,7 +39,8 @@ export class StatusReporter {
     const store = await this.#store()
     // Read first: it finds the fork that an earlier process kept the proof of.
     const checksumDatabase = await this.#checksumDatabase()
-    const warnings = this.#warnings(report)
+    const changed = await this.#changed()
+    const warnings = [...this.#warnings(report), ...changed.warnings]
     const isForked = state.client?.fork !== undefined
     const isFailing = report.storeFailure !== undefined
     return {
@@ -74,6 +76,7 @@ export class StatusReporter {
         total: report.refusedTotal,
         latest: report.refused.map((refusal) => refusalLine(refusal, peers)),
       },
+      changed: changed.lines,
     }
   }
 
@@ -107,6 +110,19 @@ export class StatusReporter {
     }
     warnings.push(...this.#storeWarnings(report))
     return warnings
+  }
+
+  async #changed(): Promise<{
+    readonly lines: readonly ChangedLine[]
+    readonly warnings: readonly string[]
+  }> {
+    try {
+      return { lines: await listChanged(this.#components.store), warnings: [] }
+    } catch (error) {
+      if (!(error instanceof StoreDamagedError)) throw error
+      const text = `what was first seen of private versions cannot be read: ${error.message}`
+      return { lines: [], warnings: [text] }
+    }
   }
 
   #upstream(report: TrafficReport): RunningStatus['upstream'] {

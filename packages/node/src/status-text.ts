@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { changedText } from './changed-text.ts'
 import { formatDuration } from './duration.ts'
 import { escapeInvisible, printableName } from './printable.ts'
 import type { PeerLine, RunningStatus, Status, StoppedStatus, StoreStatus } from './status.ts'
@@ -13,6 +14,7 @@ export interface TextOptions {
 /** Peers shown before the rest is only counted. */
 const shownPeers = 12
 const shownRefusals = 3
+const shownChanged = 5
 
 /** Writes a status for people. Colour only repeats what a word says. */
 export function formatStatus(status: Status, options: TextOptions): string {
@@ -39,6 +41,7 @@ function runningLines(status: RunningStatus, options: TextOptions): string[] {
     field('All', countText(status.answers.sinceStart)),
     field('Store', storeText(status.store)),
     ...status.warnings.map((text) => `! ${escapeInvisible(text)}`),
+    ...changedLines(status, options),
     ...refusalLines(status, options),
   ]
 }
@@ -169,6 +172,16 @@ function storeText(store: StoreStatus): string {
   const size = maxBytes === null ? '' : ` of at most ${formatBytes(maxBytes)}`
   const pinned = pinnedZips === 0 ? '' : `, ${formatNumber(pinnedZips)} pinned`
   return `${formatBytes(store.zipBytes)}${size} in ${zips}, ${formatNumber(store.mods)} go.mod${pinned}`
+}
+
+function changedLines({ changed }: RunningStatus, { nowMs }: TextOptions): string[] {
+  const lines = changed.slice(0, shownChanged).flatMap((line) => {
+    const [what = '', ...hashes] = changedText(line, nowMs)
+    const answer = `  refused; to take the new one: ${printableName(line.accept)}`
+    return [`! ${line.status} ${what}`, ...hashes, answer]
+  })
+  const hidden = changed.length - shownChanged
+  return hidden > 0 ? [...lines, `! and ${hidden} more: modmesh accept lists them`] : lines
 }
 
 function refusalLines(status: RunningStatus, options: TextOptions): string[] {

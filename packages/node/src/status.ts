@@ -1,3 +1,4 @@
+import type { ChangedLine } from './changed-hashes.ts'
 import type { CountByLevel, CountBySource, RemoteWrites } from './traffic.ts'
 
 /** Names the shape of the object; fields are only added within a number. */
@@ -109,6 +110,8 @@ export interface RunningStatus {
     readonly failed: number
   }
   readonly refused: { readonly total: number; readonly latest: readonly RefusalLine[] }
+  /** What is refused until somebody accepts it, in order of the names; also after a restart. */
+  readonly changed: readonly ChangedLine[]
 }
 
 /** What `status` can say without a node. */

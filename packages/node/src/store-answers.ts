@@ -1,4 +1,4 @@
-import { formatModuleVersion } from '@modmesh/module'
+import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import {
   type DiskStore,
   InvalidPinError,
@@ -6,6 +6,7 @@ import {
   parsePin,
   pinCovers,
 } from '@modmesh/store'
+import { type AcceptReport, acceptChanged } from './changed-hashes.ts'
 import type { StoreRequest } from './control-socket/protocol.ts'
 import { UsageError } from './errors.ts'
 
@@ -72,12 +73,18 @@ export interface PinReport {
 /** Lines of one answer: it is made and sent in one piece. */
 const maxPageLines = 2_000
 
-/** Answers what needs the store only: asked by a running node, or by a command that has opened the store itself. */
+/**
+ * Answers what needs the store only: asked by a running node, or by a command that has opened the store itself. A
+ * node drops what it remembers of an accepted version.
+ */
 export async function answerStoreRequest(
   store: DiskStore,
   request: StoreRequest,
-  options: { readonly signal: AbortSignal },
-): Promise<ListPage | VerifyReport | GcReport | PinReport> {
+  options: {
+    readonly signal: AbortSignal
+    readonly onAccepted?: (module: ModuleVersion) => Promise<void>
+  },
+): Promise<ListPage | VerifyReport | GcReport | PinReport | AcceptReport> {
   switch (request.command) {
     case 'ls':
       return listPage(store, request)
@@ -89,6 +96,8 @@ export async function answerStoreRequest(
       return await pin(store, request.pins)
     case 'unpin':
       return await unpin(store, request.pins)
+    case 'accept':
+      return await acceptChanged(store, request.modules, options.onAccepted ?? (async () => {}))
   }
 }
 

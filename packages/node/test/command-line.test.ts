@@ -78,6 +78,7 @@ describe('a usage error', () => {
       says: '--join: /does/not/exist: does not exist',
     },
     { args: ['invite', '--expires', 'never'], says: '--expires: "never" is not allowed' },
+    { args: ['accept', 'corp.example.com/lib'], says: 'it takes PATH@VERSION' },
     { args: ['env', '--shell', 'csh'], says: 'Allowed choices are go, sh, fish, pwsh' },
   ])('$args ends with 2 and one line: $says', async ({ args, says }) => {
     const { code, stdout, stderr } = await run(args)
@@ -141,6 +142,14 @@ describe('without a node', () => {
     expect(stderr).toContain(`modmesh start --dir ${dir}`)
   })
 
+  test('accept works on the store itself', async () => {
+    const missing = await run(['accept', '--dir', join(dir, 'missing')])
+    expect(missing).toMatchObject({ code: 1, stdout: '' })
+    await (await DiskStore.open({ dir }))[Symbol.asyncDispose]()
+    const { code, stdout } = await run(['accept', '--dir', dir])
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'nothing waits to be accepted\n' })
+  })
+
   test('env prints what the configuration says', async () => {
     const env = { MODMESH_LISTEN: '127.0.0.1:99', MODMESH_PATH_SECRET: 'abcdefgh' }
     const { code, stdout } = await run(['env', '--dir', dir], { env })
@@ -179,6 +188,41 @@ describe('beside a node', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'modmesh1abc\n' })
     expect(stderr).toContain('Ticket for mesh m')
     expect(stderr).not.toContain('modmesh1abc')
+  })
+
+  test('accept prints what was accepted, and ends with 1 for what does not wait', async () => {
+    const module = 'corp.example.com/lib@v1.0.0'
+    const line = {
+      status: 409,
+      module,
+      part: 'zip',
+      first: 'h1:a=',
+      seen: 'h1:b=',
+      from: 'direct',
+      at: new Date().toISOString(),
+      accept: `modmesh accept ${module}`,
+    }
+    const asked: unknown[] = []
+    let report = { accepted: [] as unknown[], waiting: [line], unknown: [] as string[] }
+    await using _control = await ControlServer.listen(dir, async (request) => {
+      asked.push(request)
+      return report
+    })
+    const listed = await run(['accept', '--dir', dir])
+    expect(listed.code).toBe(0)
+    expect(listed.stdout).toContain(`${module}: its zip changed since it was first seen`)
+    expect(listed.stdout).toContain('  first h1:a=\n  now   h1:b= from direct, ')
+    expect(listed.stdout).toContain(`modmesh accept ${module}\n`)
+    const json = await run(['accept', '-json', '--dir', dir])
+    expect(JSON.parse(json.stdout)).toEqual({ schema: 'modmesh.accept/1', ...report })
+    report = { accepted: [line], waiting: [], unknown: ['x@v1.0.0'] }
+    const accepted = await run(['accept', module, 'x@v1.0.0', '--dir', dir])
+    expect(accepted).toEqual({
+      code: 1,
+      stdout: `accepted ${module}: zip h1:b=\nnothing waits any more\n`,
+      stderr: 'modmesh: x@v1.0.0: nothing of it waits to be accepted\n',
+    })
+    expect(asked.at(-1)).toEqual({ command: 'accept', modules: [module, 'x@v1.0.0'] })
   })
 
   test('clients load neither the mesh nor HTTP nor the log', async () => {

@@ -56,6 +56,7 @@ const lone: RunningStatus = {
   store: { zips: 0, zipBytes: 0, mods: 0 },
   answers: { sinceStart: noCounts, lastHour: noCounts, levels: noLevels, failed: 0 },
   refused: { total: 0, latest: [] },
+  changed: [],
 }
 
 const peer = {
@@ -210,6 +211,31 @@ Store      38.2 GB in 9,311 zips, 12,000 go.mod
     expect(text).toContain('Remote     s3://modules/go   only read\nLast hour')
   })
 
+  const moved: RunningStatus['changed'][number] = {
+    status: 409,
+    module: 'corp.example.com/lib@v1.2.0',
+    part: 'zip',
+    first: 'h1:first=',
+    seen: 'h1:seen=',
+    from: 'direct',
+    at: '2026-11-21T11:58:00Z',
+    accept: 'modmesh accept corp.example.com/lib@v1.2.0',
+  }
+
+  test('shows what changed since it was first seen, with both hashes and what to type', () => {
+    expect(formatStatus({ ...lone, changed: [moved] }, plain)).toContain(
+      `! 409 corp.example.com/lib@v1.2.0: its zip changed since it was first seen
+  first h1:first=
+  now   h1:seen= from direct, 2m ago
+  refused; to take the new one: modmesh accept corp.example.com/lib@v1.2.0
+`,
+    )
+    const many = Array.from({ length: 7 }, (): typeof moved => ({ ...moved, part: 'mod' }))
+    const text = formatStatus({ ...lone, changed: many }, plain)
+    expect(text.split('its go.mod changed')).toHaveLength(6)
+    expect(text).toContain('! and 2 more: modmesh accept lists them\n')
+  })
+
   test('never carries a control character of a peer to the terminal', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
@@ -223,10 +249,11 @@ Store      38.2 GB in 9,311 zips, 12,000 go.mod
             total: 1,
             latest: [{ ...busy.refused.latest[0]!, peerName: text, module: text, reason: text }],
           },
+          changed: [{ ...moved, module: text, from: text, accept: text }],
         }
         const lines = formatStatus(foreign, plain).split('\n')
         for (const line of lines) expect(line).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u)
-        expect(lines).toHaveLength(13)
+        expect(lines).toHaveLength(17)
       }),
     )
   })

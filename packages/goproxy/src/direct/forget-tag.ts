@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isIncompatible, type ModuleVersion } from '@modmesh/module'
 import { listClones } from './folders.ts'
@@ -12,12 +13,17 @@ import { hostOf } from './questions.ts'
 export async function forgetTag(runner: GoRunner, module: ModuleVersion): Promise<void> {
   const { version, path } = module
   const tag = isIncompatible(version) ? version.slice(0, version.indexOf('+')) : version
+  if (!existsSync(runner.folders.clones)) return
+  const clones: string[] = []
+  for (const clone of await listClones(runner.folders)) {
+    if (await mayHaveTag(clone, tag)) clones.push(clone)
+  }
+  if (clones.length === 0) return
   const { signal } = new AbortController()
   await runner.inRunFolder(
     hostOf(path),
     async (run, options) => {
-      for (const clone of await listClones(runner.folders)) {
-        if (!existsSync(join(clone, 'objects'))) continue
+      for (const clone of clones) {
         const git = (...args: readonly string[]) =>
           run.run('git', [`--git-dir=${clone}`, ...args], options)
         const { stdout } = await git('tag', '--list', tag, `*/${tag}`)
@@ -27,4 +33,14 @@ export async function forgetTag(runner: GoRunner, module: ModuleVersion): Promis
     },
     { signal },
   )
+}
+
+/** Looks at the files of a clone: there may be hundreds, and asking git takes a process each. */
+async function mayHaveTag(clone: string, tag: string): Promise<boolean> {
+  if (!existsSync(join(clone, 'objects'))) return false
+  const folder = join(clone, 'refs', 'tags')
+  const loose = existsSync(folder) ? await readdir(folder, { recursive: true }) : []
+  if (loose.some((name) => name === tag || name.endsWith(`/${tag}`))) return true
+  const packed = join(clone, 'packed-refs')
+  return existsSync(packed) && (await readFile(packed, 'utf8')).includes(`/${tag}\n`)
 }

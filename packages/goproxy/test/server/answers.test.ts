@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
+  HashChangedError,
   HashMismatchError,
   NoProofError,
   OfflineError,
@@ -280,6 +281,13 @@ describe('an error', () => {
       502,
       'no-store',
       ['expected h1:aa, got h1:bb'],
+    ],
+    [
+      'a changed hash',
+      new HashChangedError(module, { part: 'zip', first: 'h1:aa', seen: 'h1:bb', from: 'direct' }),
+      502,
+      'no-store',
+      ['changed since', 'first h1:aa', 'now   h1:bb from direct', 'modmesh accept example.com/'],
     ],
     ['a bad zip', new ZipRulesError('overlap'), 502, 'no-store', ['zip refused: overlap']],
     [

@@ -28,6 +28,8 @@ export type StoreRequest =
   | { readonly command: 'gc'; readonly maxBytes?: number | undefined }
   | { readonly command: 'pin'; readonly pins: readonly string[] }
   | { readonly command: 'unpin'; readonly pins: readonly string[] }
+  /** Each PATH@VERSION; none only lists what waits. */
+  | { readonly command: 'accept'; readonly modules: readonly string[] }
 
 /** What a client may ask of a running node. */
 export type ControlRequest =
@@ -84,6 +86,11 @@ const requestSchema = v.variant('command', [
     v: v.literal(controlVersion),
     command: v.picklist(['pin', 'unpin']),
     pins: v.array(v.string()),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('accept'),
+    modules: v.array(v.string()),
   }),
   v.strictObject({ v: v.literal(controlVersion), command: v.literal('hello') }),
   v.strictObject({ v: v.literal(controlVersion), command: v.literal('status') }),

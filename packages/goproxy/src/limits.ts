@@ -43,6 +43,8 @@ export const firstByteMs = 60_000
 export const stallMs = 20_000
 /** Longest wait of one request for upstream in all, retries included, ms. */
 export const fetchTimeoutMs = 300_000
+/** Part of that after which upstreams that did not answer are given up, so that the error can name them. */
+export const toldInTime = 0.95
 /** Connections to one upstream, those that wait for slow answers included. */
 export const maxOriginConnections = 256
 /** Requests to one upstream that are getting bytes: h1 has no multiplexing, graph loading asks for thousands. */

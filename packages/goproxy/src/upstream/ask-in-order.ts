@@ -1,10 +1,14 @@
 import { FetchError } from './fetch-error.ts'
 import type { FallThrough } from './proxy-list.ts'
+import { Turn } from './turn.ts'
 
 /** Somebody of a list, and after which failures the next one is asked. */
 export interface Candidate<T> {
+  /** For messages. */
+  readonly name: string
   readonly fallThrough: FallThrough
-  readonly ask: () => Promise<T>
+  /** Ends with its turn's signal. */
+  readonly ask: (turn: Turn) => Promise<T>
 }
 
 /** Nobody of a list delivered. `failures` is never empty; `best` is the one that decides. */
@@ -21,20 +25,39 @@ export class AllFailedError extends Error {
 }
 
 /**
- * Asks one after the other, as cmd/go's TryProxies: 404 and 410 fall through always, other failures after `|`
- * only; the last failure that is not a 404 outranks those that are. Throws AllFailedError, or what is no FetchError.
+ * Asks one after the other for at most `ms` in all, as cmd/go's TryProxies: 404 and 410 fall through always,
+ * other failures after `|` only; the last failure that is not a 404 outranks those that are. Before a `|` nobody
+ * who is silent, however often retried, takes the time of those behind. Throws AllFailedError, the caller's
+ * reason, or what is no FetchError.
  */
-export async function askInOrder<T>(candidates: readonly Candidate<T>[]): Promise<T> {
+export async function askInOrder<T>(
+  candidates: readonly Candidate<T>[],
+  { ms, signal }: { readonly ms: number; readonly signal: AbortSignal },
+): Promise<T> {
+  const endMs = performance.now() + ms
   const failures: FetchError[] = []
-  for (const { ask, fallThrough } of candidates) {
+  for (const [i, candidate] of candidates.entries()) {
+    signal.throwIfAborted()
+    const leftMs = Math.max(endMs - performance.now(), 0)
+    const shareMs = leftMs * shareOf(candidate.fallThrough, candidates.length - i - 1)
+    using turn = new Turn({ name: candidate.name, signal, shareMs, leftMs })
     try {
-      return await ask()
+      return await candidate.ask(turn)
     } catch (error) {
-      if (!(error instanceof FetchError)) throw error
-      failures.push(error)
-      if (error.failure !== 'absent' && fallThrough === 'absent') break
+      const failure = signal.aborted ? error : (turn.end ?? error)
+      if (!(failure instanceof FetchError)) throw failure
+      failures.push(failure)
+      if (failure.failure !== 'absent' && candidate.fallThrough === 'absent') break
     }
   }
   const best = failures.findLast(({ failure }) => failure !== 'absent') ?? failures.at(-1)
   throw new AllFailedError(failures, best ?? new FetchError('absent', 'nobody to ask'))
+}
+
+/**
+ * The part of the time left that one may be silent for. Half of it is shared out: callers wait for other things
+ * too and may leave before all of it is gone.
+ */
+function shareOf(fallThrough: FallThrough, behind: number): number {
+  return fallThrough === 'any' && behind > 0 ? 1 / (2 * (behind + 1)) : 1
 }

@@ -7,6 +7,7 @@ import { FetchError } from './fetch-error.ts'
 import type { HttpFetcher } from './http-fetcher.ts'
 import { type FallThrough, type ProxyList, parseUpstreamUrl } from './proxy-list.ts'
 import { openReader } from './readers.ts'
+import type { Turn } from './turn.ts'
 import type { UpstreamReader } from './upstream-reader.ts'
 
 /** Which checksum database, and over which ways. */
@@ -122,9 +123,7 @@ export class HttpSumdb {
 
   #search(): Promise<Way> {
     const never = new AbortController().signal
-    return withDeadline(this.#fetchTimeoutMs, never, (signal) =>
-      askInOrder(this.#ways.map((way) => toCandidate(way, signal))),
-    )
+    return askInOrder(this.#ways.map(toCandidate), { ms: this.#fetchTimeoutMs, signal: never })
   }
 
   #toError(error: FetchError | AllFailedError): Error {
@@ -143,15 +142,15 @@ export class HttpSumdb {
   }
 }
 
-function toCandidate(way: Way, signal: AbortSignal): Candidate<Way> {
+function toCandidate(way: Way): Candidate<Way> {
   const { fallThrough, reader, base, mustSupport } = way
-  const ask = async (): Promise<Way> => {
+  const ask = async ({ signal }: Turn): Promise<Way> => {
     if (mustSupport) {
       await reader.read(`${base}/supported`, { maxBytes: limits.maxLookupBytes, signal })
     }
     return way
   }
-  return { fallThrough, ask }
+  return { name: reader.name, fallThrough, ask }
 }
 
 async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

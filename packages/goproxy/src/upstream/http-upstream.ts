@@ -20,11 +20,11 @@ import {
 import * as limits from '../limits.ts'
 import { encodePath } from '../request-path.ts'
 import { AllFailedError, askInOrder, type Candidate } from './ask-in-order.ts'
-import { withDeadline } from './deadline.ts'
 import { FetchError } from './fetch-error.ts'
 import type { HttpFetcher } from './http-fetcher.ts'
 import type { FallThrough, ProxyList } from './proxy-list.ts'
 import { openReader } from './readers.ts'
+import type { Turn } from './turn.ts'
 import type { ReadAgain, ReadOptions, UpstreamReader } from './upstream-reader.ts'
 import { routeFor, type UpstreamRoutes } from './upstream-routes.ts'
 
@@ -108,24 +108,24 @@ export class HttpUpstream implements Upstream {
     options: Options & { readonly onReset: () => Promise<void> },
   ): Promise<Pick<UpstreamAnswer, 'from' | 'via'>> {
     let dirty = false
-    const guarded: ByteSink = {
+    const guard = (turn: Turn): ByteSink => ({
       write: (chunk) => {
+        turn.moved(chunk.length)
         if (!dirty) refuseUnlike(chunk, 'PK', 'a zip')
         dirty = true
         return sink.write(chunk)
       },
-    }
+    })
     const onReset = async (): Promise<void> => {
       if (dirty) await options.onReset()
       dirty = false
     }
-    return this.#ask(module.path, formatModuleVersion(module), options, async (reader, signal) => {
+    const what = formatModuleVersion(module)
+    return this.#ask(module.path, what, options, async (reader, turn) => {
       await onReset()
-      await reader.copy(filePath(module, 'zip'), guarded, {
-        maxBytes: maxZipBytes,
-        signal,
-        onReset,
-      })
+      const { signal } = turn
+      const how = { maxBytes: maxZipBytes, signal, onReset }
+      await reader.copy(filePath(module, 'zip'), guard(turn), how)
       return nameOf(reader)
     })
   }
@@ -162,7 +162,7 @@ export class HttpUpstream implements Upstream {
     rules: AnswerRules,
     ask: MutableAsk,
   ): Promise<UpstreamAnswer> {
-    return this.#ask(path, what, ask, async (reader, signal) => {
+    return this.#ask(path, what, ask, async (reader, { signal }) => {
       const { maxBytes, check } = rules
       const name = nameOf(reader)
       const again = await readAgain(reader, file, ask.known?.validator, { maxBytes, signal })
@@ -180,24 +180,21 @@ export class HttpUpstream implements Upstream {
     path: ModulePath,
     what: string,
     options: Options,
-    ask: (reader: UpstreamReader, signal: AbortSignal) => Promise<T>,
+    ask: (reader: UpstreamReader, turn: Turn) => Promise<T>,
   ): Promise<T> {
     const entries = this.#entriesFor(path)
     if (!this.isEnabled(path)) throw new OfflineError(this.#disabledReason(what))
-    return withDeadline(this.#fetchTimeoutMs, options.signal, async (signal) => {
-      try {
-        return await askInOrder(
-          entries.map(
-            ({ fallThrough, reader }): Candidate<T> => ({
-              fallThrough,
-              ask: () => ask(reader, signal),
-            }),
-          ),
-        )
-      } catch (error) {
-        throw error instanceof AllFailedError ? toUpstreamError(what, error) : error
-      }
+    const candidates = entries.map(({ fallThrough, reader }): Candidate<T> => {
+      const { name } = reader
+      return { name, fallThrough, ask: (turn) => ask(reader, turn) }
     })
+    // A moment less than the caller waits: our error names who did not answer.
+    const ms = this.#fetchTimeoutMs * limits.toldInTime
+    try {
+      return await askInOrder(candidates, { ms, signal: options.signal })
+    } catch (error) {
+      throw error instanceof AllFailedError ? toUpstreamError(what, error) : error
+    }
   }
 
   #entriesFor(path: ModulePath): readonly Entry[] {
@@ -237,7 +234,7 @@ function openEntries(list: ProxyList, components: HttpUpstreamComponents): reado
 function toUpstreamError(what: string, error: AllFailedError): Error {
   const tried = `${what}\n${error.message}`
   if (error.best.failure === 'absent') return new ModuleNotFoundError(tried, { cause: error })
-  const timedOut = ['timeout', 'stalled'].includes(error.best.failure)
+  const timedOut = error.failures.some(({ failure }) => ['timeout', 'stalled'].includes(failure))
   return new UpstreamUnavailableError(tried, { cause: error, timedOut })
 }
 

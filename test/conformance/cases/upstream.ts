@@ -156,6 +156,12 @@ function list(name: string, text: string, steps: readonly Step[]): ConformanceCa
   return { name, server: { list: text }, steps }
 }
 
+/** The first is not the one that the checksum database is beside. */
+function silentFirst(name: string, fault: Fault, steps: readonly Step[]): ConformanceCase {
+  const silence: Step = { kind: 'break', on: 'second', path: '/$m/*', fault }
+  return list(name, '$second|$upstream', [silence, ...steps])
+}
+
 const info = '/$m/@v/v1.0.0.info'
 const zip = '/$m/@v/v1.0.0.zip'
 
@@ -200,10 +206,18 @@ export const lists: Subject = {
       ask(info, 'ok'),
       ask(zip, { status: 'ok', body: { kind: 'upstream' } }),
     ]),
-    list('after a bar the next is asked when the first never answers', '$upstream|$second', [
-      broken('/$m/*', { kind: 'stall' }),
-      ask(info, { status: 'ok', withinMs: 10_000 }),
-    ]),
+    ...[info, zip, '/$m/@v/v1.0.0.mod', '/$m/@v/list', '/$m/@latest'].map((path) =>
+      silentFirst(
+        `after a bar the next is asked for ${path.slice(path.indexOf('@'))} when the first never answers`,
+        { kind: 'stall' },
+        [ask(path, { status: 'ok', withinMs: 10_000 })],
+      ),
+    ),
+    silentFirst(
+      'after a bar the next is asked when the first stops within a zip',
+      { kind: 'stall', afterBytes: 100 },
+      [ask(zip, { status: 'ok', body: { kind: 'upstream' }, withinMs: 10_000 })],
+    ),
     list('what none of a list has is absent', '$upstream,$second', [
       ask('/$x/@v/v1.0.0.info', 'absent'),
       ask('/$x/@v/list', 'absent'),

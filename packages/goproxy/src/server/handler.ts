@@ -10,7 +10,7 @@ import { answerSumdb, type SumdbAnswers } from './sumdb-routes.ts'
 /** What the node adds beside the protocol: `/-/healthz` and the like. */
 export interface ExtraPages {
   /** The page at a path, or undefined when there is none. */
-  get(path: string): ExtraPage | undefined | Promise<ExtraPage | undefined>
+  get(path: string, query: URLSearchParams): ExtraPage | undefined | Promise<ExtraPage | undefined>
 }
 
 export interface ExtraPage {
@@ -34,10 +34,12 @@ export function answerRequest(
     readonly baseUrl: string
     /** Where the request came from, without port. */
     readonly address: string
+    /** What follows the `?`, for pages: the protocol has none. */
+    readonly query: string
     readonly signal: AbortSignal
   },
 ): Promise<Reply> {
-  if (request.kind === 'page') return answerPage(components.pages, request.path, options.baseUrl)
+  if (request.kind === 'page') return answerPage(components.pages, request.path, options)
   const { source } = components
   const asker = { kind: 'client', address: options.address } as const
   const ask: AskOptions = { signal: options.signal, cachedOnly: request.cachedOnly, asker }
@@ -80,9 +82,13 @@ async function answerFile(
   return { status: 200, headers: headersOf(what, answer), body: bytesBody(answer.value) }
 }
 
-async function answerPage(pages: ExtraPages, path: string, baseUrl: string): Promise<Reply> {
+async function answerPage(
+  pages: ExtraPages,
+  path: string,
+  { baseUrl, query }: { readonly baseUrl: string; readonly query: string },
+): Promise<Reply> {
   if (path === '/') return textReply(200, setupPage(baseUrl), { 'cache-control': 'no-store' })
-  const page = await pages.get(path)
+  const page = await pages.get(path, new URLSearchParams(query))
   if (page === undefined) throw new InvalidRequestTargetError('no such page')
   const body = typeof page.body === 'string' ? new TextEncoder().encode(page.body) : page.body
   return {

@@ -196,6 +196,7 @@ export class ProxyServer implements AsyncDisposable {
       answerRequest(this.#components, asked, {
         baseUrl: `http://${request.headers.host}${secret}`,
         address: request.socket.remoteAddress ?? 'unix',
+        query: queryOf(request.url ?? ''),
         signal,
       })
     const { via } = this.#init
@@ -226,6 +227,11 @@ export class ProxyServer implements AsyncDisposable {
   #closeIdle(): void {
     for (const listener of this.#listeners) listener.closeIdle()
   }
+}
+
+function queryOf(target: string): string {
+  const start = target.indexOf('?')
+  return start < 0 ? '' : target.slice(start + 1)
 }
 
 /** A client that goes away while it is answered: nobody is to blame. */

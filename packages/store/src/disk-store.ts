@@ -133,10 +133,11 @@ export class DiskStore implements ZipStore, AsyncDisposable {
 
   async stageZip(module: ModuleVersion): Promise<StagedZip> {
     const path = join(this.#layout.staging, `${randomBytes(16).toString('hex')}.zip`)
-    const { disk, pool, report, hooks, maxZipBytes } = this.#parts
+    const { disk, pool, report, hooks, maxZipBytes, vault } = this.#parts
+    const { chunks } = vault
     const onDone = (staged: StagedFile): unknown => this.#staged.delete(staged)
     const commit: StagedComponents['commit'] = (...zip) => this.#keeper.keep(...zip)
-    const components = { disk, pool, report, hooks, maxZipBytes, onDone, commit }
+    const components = { disk, pool, chunks, report, hooks, maxZipBytes, onDone, commit }
     try {
       const file = await disk.open(path, 'create')
       const staged = new StagedFile(components, { module, path, file })

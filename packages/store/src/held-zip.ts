@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
-import type { ByteRange, HeldZip, Proof } from '@modmesh/fill'
+import type { BodyChunks, ByteRange, HeldZip, Proof } from '@modmesh/fill'
 import type { ModuleVersion, ZipDigest, ZipHash } from '@modmesh/module'
+import type { ChunkLease } from './chunk-pool.ts'
 import type { DiskFile } from './disk.ts'
 import { StoreDamagedError } from './errors.ts'
 import { idleReadMs, serveChunkBytes } from './limits.ts'
@@ -29,7 +30,7 @@ export class HeldFile implements HeldZip {
   }
 
   /** Throws RangeError for a range outside the zip; the iteration throws StoreDamagedError before a bad end. */
-  read(range: ByteRange = { start: 0, end: this.size }): AsyncIterable<Uint8Array> {
+  read(range: ByteRange = { start: 0, end: this.size }): BodyChunks {
     const { start, end } = range
     if (!(start >= 0 && start <= end && end <= this.size)) throw new RangeError('outside the zip')
     const hot = this.#vault.memory.get(this.zipDigest)
@@ -43,54 +44,64 @@ export class HeldFile implements HeldZip {
     opened.catch(() => {})
     const idle = setTimeout(() => void closeQuietly(opened), idleReadMs)
     idle.unref()
+    const lease = this.#vault.chunks.lease()
     return {
+      recycle: (chunk) => lease.recycle(chunk),
       [Symbol.asyncIterator]: () => {
         // The timer goes on until the first chunk is asked for: what never starts never ends.
         const begin = (): Promise<OpenedZip> => {
           clearTimeout(idle)
           return opened
         }
-        return this.#chunks(begin, range, isWhole)
+        return this.#chunks(begin, lease, range)
       },
     }
   }
 
   async *#chunks(
     begin: () => Promise<OpenedZip>,
+    lease: ChunkLease,
     { start, end }: ByteRange,
-    isWhole: boolean,
   ): AsyncGenerator<Uint8Array> {
     const { file, hash, close } = await begin()
     const sha = hash ? createHash('sha256') : undefined
-    const { memory } = this.#vault
-    const seen: Uint8Array[] = []
-    const keeps = isWhole && memory.isWorthKeeping(this.zipDigest, this.size)
+    const copy = end - start === this.size ? this.#copyToKeep() : undefined
     try {
       for (let at = start; at < end; ) {
-        const chunk = await this.#readChunk(file, at, end)
+        const chunk = await this.#readChunk(file, lease, { start: at, end })
+        copy?.set(chunk, at)
         at += chunk.length
-        if (keeps) seen.push(chunk)
         sha?.update(chunk)
         // The last chunk is held back until the whole proved right.
         if (at === end && sha !== undefined) await this.#checkDigest(sha)
-        if (at === end && keeps) this.#remember(seen)
+        if (at === end && copy !== undefined) this.#remember(copy)
         yield chunk
       }
     } finally {
+      lease.end()
       await close()
     }
   }
 
+  /** Room for a zip that is read often. */
+  #copyToKeep(): Uint8Array | undefined {
+    const isWorthIt = this.#vault.memory.isWorthKeeping(this.zipDigest, this.size)
+    return isWorthIt ? Buffer.allocUnsafeSlow(this.size) : undefined
+  }
+
   /** A file whose state was right when it was opened may still change while it is read. */
-  #remember(chunks: readonly Uint8Array[]): void {
-    const bytes = Buffer.concat(chunks)
+  #remember(bytes: Uint8Array): void {
     const isRight = createHash('sha256').update(bytes).digest('hex') === this.zipDigest
     if (isRight) this.#vault.memory.keep(this.zipDigest, bytes)
   }
 
-  async #readChunk(file: DiskFile, at: number, end: number): Promise<Uint8Array> {
-    const chunk = Buffer.allocUnsafeSlow(Math.min(serveChunkBytes, end - at))
-    const bytesRead = await this.#tryRead(file, chunk, at)
+  async #readChunk(
+    file: DiskFile,
+    lease: ChunkLease,
+    { start, end }: ByteRange,
+  ): Promise<Uint8Array> {
+    const chunk = lease.take(end - start)
+    const bytesRead = await this.#tryRead(file, chunk, start)
     if (bytesRead > 0) return chunk.subarray(0, bytesRead)
     await this.#vault.quarantine(this.#zip, 'the file became shorter')
     throw new StoreDamagedError(this.zipDigest, 'the file became shorter')

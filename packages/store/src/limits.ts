@@ -16,6 +16,12 @@ export const maxVerifyWorkers = 4
 export const workerYoungMegabytes = 6
 /** Chunk of a read that is served: large enough for 500 MB/s, small enough for many readers. Bytes. */
 export const serveChunkBytes: number = 256 << 10
+/** Memory of readers at once above which further chunks are small: 64 readers at full speed. Bytes. */
+export const maxLentBytes: number = 32 << 20
+/** As serveChunkBytes when there are so many: slow readers hold theirs for as long as they like. Bytes. */
+export const crowdedChunkBytes: number = 32 << 10
+/** Chunks that wait to be used again: for as many readers as a few builds have. */
+export const maxFreeChunks = 32
 /** Zips up to this are kept in memory when they are read again: most are far smaller. Bytes. */
 export const hotZipBytes: number = 4 << 20
 /** Memory for zips that are read again and again, in all. Bytes. */

@@ -7,6 +7,7 @@ import {
   type ZipHash,
   ZipRulesError,
 } from '@modmesh/module'
+import type { ChunkPool } from './chunk-pool.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { StoreWriteError } from './errors.ts'
 import { pieceBytes } from './limits.ts'
@@ -31,6 +32,8 @@ export interface VerifiedFile {
 export interface StagedComponents {
   readonly disk: Disk
   readonly pool: VerifyPool
+  /** Memory of what is being read. */
+  readonly chunks: ChunkPool
   readonly report: ReportEvent
   readonly hooks: CommitHooks
   readonly maxZipBytes: number
@@ -122,7 +125,7 @@ export class StagedFile implements StagedZip {
 
   readable(proof: Proof): HeldZip {
     this.#refuseWhenDone()
-    const reader = new VerifiedZipFile(this.#verifiedOrThrow(), proof)
+    const reader = new VerifiedZipFile(this.#components.chunks, this.#verifiedOrThrow(), proof)
     this.#readers.push(reader)
     return reader
   }

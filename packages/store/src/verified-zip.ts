@@ -1,7 +1,8 @@
-import type { ByteRange, HeldZip, Proof } from '@modmesh/fill'
+import type { BodyChunks, ByteRange, HeldZip, Proof } from '@modmesh/fill'
 import type { ModuleVersion, ZipDigest, ZipHash } from '@modmesh/module'
+import type { ChunkLease, ChunkPool } from './chunk-pool.ts'
 import { StoreDamagedError } from './errors.ts'
-import { idleReadMs, serveChunkBytes } from './limits.ts'
+import { idleReadMs } from './limits.ts'
 import type { SharedFile } from './shared-file.ts'
 import type { VerifiedFile } from './staged-zip.ts'
 
@@ -17,22 +18,24 @@ export class VerifiedZipFile implements HeldZip {
   readonly size: number
   readonly proof: Proof
   readonly #file: SharedFile
+  readonly #pool: ChunkPool
   #kept: HeldZip | undefined
   #isClosed = false
   #ending: NodeJS.Timeout | undefined
 
-  constructor(verified: VerifiedFile, proof: Proof) {
+  constructor(pool: ChunkPool, verified: VerifiedFile, proof: Proof) {
     this.module = verified.module
     this.zipHash = verified.zipHash
     this.zipDigest = verified.zipDigest
     this.size = verified.size
     this.proof = proof
     this.#file = verified.file
+    this.#pool = pool
     this.#file.retain()
   }
 
   /** Throws RangeError for a range outside the zip, StoreDamagedError when it was not kept and nobody asked for long. */
-  read(range: ByteRange = { start: 0, end: this.size }): AsyncIterable<Uint8Array> {
+  read(range: ByteRange = { start: 0, end: this.size }): BodyChunks {
     if (this.#kept !== undefined) return this.#kept.read(range)
     const { start, end } = range
     if (!(start >= 0 && start <= end && end <= this.size)) throw new RangeError('outside the zip')
@@ -40,7 +43,11 @@ export class VerifiedZipFile implements HeldZip {
     this.#file.retain()
     const idle = setTimeout(() => void this.#file.release(), idleReadMs)
     idle.unref()
-    return { [Symbol.asyncIterator]: () => this.#chunks(range, idle) }
+    const lease = this.#pool.lease()
+    return {
+      recycle: (chunk) => lease.recycle(chunk),
+      [Symbol.asyncIterator]: () => this.#chunks(range, lease, idle),
+    }
   }
 
   /** Reads from the store from now on. */
@@ -67,17 +74,22 @@ export class VerifiedZipFile implements HeldZip {
   }
 
   /** The timer goes on until the first chunk is asked for: an iterator that never starts never ends. */
-  async *#chunks({ start, end }: ByteRange, idle: NodeJS.Timeout): AsyncGenerator<Uint8Array> {
+  async *#chunks(
+    { start, end }: ByteRange,
+    lease: ChunkLease,
+    idle: NodeJS.Timeout,
+  ): AsyncGenerator<Uint8Array> {
     clearTimeout(idle)
     try {
       for (let at = start; at < end; ) {
-        const chunk = Buffer.allocUnsafeSlow(Math.min(serveChunkBytes, end - at))
+        const chunk = lease.take(end - at)
         const bytesRead = await this.#file.file.read(chunk, at)
         if (bytesRead === 0) throw new StoreDamagedError(this.zipDigest, 'the file became shorter')
         at += bytesRead
         yield chunk.subarray(0, bytesRead)
       }
     } finally {
+      lease.end()
       await this.#file.release()
     }
   }

@@ -1,5 +1,6 @@
 import type { Proof } from '@modmesh/fill'
 import type { ZipDigest } from '@modmesh/module'
+import { ChunkPool } from './chunk-pool.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { asError, errnoOf, StoreAccessError, StoreDamagedError, StoreWriteError } from './errors.ts'
 import type { IndexDb } from './index-db.ts'
@@ -47,6 +48,8 @@ export interface OpenedZip {
 export class ZipVault {
   /** Bytes of zips that are read often. */
   readonly memory: ZipMemory = new ZipMemory()
+  /** Memory of what is being read. */
+  readonly chunks: ChunkPool = new ChunkPool()
   readonly #components: VaultComponents
   readonly #checks = new Map<ShelvedZip, Promise<boolean>>()
   /** Files that are on their way out of their place. */

@@ -1,6 +1,5 @@
 import { createHash, hash } from 'node:crypto'
-import { pipeline, Readable } from 'node:stream'
-import { crc32, createInflateRaw, inflateRawSync } from 'node:zlib'
+import { crc32, createInflateRaw, type InflateRaw, inflateRawSync } from 'node:zlib'
 import { HashMismatchError } from '@modmesh/fill'
 import {
   checkZipEntries,
@@ -166,6 +165,7 @@ async function hashLargeEntry(
   return sha.digest()
 }
 
+/** A piece is valid until the next one is asked for. */
 async function* contentPieces(
   zip: ZipWindow,
   entry: DirectoryEntry,
@@ -176,17 +176,36 @@ async function* contentPieces(
     return
   }
   const inflate = createInflateRaw({ chunkSize: inflateChunkBytes })
-  // The error, if any, comes out of the iteration below.
-  pipeline(Readable.from(packedPieces(zip, span), { objectMode: false }), inflate, () => {})
+  void feed(inflate, packedPieces(zip, span))
   for await (const piece of inflate) yield piece as Buffer
   if (inflate.bytesWritten !== entry.compressedSize) {
     throw new ZipRulesError(`${entry.name}: bytes after its compressed data`)
   }
 }
 
+/**
+ * Gives it each piece when it is done with the one before; whoever reads it gets the errors. May never resolve: one
+ * that was destroyed, or has seen the end of its stream, takes nothing more.
+ */
+async function feed(inflate: InflateRaw, pieces: Iterable<Buffer>): Promise<void> {
+  try {
+    for (const piece of pieces) {
+      const isTaken = await new Promise<boolean>((resolve) => {
+        inflate.write(piece, (error) => resolve(!error))
+      })
+      if (!isTaken) return
+    }
+    inflate.end()
+  } catch (error) {
+    inflate.destroy(asError(error))
+  }
+}
+
+/** All pieces are in the same memory: hundreds of megabytes of garbage come together before a collection. */
 function* packedPieces(zip: ZipWindow, span: EntrySpan): Generator<Buffer> {
+  const memory = Buffer.allocUnsafeSlow(Math.min(pieceBytes, span.end - span.start))
   for (let at = span.start; at < span.end; at += pieceBytes) {
-    const piece = Buffer.allocUnsafeSlow(Math.min(pieceBytes, span.end - at))
+    const piece = memory.subarray(0, Math.min(pieceBytes, span.end - at))
     zip.readInto(piece, at)
     yield piece
   }

@@ -5,6 +5,7 @@ import {
   isPseudoVersion,
   type ModulePath,
   type ModuleVersion,
+  parseSemver,
   parseVersionInfo,
   pseudoVersionRev,
   selectLatest,
@@ -49,16 +50,16 @@ export function listQuestion(ctx: FillContext, path: ModulePath): MutableQuestio
     name: `${path}@v/list`,
     path,
     ask: (options) => ctx.upstream.fetchList(path, options),
-    fault: (bytes) => (bytes.length > maxListBytes ? 'more than the size limit' : undefined),
+    fault: notAList,
     fromHeld: async (options) => {
-      const versions = await heldVersions(ctx, path, options)
-      return versions.length === 0 ? undefined : encode(versionLines(versions))
+      const { complete } = await heldVersions(ctx, path, options)
+      return complete.length === 0 ? undefined : encode(versionLines(complete))
     },
     mend: async (older, { signal }) => {
       const text = new TextDecoder().decode(older)
       const listed = new Set(text.split('\n').map((line) => line.trim().split(' ', 1)[0]))
-      const held = await heldVersions(ctx, path, { signal, cachedOnly: true })
-      const missing = held.filter((version) => !listed.has(version))
+      const { all } = await heldVersions(ctx, path, { signal, cachedOnly: true })
+      const missing = all.filter((version) => !listed.has(version))
       const gap = text === '' || text.endsWith('\n') ? '' : '\n'
       const lines = versionLines(missing)
       return lines === '' ? older : encode(text + gap + lines)
@@ -80,13 +81,15 @@ export function latestQuestion(
     ask: (options) => ctx.upstream.fetchLatest(path, options),
     fault: notAnInfo,
     fromHeld: async (options) => {
-      const version = selectLatest(await heldVersions(ctx, path, options))
+      const { complete } = await heldVersions(ctx, path, options)
+      const version = selectLatest(complete)
       return version && (await infoOrName({ path, version }, info, options))
     },
     mend: async (older, { signal }) => {
       const options = { signal, cachedOnly: true }
       const { version: known } = parseVersionInfo(older)
-      const version = selectLatest([known, ...(await heldVersions(ctx, path, options))]) ?? known
+      const { all } = await heldVersions(ctx, path, options)
+      const version = selectLatest([known, ...all]) ?? known
       return version === known ? older : await infoOrName({ path, version }, info, options)
     },
   }
@@ -108,8 +111,8 @@ export function refQuestion(
     fault: notAnInfo,
     fromHeld: async (options) => {
       if (!isCommit(ref)) return undefined
-      const held = await heldVersions(ctx, path, options)
-      const version = held.findLast((each) => isOfCommit(each, ref))
+      const { all } = await heldVersions(ctx, path, options)
+      const version = all.findLast((each) => isOfCommit(each, ref))
       return version && (await infoOrName({ path, version }, info, options))
     },
     mend: async (older) => older,
@@ -189,6 +192,23 @@ function isOfCommit(version: Version, commit: string): boolean {
   if (!isPseudoVersion(version)) return false
   const rev = pseudoVersionRev(version)
   return rev.startsWith(commit) || commit.startsWith(rev)
+}
+
+/**
+ * Lines that are no versions count for nothing (cmd/go takes only those it can read), but a text with nothing but such
+ * lines is a page about something else.
+ */
+function notAList(bytes: Uint8Array): string | undefined {
+  if (bytes.length > maxListBytes) return 'more than the size limit'
+  const text = new TextDecoder().decode(bytes)
+  for (let start = 0; start < text.length; ) {
+    const end = text.indexOf('\n', start)
+    const line = text.slice(start, end < 0 ? text.length : end).trim()
+    if (parseSemver(line.replaceAll('\t', ' ').split(' ', 1)[0] ?? '') !== undefined)
+      return undefined
+    start = end < 0 ? text.length : end + 1
+  }
+  return text.trim() === '' ? undefined : 'no line of it is a version'
 }
 
 function notAnInfo(bytes: Uint8Array): string | undefined {

@@ -17,28 +17,55 @@ import {
 import type { AskOptions } from './module-source.ts'
 import { noLongerNeeded, Scope, until } from './scope.ts'
 
-/**
- * The union of what is held here and by peers, newest last. A version that only peers name enters
- * with a verified record only: `maxUnknownVersions` at most, within `meshOnlyMs` in all.
- */
+/** Versions that stand in for upstream's list, newest last. */
+export interface HeldVersions {
+  /**
+   * Every version that is held here or by peers, a go.mod alone included. One that only peers name enters with a
+   * verified record only: `maxUnknownVersions` at most, within `meshOnlyMs` in all.
+   */
+  readonly all: readonly Version[]
+  /** Of these, those whose zip is held here or that a peer names; all of them where that is none. */
+  readonly complete: readonly Version[]
+}
+
+/** Tells which versions of a path this node and, unless cachedOnly, its peers have. */
 export async function heldVersions(
   ctx: FillContext,
   path: ModulePath,
   options: AskOptions,
-): Promise<readonly Version[]> {
-  const held = new Set(await ctx.store.versions(path))
-  if (options.cachedOnly !== true && ctx.canAskPeers(path)) {
-    const scope = new Scope(options.signal)
-    stopAfter(ctx, scope, ctx.budgets.meshOnlyMs)
-    try {
-      const named = await namedByPeers(ctx, path, scope.signal)
-      const unknown = newestOfEach(named, path, held)
-      for (const version of await proven(ctx, unknown, scope)) held.add(version)
-    } finally {
-      ctx.background(scope.close())
-    }
+): Promise<HeldVersions> {
+  const own = new Set(await ctx.store.versions(path))
+  const shared = await sharedVersions(ctx, path, own, options)
+  const all = [...new Set([...own, ...shared])].sort(compareVersions)
+  const isComplete = await Promise.all(
+    all.map(async (version) => {
+      return shared.has(version) || (await ctx.findZip({ path, version })) !== undefined
+    }),
+  )
+  const complete = all.filter((_, at) => isComplete[at])
+  return { all, complete: complete.length === 0 ? all : complete }
+}
+
+/** What peers name, of that what is known here or proven. */
+async function sharedVersions(
+  ctx: FillContext,
+  path: ModulePath,
+  own: ReadonlySet<Version>,
+  options: AskOptions,
+): Promise<ReadonlySet<Version>> {
+  const shared = new Set<Version>()
+  if (options.cachedOnly === true || !ctx.canAskPeers(path)) return shared
+  const scope = new Scope(options.signal)
+  stopAfter(ctx, scope, ctx.budgets.meshOnlyMs)
+  try {
+    const named = await namedByPeers(ctx, path, scope.signal)
+    for (const version of named.flat()) if (own.has(version)) shared.add(version)
+    const unknown = newestOfEach(named, path, own)
+    for (const version of await proven(ctx, unknown, scope)) shared.add(version)
+  } finally {
+    ctx.background(scope.close())
   }
-  return [...held].sort(compareVersions)
+  return shared
 }
 
 /** What each peer names. Asks for `dhtLookupMs`: who has not answered by then is left out. */

@@ -1,10 +1,21 @@
 import { ModuleNotFoundError, UpstreamUnavailableError } from '@modmesh/fill'
 import { parseModulePath, parseVersion } from '@modmesh/module'
 import { describe, expect, test } from 'vitest'
-import { decode, patient, text, World } from './support/world.ts'
+import { decode, patient, type Release, text, World } from './support/world.ts'
 
 const path = parseModulePath('example.com/mod')
 const pseudo = 'v0.0.0-20240506070809-0123456789ab'
+
+async function hold(world: World, { module, zip, sums }: Release): Promise<void> {
+  const staged = await world.store.stageZip(module)
+  await staged.write(zip)
+  await staged.verify(sums.zip, patient)
+  await staged.commit(sums.proof)
+}
+
+async function holdMod(world: World, { module, mod, sums }: Release): Promise<void> {
+  await world.store.putRecord({ module, mod: { bytes: mod, hash: sums.mod!, proof: sums.proof } })
+}
 
 describe('list', () => {
   test('is asked of upstream once within its life, and again after it', async () => {
@@ -53,16 +64,77 @@ describe('list', () => {
   test('offline it is the union of what is held here and by peers, in order', async () => {
     const world = new World()
     world.upstream.isOn = false
-    const mine = world.release('v1.10.0')
-    await world.store.putRecord({
-      module: mine.module,
-      mod: { bytes: mine.mod, hash: mine.sums.mod!, proof: mine.sums.proof },
-    })
+    await hold(world, world.release('v1.10.0'))
     world.holder('a', world.release('v1.2.0'))
     world.holder('b', world.release('v1.9.0'))
     const answer = await world.run(world.fill.list(path, patient))
     expect(decode(answer.value)).toBe('v1.2.0\nv1.9.0\nv1.10.0\n')
     expect(answer.source).toEqual({ kind: 'held' })
+  })
+
+  test('offline a version of which only the go.mod is here is left out: go could not get it', async () => {
+    const world = new World()
+    world.upstream.isOn = false
+    await hold(world, world.release('v1.2.0'))
+    await holdMod(world, world.release('v1.10.0'))
+    const list = await world.run(world.fill.list(path, patient))
+    expect(decode(list.value)).toBe('v1.2.0\n')
+    const latest = await world.run(world.fill.latest(path, patient))
+    expect(decode(latest.value)).toBe('{"Version":"v1.2.0"}')
+  })
+
+  test('offline a version whose go.mod is here and whose zip a peer has is in it', async () => {
+    const world = new World()
+    world.upstream.isOn = false
+    await hold(world, world.release('v1.2.0'))
+    const release = world.release('v1.10.0')
+    await holdMod(world, release)
+    world.holder('a', release)
+    const list = await world.run(world.fill.list(path, patient))
+    expect(decode(list.value)).toBe('v1.2.0\nv1.10.0\n')
+  })
+
+  test('offline, with nothing but go.mod files, it names these', async () => {
+    const world = new World()
+    world.upstream.isOn = false
+    await holdMod(world, world.release('v1.10.0'))
+    const list = await world.run(world.fill.list(path, patient))
+    expect(decode(list.value)).toBe('v1.10.0\n')
+  })
+
+  test.for([
+    ['a login page', '<!doctype html>\n<p>Please log in to v1.0.0</p>\n'],
+    ['JSON', '{"versions":["v1.0.0"]}'],
+    ['an .info', '{"Version":"v1.0.0"}\n'],
+    ['bytes', '\u0000\u0001\ufffd'],
+  ] as const)('%s is no list', async ([, wrong]) => {
+    const world = new World({ ttlMs: 1000 })
+    world.upstream.lists.set(path, text(wrong))
+    expect(await world.failure(world.fill.list(path, patient))).toBeInstanceOf(
+      UpstreamUnavailableError,
+    )
+    world.upstream.lists.set(path, text('v1.0.0\n'))
+    await world.clock.advance(1000)
+    await world.run(world.fill.list(path, patient))
+    await world.clock.advance(1000)
+    world.upstream.lists.set(path, text(wrong))
+    const older = await world.run(world.fill.list(path, patient))
+    expect(decode(older.value)).toBe('v1.0.0\n')
+    expect(older.source).toEqual({ kind: 'stale', why: 'failed' })
+  })
+
+  test.for([
+    ['empty', ''],
+    ['blank', '\n \n'],
+    ['with times', 'v1.0.0 2024-01-02T03:04:05Z\n'],
+    ['with tabs', '\tv1.0.0\t2024-01-02T03:04:05Z\n'],
+    ['with lines that go leaves out', 'master\nv1\nlatest\n'],
+    ['without a last line end', 'v1.0.0'],
+  ] as const)('one that is %s is passed on as it is', async ([, odd]) => {
+    const world = new World()
+    world.upstream.lists.set(path, text(odd))
+    const answer = await world.run(world.fill.list(path, patient))
+    expect(decode(answer.value)).toBe(odd)
   })
 
   test('a version that a peer invents is not in it', async () => {

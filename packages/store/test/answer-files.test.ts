@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StoredAnswer } from '@modmesh/fill'
@@ -87,6 +88,63 @@ describe('answers that change', () => {
     expect(await answers.findAnswer(key)).toBeUndefined()
   })
 
+  test('no single wrong bit is ever taken for an answer, and a new one heals it', async () => {
+    const dir = await tempDir()
+    const answers = await open(dir)
+    await answers.putAnswer(key, answer('v1.0.0\nv1.1.0\n'))
+    const [file = ''] = await files(dir)
+    const good = await readFile(file)
+    for (let bit = 0; bit < good.length * 8; bit++) {
+      const bad = Buffer.from(good)
+      bad[bit >> 3] = (bad[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+      await writeFile(file, bad)
+      expect(await answers.findAnswer(key), `bit ${bit}`).toBeUndefined()
+    }
+    await answers.putAnswer(key, answer('v1.2.0\n'))
+    expect((await answers.findAnswer(key))?.bytes).toEqual(answer('v1.2.0\n').bytes)
+  })
+
+  test('sound files of another format, or with other fields, count as absent', async () => {
+    const dir = await tempDir()
+    const answers = await open(dir)
+    await answers.putAnswer(key, answer('v1.0.0\n'))
+    const [file = ''] = await files(dir)
+    const fields = { format: 1, key, from: 'x', validator: 'v', confirmedMs: 1 }
+    const others: readonly object[] = [
+      { ...fields, format: 2 },
+      { ...fields, from: 7 },
+      { ...fields, confirmedMs: 'yesterday' },
+      { ...fields, key: 'list example.com/other ' },
+      [],
+    ]
+    for (const header of others.map((each) => JSON.stringify(each))) {
+      const sum = hash('sha256', `${header}\nv1.0.0\n`)
+      await writeFile(file, `${header}\n${sum}\nv1.0.0\n`)
+      expect(await answers.findAnswer(key), header).toBeUndefined()
+    }
+    const header = JSON.stringify({ ...fields, validator: 7 })
+    await writeFile(file, `${header}\n${hash('sha256', `${header}\nv1.0.0\n`)}\nv1.0.0\n`)
+    expect(await answers.findAnswer(key)).toMatchObject({ validator: undefined, confirmedMs: 1 })
+  })
+
+  test('one that cannot be read counts as absent, and is told', async () => {
+    const dir = await tempDir()
+    const events: StoreEvent[] = []
+    let isBarred = false
+    const disk = guardedDisk((call, path) => {
+      if (isBarred && call === 'readFile' && path.includes('answers')) {
+        throw Object.assign(new Error('permission denied'), { code: 'EACCES' })
+      }
+    })
+    const answers = await open(dir, { disk, report: (event) => events.push(event) })
+    await answers.putAnswer(key, answer('v1.0.0\n'))
+    isBarred = true
+    expect(await answers.findAnswer(key)).toBeUndefined()
+    expect(events).toMatchObject([{ kind: 'tidy-failed', error: { code: 'EACCES' } }])
+    isBarred = false
+    expect(await answers.findAnswer(key)).toBeDefined()
+  })
+
   test("a file in another key's place is not its answer", async () => {
     const dir = await tempDir()
     const answers = await open(dir)
@@ -130,7 +188,6 @@ describe('answers that change', () => {
     const dir = await tempDir()
     const answers = await open(dir)
     // Of these, the keys that share one folder.
-    const { hash } = await import('node:crypto')
     const keys: string[] = []
     for (let i = 0; keys.length < 250; i++) {
       if (hash('sha256', `key ${i}`).startsWith('00')) keys.push(`key ${i}`)

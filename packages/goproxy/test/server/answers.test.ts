@@ -411,6 +411,39 @@ describe('pages', () => {
     ])
   })
 
+  test('are told what follows the question mark, also behind a path secret', async () => {
+    const pages = {
+      get: (path: string, query: URLSearchParams) => ({
+        status: 200,
+        type: 'text/plain',
+        body: JSON.stringify([path, ...query]),
+      }),
+    }
+    for (const pathSecret of [undefined, 'geheim']) {
+      await using served = await serve({ pages, pathSecret })
+      const asked = await served.get('/-/index?since=a%20b%2Bc&limit=&x')
+      const told = ['/-/index', ['since', 'a b+c'], ['limit', ''], ['x', '']]
+      expect(await asked.json()).toEqual(told)
+      expect(await (await served.get('/-/index')).json()).toEqual(['/-/index'])
+      const head = await served.get('/-/index?a=1', {}, 'HEAD')
+      expect(head.headers.get('content-length')).toBe('22')
+    }
+  })
+
+  test.for([
+    ['a foreign name', { host: 'evil.example' }],
+    ['a foreign page', { origin: 'http://evil.example' }],
+    ['a foreign site', { 'sec-fetch-site': 'cross-site' }],
+  ] as const)('are not for %s: they may name what is private', async ([, headers]) => {
+    const pages = { get: () => ({ status: 200, type: 'text/plain', body: 'corp.example/secret' }) }
+    await using served = await serve({ pages })
+    const fields = Object.entries({ host: 'localhost', connection: 'close', ...headers })
+    const lines = fields.map(([name, value]) => `${name}: ${value}\n`).join('')
+    const answer = await sendRaw(served.port, `GET /-/catalog HTTP/1.1\n${lines}\n`)
+    expect(answer.status).toBe(403)
+    expect(answer.body).not.toContain('corp.example')
+  })
+
   test('the root says in six lines how to use it', async () => {
     await using served = await serve()
     const text = await (await served.get('/')).text()

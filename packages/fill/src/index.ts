@@ -46,6 +46,7 @@ export type { RemoteObject, RemotePart, RemoteStore } from './remote-store.ts'
 export { mayShare } from './share-policy.ts'
 export type { MutableAsk, Upstream, UpstreamAnswer } from './upstream.ts'
 export type {
+  BodyChunks,
   ByteRange,
   ByteSink,
   HeldZip,

@@ -22,6 +22,12 @@ export interface ByteSink {
   write(chunk: Uint8Array): Promise<void>
 }
 
+/** A body in pieces, in order. */
+export interface BodyChunks extends AsyncIterable<Uint8Array> {
+  /** Takes the memory of a chunk back, whose bytes may change from then on. Nobody has to give it back. */
+  recycle?(chunk: Uint8Array): void
+}
+
 /** A verified zip: committed, or on its way there. */
 export interface HeldZip {
   readonly module: ModuleVersion
@@ -31,7 +37,7 @@ export interface HeldZip {
   readonly size: number
   readonly proof: Proof
   /** The file's bytes; opened when called, so a later eviction does not cut a running read. */
-  read(range?: ByteRange): AsyncIterable<Uint8Array>
+  read(range?: ByteRange): BodyChunks
 }
 
 /** A zip on its way in: private to its fill, never visible to readers. */

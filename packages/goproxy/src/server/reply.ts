@@ -1,10 +1,10 @@
-import type { ByteRange } from '@modmesh/fill'
+import type { BodyChunks, ByteRange } from '@modmesh/fill'
 
 /** A body whose size is known before its first byte. */
 export interface ReplyBody {
   /** Bytes. */
   readonly size: number
-  read(range?: ByteRange): Uint8Array | AsyncIterable<Uint8Array>
+  read(range?: ByteRange): Uint8Array | BodyChunks
 }
 
 /** An HTTP answer as a value: made by a route, narrowed by ranges and conditions, then sent. */

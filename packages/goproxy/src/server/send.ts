@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import type { Reply, ReplyBody } from './reply.ts'
+import type { BodyChunks } from '@modmesh/fill'
+import type { Reply } from './reply.ts'
 
 /** Bytes given to the socket at once: a slow reader's progress is seen in steps of this size. */
 const sliceBytes: number = 256 << 10
@@ -35,34 +36,43 @@ export async function sendReply(
   // Before the headers: what cannot be opened may still become an error.
   const first = await iterator.next()
   response.writeHead(reply.status, headers)
-  await pump(iterator, first, response, body)
+  await pump(iterator, first, response, { size: body.size, onSent: recycler(chunks) })
 }
 
 type Chunks = AsyncIterator<Uint8Array> | Iterator<Uint8Array>
 
-function iterate(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Chunks {
+function iterate(chunks: BodyChunks | Iterable<Uint8Array>): Chunks {
   return Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]()
 }
+
+/** What to do with a chunk that the kernel has taken. */
+function recycler(chunks: BodyChunks | Iterable<Uint8Array>): (chunk: Uint8Array) => void {
+  return 'recycle' in chunks ? (chunk) => chunks.recycle?.(chunk) : ignore
+}
+
+function ignore(): void {}
 
 /** Writes each chunk while the next one is read. A client that goes away ends it without an error. */
 async function pump(
   chunks: Chunks,
   first: IteratorResult<Uint8Array>,
   response: ServerResponse,
-  body: ReplyBody,
+  { size, onSent }: { readonly size: number; readonly onSent: (chunk: Uint8Array) => void },
 ): Promise<void> {
   let sent = 0
   try {
     for (let next = first; next.done !== true; ) {
-      sent += next.value.length
-      const isFlushed = response.write(next.value)
+      const chunk = next.value
+      sent += chunk.length
+      // After an error the kernel may still be reading it.
+      const isFlushed = response.write(chunk, (error) => error ?? onSent(chunk))
       const ahead = Promise.resolve(chunks.next())
       ahead.catch(() => {}) // awaited below, when the socket took what came before
       if (!isFlushed) await drained(response)
       if (response.destroyed) return
       next = await ahead
     }
-    if (sent !== body.size) throw new Error(`the body ended after ${sent} of ${body.size} bytes`)
+    if (sent !== size) throw new Error(`the body ended after ${sent} of ${size} bytes`)
     response.end()
   } finally {
     await chunks.return?.()

@@ -1,5 +1,6 @@
 import type { ModuleVersion } from '@modmesh/module'
 import type { ChecksumDbErrorCode, ProvenSums, RecordProof } from './checksum-db.ts'
+import { RemoteError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
 import type { PeerId } from './peers.ts'
@@ -159,10 +160,11 @@ async function askRemote(
     remote.accept(module, 'record')
     return { sums, from: undefined }
   } catch (error) {
-    if (!signal.aborted && hasDbCode(error, 'SUMDB_UNTRUSTED')) {
-      remote.refuse(module, 'record', 'does not verify')
-    }
-    throw error
+    if (signal.aborted || !hasDbCode(error, 'SUMDB_UNTRUSTED')) throw error
+    remote.refuse(module, 'record', 'does not verify')
+    // The store's fault, not the database's: with nobody else to ask it must not end in "not held".
+    const message = `${remote.name} sent a record that does not verify`
+    throw new RemoteError(message, { fault: 'wrong', cause: error })
   }
 }
 

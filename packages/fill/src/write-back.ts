@@ -40,6 +40,8 @@ export class WriteBack implements AsyncDisposable {
   /** Of these all that is held here is there. */
   readonly #settled = new BoundedSet(maxKnownObjects)
   readonly #waiting = new Map<string, ModuleVersion>()
+  /** Each has one writer at most: a zip is not sent twice at a time. */
+  readonly #writing = new Set<string>()
   readonly #work = new Scope(new AbortController().signal)
   readonly #running = new Set<Promise<void>>()
   #isClosed = false
@@ -63,12 +65,13 @@ export class WriteBack implements AsyncDisposable {
   offer(module: ModuleVersion, { isNew }: { readonly isNew: boolean }): void {
     const { level } = this.#parts
     if (this.#isClosed || this.#isPrivate(module.path) || !level.canWrite()) return
-    if (!isNew && this.#settled.has(formatModuleVersion(module))) return
-    if (this.#waiting.size >= maxWaitingWrites) {
+    const key = formatModuleVersion(module)
+    if (!isNew && this.#settled.has(key)) return
+    if (!this.#waiting.has(key) && this.#waiting.size >= maxWaitingWrites) {
       this.#tell(module, 'zip', 'dropped', undefined)
       return
     }
-    this.#waiting.set(formatModuleVersion(module), module)
+    this.#waiting.set(key, module)
     if (this.#running.size < maxParallelWrites) this.#startWorker()
   }
 
@@ -92,10 +95,14 @@ export class WriteBack implements AsyncDisposable {
 
   async #drain(): Promise<void> {
     for (const [key, module] of this.#waiting) {
-      this.#waiting.delete(key)
       if (this.#work.signal.aborted) return
+      // Offered again meanwhile: it stands behind its writer's place in the row, who will come to it.
+      if (this.#writing.has(key)) continue
+      this.#waiting.delete(key)
+      this.#writing.add(key)
       if (await this.#writeAll(module)) this.#settled.add(key)
       else this.#settled.delete(key)
+      this.#writing.delete(key)
     }
   }
 

@@ -5,5 +5,6 @@
 export { checksumDbContract, type OpenChecksumDb } from './checksum-db.ts'
 export { firstHashesContract, type OpenFirstHashes } from './first-hashes.ts'
 export { type OpenPeers, peersContract } from './peers.ts'
+export { type OpenRemote, remoteStoreContract } from './remote-store.ts'
 export { type OpenUpstream, upstreamContract } from './upstream.ts'
 export { type OpenStore, type ZipMaker, zipStoreContract } from './zip-store.ts'

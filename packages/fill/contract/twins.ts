@@ -7,6 +7,7 @@ export { MemoryAnswers } from './memory-answers.ts'
 export { FakeDbError, MemoryChecksumDb, MemoryLog, untilAborted } from './memory-checksum-db.ts'
 export { MemoryFirstHashes } from './memory-first-hashes.ts'
 export { FakePeer, type HeldFiles, MemoryPeers, type PeerFault } from './memory-peers.ts'
+export { MemoryBucket, MemoryRemoteStore, type RemoteFault } from './memory-remote-store.ts'
 export { MemoryUpstream, type PublishedModule } from './memory-upstream.ts'
 export {
   brokenZip,

@@ -1,10 +1,17 @@
-import { checksumDbContract, peersContract, upstreamContract } from '@modmesh/fill/contract'
+import { createHash } from 'node:crypto'
+import {
+  checksumDbContract,
+  peersContract,
+  remoteStoreContract,
+  upstreamContract,
+} from '@modmesh/fill/contract'
 import {
   FakeClock,
   hashAnything,
   MemoryChecksumDb,
   MemoryLog,
   MemoryPeers,
+  MemoryRemoteStore,
   MemoryUpstream,
 } from '@modmesh/fill/twins'
 import { hashMod, parseModuleVersion } from '@modmesh/module'
@@ -62,3 +69,13 @@ peersContract('the memory twin', async () => {
   const held = { module, zipHash, zip, mod }
   return { peers, holder: 'holder', held, missing: nowhere, dispose: async () => {} }
 })
+
+remoteStoreContract(
+  'the memory twin',
+  async (state) => {
+    const store = new MemoryRemoteStore(runningClock())
+    if (state === 'dead') store.bucket.fault = 'down'
+    return { store, dispose: async () => {} }
+  },
+  (bytes) => createHash('sha256').update(bytes).digest('hex'),
+)

@@ -11,10 +11,12 @@ import {
   type FakePeer,
   hashAnything,
   MemoryAnswers,
+  type MemoryBucket,
   MemoryChecksumDb,
   MemoryFirstHashes,
   MemoryLog,
   MemoryPeers,
+  MemoryRemoteStore,
   type MemoryStoreInit,
   MemoryUpstream,
   MemoryZipStore,
@@ -29,6 +31,8 @@ export interface WorldInit {
   readonly ttlMs?: number
   readonly negativeTtlMs?: number
   readonly store?: MemoryStoreInit
+  /** Without one there is no remote store. */
+  readonly bucket?: MemoryBucket
   readonly random?: () => number
   /** What an earlier run kept. */
   readonly answers?: MemoryAnswers
@@ -56,6 +60,7 @@ export class World {
   readonly firstHashes = new MemoryFirstHashes()
   readonly events: FillEvent[] = []
   readonly store: MemoryZipStore
+  readonly remote: MemoryRemoteStore | undefined
   readonly fill: ModuleFill
 
   constructor(init: WorldInit = {}) {
@@ -65,10 +70,11 @@ export class World {
     this.upstream = new MemoryUpstream(this.clock)
     this.db = new MemoryChecksumDb(this.log, this.clock)
     this.answers = init.answers ?? new MemoryAnswers()
-    const { clock, peers, upstream, store, answers, firstHashes, db: checksumDb } = this
+    this.remote = init.bucket && new MemoryRemoteStore(this.clock, init.bucket)
+    const { clock, peers, upstream, store, remote, answers, firstHashes, db: checksumDb } = this
     const random = init.random === undefined ? {} : { random: init.random }
     this.fill = new ModuleFill(
-      { clock, peers, upstream, store, answers, firstHashes, checksumDb, ...random },
+      { clock, peers, upstream, store, remote, answers, firstHashes, checksumDb, ...random },
       {
         budgets: { ...defaultBudgets, ...init.budgets },
         isPrivate: init.isPrivate ?? (() => false),
@@ -148,7 +154,7 @@ const worlds: World[] = []
 /** Whatever a test did: after the end nothing is left, no timer, no staged zip (invariant I11). */
 afterEach(async () => {
   for (const world of worlds.splice(0)) {
-    await world.fill[Symbol.asyncDispose]()
+    await world.run(world.fill[Symbol.asyncDispose]())
     await world.clock.settle()
     expect(world.clock.pending).toBe(0)
     expect(world.store.staged).toBe(0)

@@ -39,6 +39,7 @@ function runningLines(status: RunningStatus, options: TextOptions): string[] {
     ...remoteLines(status),
     field('Last hour', countText(status.answers.lastHour)),
     field('All', countText(status.answers.sinceStart)),
+    ...levelLines(status.answers),
     field('Store', storeText(status.store)),
     ...status.warnings.map((text) => `! ${escapeInvisible(text)}`),
     ...changedLines(status, options),
@@ -152,6 +153,10 @@ const sourceWords: Readonly<Record<SourceKind, string>> = {
   stale: 'older lists',
 }
 
+const levelKinds = ['memory', 'disk', ...sourceKinds.filter((kind) => kind !== 'store')] as const
+
+const levelWords = { ...sourceWords, memory: 'memory', disk: 'disk' } as const
+
 function countText(counts: CountBySource): string {
   const answers = sourceKinds.reduce((sum, kind) => sum + counts[kind].answers, 0)
   if (answers === 0) return 'no answers'
@@ -164,6 +169,17 @@ function countText(counts: CountBySource): string {
     })
   const total = `${formatNumber(answers)} ${plural(answers, 'answer')}, ${formatBytes(bytes)}`
   return `${total}: ${shares.join(', ')}`
+}
+
+/** Where the answers of `All` were found, and what was not. */
+function levelLines({ levels, failed }: RunningStatus['answers']): string[] {
+  const found = levelKinds
+    .filter((level) => levels[level] > 0)
+    .map((level) => `${levelWords[level]} ${formatNumber(levels[level])}`)
+  if (found.length === 0 && failed === 0) return []
+  const known = levels.negative > 0 ? ` (${formatNumber(levels.negative)} known before)` : ''
+  const missed = failed > 0 ? [`not answered ${formatNumber(failed)}${known}`] : []
+  return [field('Levels', [...found, ...missed].join(', '))]
 }
 
 function storeText(store: StoreStatus): string {

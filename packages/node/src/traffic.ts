@@ -12,7 +12,10 @@ interface Count {
 
 export type CountBySource = Readonly<Record<SourceKind, Count>>
 
-/** Where answers are looked for, the quickest first; `negative` is "not found" that was known already. */
+/**
+ * Where answers are found, the quickest first. All but `negative` make up the answers given (`memory` and `disk` are
+ * the store's; a zip counts as `disk`); `negative` is "not found" that was known already, a part of what failed.
+ */
 export type Level = 'memory' | 'disk' | 'negative' | Exclude<SourceKind, 'store'>
 
 /** Answers by level. */
@@ -91,8 +94,7 @@ export class Traffic {
         this.#levels[levelOf(event.source)] += 1
         add(this.#sinceStart, event.source.kind, event.bytes)
         add(this.#thisMinute(), event.source.kind, event.bytes)
-        if (event.source.kind === 'upstream')
-          this.#lastUpstream = { ok: true, atMs: this.#clock.wallMs() }
+        this.#noteUpstreamAnswer(event.source)
         return
       case 'failed':
         this.#failed += 1
@@ -164,6 +166,13 @@ export class Traffic {
     const reason = printableName(what.reason)
     this.#refused.push({ ...what, reason, atMs: this.#clock.wallMs() })
     if (this.#refused.length > keptRefusals) this.#refused.shift()
+  }
+
+  #noteUpstreamAnswer(source: Source): void {
+    const atMs = this.#clock.wallMs()
+    if (source.kind === 'upstream') this.#lastUpstream = { ok: true, atMs }
+    if (source.kind !== 'stale' || source.why !== 'failed') return
+    this.#lastUpstream = { ok: false, atMs, reason: 'gave no newer answer for an older one' }
   }
 
   #noteUpstreamFailure(error: Error): void {

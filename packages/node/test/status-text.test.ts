@@ -105,7 +105,7 @@ const busy: RunningStatus = {
       store: { answers: 734, bytes: 5_000_000 },
       peer: { answers: 409, bytes: 8_100_000 },
     },
-    levels: noLevels,
+    levels: { ...noLevels, memory: 620, disk: 114, peer: 409, negative: 2 },
     failed: 3,
   },
   refused: {
@@ -149,6 +149,7 @@ Upstream   https://proxy.golang.org   ok, 30s ago
 Checksums  sum.golang.org   tree of 41,203,888 records
 Last hour  1 answer, 54 B: store 1 (54 B)
 All        1,143 answers, 13.1 MB: store 734 (5.0 MB), peers 409 (8.1 MB)
+Levels     memory 620, disk 114, peers 409, not answered 3 (2 known before)
 Store      38.2 GB in 9,311 zips, 12,000 go.mod
 ! answers cannot be kept: disk full
 ! 1 answer refused, not passed on:
@@ -253,7 +254,7 @@ Store      38.2 GB in 9,311 zips, 12,000 go.mod
         }
         const lines = formatStatus(foreign, plain).split('\n')
         for (const line of lines) expect(line).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u)
-        expect(lines).toHaveLength(17)
+        expect(lines).toHaveLength(18)
       }),
     )
   })

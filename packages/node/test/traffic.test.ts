@@ -1,6 +1,7 @@
 import type { FillEvent, Source } from '@modmesh/fill'
 import { ModuleNotFoundError, UpstreamUnavailableError } from '@modmesh/fill'
 import { parseModulePath, parseModuleVersion } from '@modmesh/module'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Traffic } from '../src/traffic.ts'
 
@@ -53,6 +54,45 @@ describe('traffic', () => {
     })
   })
 
+  test('of all levels but known failures adds up to the answers, whatever came', () => {
+    const source = fc.constantFrom<Source>(
+      { kind: 'store' },
+      { kind: 'store', level: 'memory' },
+      { kind: 'peer', peer: 'p' },
+      { kind: 'remote', from: 's3' },
+      { kind: 'upstream', from: 'u' },
+      { kind: 'direct' },
+      { kind: 'held' },
+      { kind: 'stale', why: 'not-asked' },
+    )
+    const error = new ModuleNotFoundError('no')
+    const failed = {
+      kind: 'failed',
+      what: 'mod',
+      path,
+      version: 'v1.0.0',
+      error,
+      tookMs: 1,
+    } as const
+    const event = fc.oneof(
+      source.map((from) => answered(from, 1)),
+      fc.constantFrom<FillEvent>(failed, { ...failed, isRemembered: true }),
+    )
+    fc.assert(
+      fc.property(fc.array(event), (events) => {
+        const { traffic } = setUp()
+        for (const each of events) traffic.record(each)
+        const { levels, sinceStart, failed: failures } = traffic.report()
+        const { negative, memory, disk, ...others } = levels
+        const answers = Object.values(sinceStart).reduce((sum, each) => sum + each.answers, 0)
+        expect(Object.values(others).reduce((sum, n) => sum + n, memory + disk)).toBe(answers)
+        expect(sinceStart.store.answers).toBe(memory + disk)
+        expect(answers + failures).toBe(events.length)
+        expect(negative).toBeLessThanOrEqual(failures)
+      }),
+    )
+  })
+
   test('leaves the last hour after an hour and stays in the total', () => {
     const { traffic, clock } = setUp()
     traffic.record(answered({ kind: 'store' }, 5))
@@ -95,5 +135,10 @@ describe('traffic', () => {
     clock.ms += 5
     traffic.record(answered({ kind: 'upstream', from: 'https://u' }, 1))
     expect(traffic.report().lastUpstream).toEqual({ ok: true, atMs: clock.ms })
+    traffic.record(answered({ kind: 'stale', why: 'slow' }, 1))
+    traffic.record(answered({ kind: 'stale', why: 'offline' }, 1))
+    expect(traffic.report().lastUpstream?.ok).toBe(true)
+    traffic.record(answered({ kind: 'stale', why: 'failed' }, 1))
+    expect(traffic.report().lastUpstream?.ok).toBe(false)
   })
 })

@@ -12,7 +12,7 @@ import type { ProvenSums, RecordProof } from './proven-sums.ts'
 import { formatLookup } from './record.ts'
 import { RecordProver } from './record-prover.ts'
 import { RecordShelf } from './record-shelf.ts'
-import { Refusals } from './refusals.ts'
+import { type Refusal, Refusals } from './refusals.ts'
 import type { SumdbOps } from './sumdb-ops.ts'
 import { TileAnswers } from './tile-answers.ts'
 import { TileReader } from './tile-reader.ts'
@@ -70,6 +70,11 @@ export class SumdbClient implements AsyncDisposable {
   /** Answers of the database itself that were refused since the start. */
   get refusedAnswers(): number {
     return this.#refusals.count
+  }
+
+  /** The last of them; undefined when all was well. */
+  get lastRefusal(): Refusal | undefined {
+    return this.#refusals.latest
   }
 
   /** Calls the listener, which must not throw, once with the fork that ends new trust; returns how to stop that. */

@@ -29,6 +29,15 @@ interface ReadTile {
   readonly from: 'cache' | 'remote'
 }
 
+/** What came from remote for a tile. */
+interface SentTile {
+  /** In the width that was wanted. */
+  readonly bytes: Uint8Array
+  /** The path that was asked, and the answer as it was. */
+  readonly path: string
+  readonly sent: Uint8Array
+}
+
 /** Reads tiles that nobody verified yet, through cache and remote, and keeps those that its callers verified. */
 export class TileReader {
   readonly #ops: SumdbOps
@@ -83,15 +92,15 @@ export class TileReader {
     const rotten = tiles.filter((_, i) => read[i]?.from === 'cache')
     if (rotten.length > 0) {
       await this.#drop(rotten)
-      const fresh = await verify(await this.#readAll(tiles, { ...options, databaseOnly: false }))
+      const sent = await this.#readAll(tiles, { ...options, databaseOnly: false })
+      const fresh = await verify(sent.map(({ bytes }) => bytes))
       if (fresh !== undefined) return fresh
     }
     const last = await this.#readFromDatabase(tiles, options)
-    const verified = await verify(last)
+    const verified = await verify(last.map(({ bytes }) => bytes))
     if (verified !== undefined) return verified
     const error = untrusted(tiles)
-    for (const [i, tile] of tiles.entries()) {
-      const [path, bytes] = [`/${formatTilePath(tile)}`, last[i] as Uint8Array]
+    for (const { path, sent: bytes } of last) {
       this.#refusals.keep({ path, reason: error.message, head: options.head, bytes })
     }
     throw error
@@ -103,14 +112,14 @@ export class TileReader {
       this.#writer.noteCached(cachePath(tile), cached.length)
       return { bytes: narrowTile(cached, tile.width), from: 'cache' }
     }
-    const bytes = await this.#readRemote(tile, { ...options, databaseOnly: false })
+    const { bytes } = await this.#readRemote(tile, { ...options, databaseOnly: false })
     return { bytes, from: 'remote' }
   }
 
   #readAll(
     tiles: readonly Tile[],
     options: TileReadOptions & { readonly databaseOnly: boolean },
-  ): Promise<Uint8Array[]> {
+  ): Promise<SentTile[]> {
     return Promise.all(tiles.map((tile) => this.#readRemote(tile, options)))
   }
 
@@ -118,7 +127,7 @@ export class TileReader {
   async #readFromDatabase(
     tiles: readonly Tile[],
     options: TileReadOptions,
-  ): Promise<readonly Uint8Array[]> {
+  ): Promise<readonly SentTile[]> {
     try {
       return await this.#readAll(tiles, { ...options, databaseOnly: true })
     } catch (cause) {
@@ -130,26 +139,27 @@ export class TileReader {
   async #readRemote(
     tile: Tile,
     { signal, reach, databaseOnly }: TileReadOptions & { readonly databaseOnly: boolean },
-  ): Promise<Uint8Array> {
+  ): Promise<SentTile> {
     if (reach === 'cache') throw new SumdbUnavailableError(`not at hand: ${formatTilePath(tile)}`)
     const options = { signal, databaseOnly }
-    const asked = await this.#readPath(tile, options)
-    const bytes = asked ?? (await this.#readPath({ ...tile, width: tileWidth }, options))
+    const asked = await this.#readWidth(tile, tile.width, options)
+    const sent = asked ?? (await this.#readWidth(tile, tileWidth, options))
+    if (sent !== undefined) return sent
     // A tile inside a signed tree that is missing is the database's trouble, never "no such module".
-    if (bytes === undefined) {
-      throw new SumdbUnavailableError(`the checksum database lacks ${formatTilePath(tile)}`)
-    }
-    return narrowTile(bytes, tile.width)
+    throw new SumdbUnavailableError(`the checksum database lacks ${formatTilePath(tile)}`)
   }
 
-  /** An answer of another length is padded or cut to one that cannot verify, so that others are asked. */
-  async #readPath(
+  /** An answer of another length counts as one that cannot verify, so that others are asked. */
+  async #readWidth(
     tile: Tile,
+    width: number,
     options: { readonly signal: AbortSignal; readonly databaseOnly: boolean },
-  ): Promise<Uint8Array | undefined> {
+  ): Promise<SentTile | undefined> {
+    const path = `/${formatTilePath({ ...tile, width })}`
     try {
-      const bytes = await this.#ops.readRemote(`/${formatTilePath(tile)}`, options)
-      return bytes.length === tile.width * hashBytes ? bytes : new Uint8Array(tileBytes)
+      const sent = await this.#ops.readRemote(path, options)
+      const whole = sent.length === width * hashBytes ? sent : new Uint8Array(tileBytes)
+      return { path, sent, bytes: narrowTile(whole, tile.width) }
     } catch (error) {
       if (error instanceof SumdbNotFoundError) return undefined
       throw error

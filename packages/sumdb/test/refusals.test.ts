@@ -60,6 +60,14 @@ const cases: readonly Case[] = [
     plant: (fake) => fake.faults.flippedTiles.set('tile/8/2/000.p/1', 5),
     path: '/tile/8/2/000.p/1',
   },
+  {
+    name: 'a tile that is cut short',
+    plant: (fake) => {
+      fake.faults.editBody = (path, body) =>
+        path === '/tile/8/1/000' ? body.subarray(0, 4_000) : body
+    },
+    path: '/tile/8/1/000',
+  },
 ]
 
 describe('what the database sent and does not verify', () => {
@@ -73,6 +81,8 @@ describe('what the database sent and does not verify', () => {
     const kept = ops.refused.find((answer) => answer.path === path)
     expect(Buffer.from(kept?.bytes ?? [])).toEqual(Buffer.from(fake.serve(path)))
     expect(kept?.reason.length).toBeGreaterThan(10)
+    const last = ops.refused.at(-1)
+    expect(client.lastRefusal).toEqual({ path: last?.path, reason: last?.reason })
     // Nothing of it was believed, and nothing of it was stored.
     expect(await client.known(wanted)).toBeUndefined()
     expect([...ops.cache.keys()].filter((key) => key.startsWith('/lookup/'))).toEqual([])

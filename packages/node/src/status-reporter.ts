@@ -1,6 +1,7 @@
 import { displayUpstreams } from '@modmesh/goproxy'
 import { type DiskStore, StoreDamagedError } from '@modmesh/store'
 import { type ChangedLine, listChanged } from './changed-hashes.ts'
+import { databaseWarnings } from './database-warnings.ts'
 import type { NodeState } from './node-state.ts'
 import { peerLine } from './peer-line.ts'
 import type { StartPlan } from './start-plan.ts'
@@ -18,7 +19,7 @@ import { programVersion } from './version.ts'
 interface ReporterComponents {
   readonly state: NodeState
   readonly traffic: Traffic
-  readonly store: Pick<DiskStore, 'stats' | 'budget' | 'firstHashes' | 'remove'>
+  readonly store: Pick<DiskStore, 'stats' | 'budget' | 'firstHashes' | 'remove' | 'sumdbCache'>
 }
 
 /** Puts together what a running node tells of itself: numbers it has counted, nothing guessed, no secrets. */
@@ -102,11 +103,9 @@ export class StatusReporter {
   #warnings(report: TrafficReport): readonly string[] {
     const { state } = this.#components
     const warnings: string[] = [...state.openDoors()]
-    const database = state.client?.name ?? ''
-    if (state.client?.fork !== undefined) {
-      warnings.push(
-        `${database} showed two trees that cannot be one: nothing new is trusted; both notes are kept under sumdb/`,
-      )
+    if (state.client !== undefined) {
+      const { folder } = this.#components.store.sumdbCache(state.client.name)
+      warnings.push(...databaseWarnings(state.client, folder))
     }
     warnings.push(...this.#storeWarnings(report))
     return warnings

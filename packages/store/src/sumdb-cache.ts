@@ -16,7 +16,10 @@ import { maxForkEvidence, maxRefusedAnswers, maxRefusedBytes } from './limits.ts
 import type { MetaJournal } from './meta-journal.ts'
 
 /** What a checksum-database client keeps on disk. */
-export type SumdbCache = Omit<SumdbOps, 'readRemote'>
+export interface SumdbCache extends Omit<SumdbOps, 'readRemote'> {
+  /** Where all of it is; evidence in `fork` and `refused`. */
+  readonly folder: string
+}
 
 export interface SumdbCacheComponents {
   readonly disk: Disk
@@ -39,14 +42,14 @@ const maxTileBytes = 1 << 20
 export class DiskSumdbCache implements SumdbCache {
   readonly #components: SumdbCacheComponents
   readonly #name: string
-  readonly #folder: string
+  readonly folder: string
   readonly #head: DurableFile
 
   constructor(components: SumdbCacheComponents, name: string) {
     this.#components = components
     this.#name = name
-    this.#folder = sumdbFolder(components.layout, name)
-    this.#head = new DurableFile(join(this.#folder, 'head'), components.disk)
+    this.folder = sumdbFolder(components.layout, name)
+    this.#head = new DurableFile(join(this.folder, 'head'), components.disk)
   }
 
   async readHead(): Promise<string | undefined> {
@@ -89,7 +92,7 @@ export class DiskSumdbCache implements SumdbCache {
 
   async readForkEvidence(): Promise<ForkNotes | undefined> {
     const { disk } = this.#components
-    const folder = join(this.#folder, 'fork')
+    const folder = join(this.folder, 'fork')
     const [name] = (await disk.list(folder)).toSorted()
     if (name === undefined) return undefined
     const bytes = await disk.readFile(join(folder, name), maxForkBytes)
@@ -103,7 +106,7 @@ export class DiskSumdbCache implements SumdbCache {
   /** Keeps equal evidence once, under a name that is its digest. */
   async #keepEvidence(kind: string, bytes: Uint8Array, maxFiles: number): Promise<void> {
     const { disk } = this.#components
-    const folder = join(this.#folder, kind)
+    const folder = join(this.folder, kind)
     const path = join(folder, `${hash('sha256', bytes)}.txt`)
     if ((await disk.identity(path)) !== undefined) return
     if ((await disk.list(folder)).length >= maxFiles) return
@@ -116,7 +119,7 @@ export class DiskSumdbCache implements SumdbCache {
 
   #tileFile(path: string): string | undefined {
     const tile = parseTilePath(path)
-    return tile === undefined ? undefined : tilePath(this.#folder, tile)
+    return tile === undefined ? undefined : tilePath(this.folder, tile)
   }
 
   async #writeTile(file: string, bytes: Uint8Array): Promise<void> {

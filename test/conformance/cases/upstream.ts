@@ -157,9 +157,9 @@ function list(name: string, text: string, steps: readonly Step[]): ConformanceCa
 }
 
 /** The first is not the one that the checksum database is beside. */
-function silentFirst(name: string, fault: Fault, steps: readonly Step[]): ConformanceCase {
-  const silence: Step = { kind: 'break', on: 'second', path: '/$m/*', fault }
-  return list(name, '$second|$upstream', [silence, ...steps])
+function failingFirst(name: string, fault: Fault, steps: readonly Step[]): ConformanceCase {
+  const failing: Step = { kind: 'break', on: 'second', path: '/$m/*', fault }
+  return list(name, '$second|$upstream', [failing, ...steps])
 }
 
 const info = '/$m/@v/v1.0.0.info'
@@ -190,12 +190,15 @@ export const lists: Subject = {
       ),
     ),
     ...[404, 410, 403, 429, 500, 503].map((status) =>
-      list(`after a bar the next is asked when the first says ${status}`, '$upstream|$second', [
-        broken('/$m/*', { kind: 'status', status }),
-        ask(info, 'ok'),
-        ask(zip, { status: 'ok', body: { kind: 'upstream' } }),
-        ask('/$m/@v/list', 'ok'),
-      ]),
+      failingFirst(
+        `after a bar the next is asked when the first says ${status}`,
+        { kind: 'status', status },
+        [
+          ask(info, 'ok'),
+          ask(zip, { status: 'ok', body: { kind: 'upstream' } }),
+          ask('/$m/@v/list', 'ok'),
+        ],
+      ),
     ),
     list(
       'after a comma nobody else is asked when the first refuses connections',
@@ -207,13 +210,13 @@ export const lists: Subject = {
       ask(zip, { status: 'ok', body: { kind: 'upstream' } }),
     ]),
     ...[info, zip, '/$m/@v/v1.0.0.mod', '/$m/@v/list', '/$m/@latest'].map((path) =>
-      silentFirst(
+      failingFirst(
         `after a bar the next is asked for ${path.slice(path.indexOf('@'))} when the first never answers`,
         { kind: 'stall' },
         [ask(path, { status: 'ok', withinMs: 10_000 })],
       ),
     ),
-    silentFirst(
+    failingFirst(
       'after a bar the next is asked when the first stops within a zip',
       { kind: 'stall', afterBytes: 100 },
       [ask(zip, { status: 'ok', body: { kind: 'upstream' }, withinMs: 10_000 })],

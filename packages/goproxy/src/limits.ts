@@ -9,6 +9,8 @@ export const maxHeaderCount = 64
 export const maxConnections = 1_024
 /** Above this many, idle connections are closed to make room. */
 export const crowdedConnections = 768
+/** Requests that wait for the one before them on their connection, in all: 10 KiB each, and go never sends such. */
+export const maxPipelined = 4_096
 /** A client that has not sent its headers by then is trying our memory, ms. */
 export const headersTimeoutMs = 5_000
 /** As above for the whole request; it never has a body. */
@@ -31,9 +33,15 @@ export const maxQuickTargets = 8_192
 /** Longer targets are parsed each time, characters. */
 export const maxQuickTargetChars = 512
 
-/** What `go` shows of an error answer: lines, and bytes in all (cmd/go web, maxErrorDetailLines). */
+/** What `go` shows of an error answer: lines, and bytes in all (cmd/go web, maxErrorDetailLines and -Bytes). */
 export const maxErrorLines = 8
-export const maxErrorLineChars = 78
+export const maxErrorBytes: number = 8 * 81
+/** What go writes between two lines of it, and counts: a line feed and a tab. */
+export const errorLineGapBytes = 2
+/** So that one line leaves room for the next; longer than most URLs, paths and hashes together. */
+export const maxErrorLineChars = 300
+/** Less than that of a line tells nobody anything. */
+export const minErrorLineChars = 20
 
 /** TCP and TLS to an upstream, ms (design, section 6). */
 export const connectMs = 5_000

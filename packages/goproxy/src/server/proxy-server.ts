@@ -12,6 +12,7 @@ import { Listener } from './listener.ts'
 import { QuickAnswers } from './quick-answers.ts'
 import { narrowReply } from './range.ts'
 import { type Reply, textReply } from './reply.ts'
+import { RequestTurns } from './request-turns.ts'
 import { sendReply } from './send.ts'
 import { errorReply } from './status.ts'
 import { WaitingConnections } from './waiting-connections.ts'
@@ -41,6 +42,7 @@ export class ProxyServer implements AsyncDisposable {
   readonly #stalls: WriteStalls
   readonly #hosts: ReadonlySet<string>
   readonly #connections = new WaitingConnections(limits.crowdedConnections)
+  readonly #turns = new RequestTurns(limits.maxPipelined)
   readonly #quick: QuickAnswers | undefined
   readonly #refused = new WeakSet<Socket>()
   #draining = false
@@ -115,6 +117,7 @@ export class ProxyServer implements AsyncDisposable {
   /** Sends what needs no wait. False when the request is to go the usual way. */
   #serveQuickly(request: IncomingMessage, response: ServerResponse): boolean {
     if (this.#draining || this.#refused.has(request.socket)) return false
+    if (this.#turns.isBusy(request.socket)) return false
     const answer = this.#quick?.find(request)
     if (answer === undefined) return false
     this.#connections.busy(request.socket)
@@ -130,6 +133,9 @@ export class ProxyServer implements AsyncDisposable {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const turn = this.#turns.enter(request.socket, response)
+    if (turn !== undefined) await turn
+    if (request.socket.destroyed) return
     const gone = new AbortController()
     // A client that goes away: no answer is owed, and nothing here is to blame.
     response.on('error', () => gone.abort(clientGone))

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { crowdedConnections, maxHeaderCount } from '../../src/limits.ts'
+import { crowdedConnections, maxHeaderCount, maxPipelined } from '../../src/limits.ts'
 import { open, sendRaw, serve } from '../support/serve.ts'
 
 const list = '/golang.org/x/text/@v/list'
@@ -415,6 +415,41 @@ describe('clients that waste our memory', () => {
     await expect.poll(() => served.source.asked.length).toBe(1)
     socket.destroy()
     await expect.poll(() => served.source.signals[0]?.aborted).toBe(true)
+    expect(served.errors).toEqual([])
+  })
+
+  test('requests of a pipeline are begun one after another', async () => {
+    await using served = await serve()
+    const gates = Array.from({ length: 10 }, () => Promise.withResolvers<void>())
+    served.source.gate = gates[0]?.promise ?? Promise.resolve()
+    const one = `GET ${list} HTTP/1.1\r\nHost: localhost\r\n\r\n`
+    const socket = await open(served.port)
+    socket.write(one.repeat(10))
+    for (let begun = 1; begun <= 10; begun++) {
+      await expect.poll(() => served.source.asked.length).toBe(begun)
+      await served.get('/')
+      expect(served.source.asked.length).toBe(begun)
+      served.source.gate = gates[begun]?.promise ?? Promise.resolve()
+      gates[begun - 1]?.resolve()
+    }
+    socket.destroy()
+  })
+
+  test('a client that asks on and on without waiting is cut, and others are served', async () => {
+    await using served = await serve()
+    served.source.gate = new Promise(() => {})
+    const one = `GET ${list} HTTP/1.1\r\nHost: localhost\r\n\r\n`
+    const [patient, greedy] = [await open(served.port), await open(served.port)]
+    patient.write(one.repeat(100))
+    await expect.poll(() => served.source.asked.length).toBe(1)
+    greedy.on('error', () => {})
+    greedy.write(one.repeat(maxPipelined))
+    await once(greedy, 'close')
+    expect(served.source.asked).toHaveLength(2)
+    served.source.gate = Promise.resolve()
+    expect((await served.get(list)).status).toBe(200)
+    expect(patient.closed).toBe(false)
+    patient.destroy()
     expect(served.errors).toEqual([])
   })
 

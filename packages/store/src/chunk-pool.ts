@@ -1,11 +1,17 @@
-import { crowdedChunkBytes, maxFreeChunks, maxLentBytes, serveChunkBytes } from './limits.ts'
+import {
+  crowdedChunkBytes,
+  maxFreeChunks,
+  maxFreeSmallChunks,
+  maxLentBytes,
+  serveChunkBytes,
+} from './limits.ts'
 
 /**
  * Memory for zips on their way out. Chunks that come back are used again: as garbage they would add up to hundreds of
  * megabytes before a collection. When many readers hold theirs, further chunks are small.
  */
 export class ChunkPool {
-  readonly #free: ArrayBuffer[] = []
+  readonly #free: FreeChunks = { large: [], small: [] }
   #lentBytes = 0
 
   /** What readers hold now, bytes. */
@@ -20,20 +26,32 @@ export class ChunkPool {
       lend: (bytes) => {
         this.#lentBytes += bytes
       },
-      keep: (memory) => {
-        const isOurs = memory.byteLength === serveChunkBytes
-        if (isOurs && this.#free.length < maxFreeChunks) this.#free.push(memory)
-      },
+      keep: (memory) => this.#keep(memory),
     })
   }
 
   #take(wanted: number): Buffer<ArrayBuffer> {
     const isCrowded = this.#lentBytes + serveChunkBytes > maxLentBytes
     const length = Math.min(wanted, isCrowded ? crowdedChunkBytes : serveChunkBytes)
-    const free = isCrowded ? undefined : this.#free.pop()
-    if (free !== undefined) return Buffer.from(free, 0, length)
-    return Buffer.allocUnsafeSlow(length)
+    const isSmall = length <= crowdedChunkBytes
+    const free = this.#free[isSmall ? 'small' : 'large'].pop()
+    return free === undefined ? Buffer.allocUnsafeSlow(length) : Buffer.from(free, 0, length)
   }
+
+  /** Odd sizes are the ends of zips, and small ones: they are garbage soon. */
+  #keep(memory: ArrayBuffer): void {
+    const { large, small } = this.#free
+    const { byteLength } = memory
+    if (byteLength === serveChunkBytes && large.length < maxFreeChunks) large.push(memory)
+    else if (byteLength === crowdedChunkBytes && small.length < maxFreeSmallChunks) {
+      small.push(memory)
+    }
+  }
+}
+
+interface FreeChunks {
+  readonly large: ArrayBuffer[]
+  readonly small: ArrayBuffer[]
 }
 
 interface LeaseSource {

@@ -22,6 +22,8 @@ export const maxLentBytes: number = 32 << 20
 export const crowdedChunkBytes: number = 32 << 10
 /** Chunks that wait to be used again: for as many readers as a few builds have. */
 export const maxFreeChunks = 32
+/** As above for small ones: two for each reader of a crowd. */
+export const maxFreeSmallChunks = 256
 /** Zips up to this are kept in memory when they are read again: most are far smaller. Bytes. */
 export const hotZipBytes: number = 4 << 20
 /** Memory for zips that are read again and again, in all. Bytes. */
@@ -48,6 +50,8 @@ export const maxAnswerBytes: number = 256 << 10
 export const maxAnswersPerFolder = 200
 /** Answers that wait to be written; beyond that a slow disk keeps fewer of them. */
 export const maxWaitingAnswers = 4_096
+/** Space kept for a start on a full disk: three small databases and a pid file are written then. Bytes. */
+export const reserveBytes: number = 1 << 20
 /** Files kept in quarantine for somebody to look at. */
 export const maxQuarantined = 32
 /** Files of fork evidence kept per database: somebody who forks again and again must not fill the disk. */

@@ -1,4 +1,10 @@
-import { maxErrorLineChars, maxErrorLines } from '../limits.ts'
+import {
+  errorLineGapBytes,
+  maxErrorBytes,
+  maxErrorLineChars,
+  maxErrorLines,
+  minErrorLineChars,
+} from '../limits.ts'
 import { type Reply, textReply } from './reply.ts'
 
 /** How an error is answered, and for how long others may remember that, seconds. */
@@ -79,12 +85,24 @@ export function errorText(error: unknown): string {
   const lines: string[] = []
   for (const message of messages(error, 0)) {
     for (const line of message.split('\n')) {
-      const printable = toPrintable(line)
+      const printable = toPrintable(line, maxErrorLineChars)
       if (printable !== '' && !lines.includes(printable)) lines.push(printable)
     }
   }
-  const shown = lines.length === 0 ? ['error'] : lines.slice(0, maxErrorLines)
-  return `${shown.join('\n')}\n`
+  return `${lines.length === 0 ? 'error' : shownLines(lines).join('\n')}\n`
+}
+
+/** As many as `go` shows: it leaves out a line that is too much, and all that follow. */
+function shownLines(lines: readonly string[]): readonly string[] {
+  const shown: string[] = []
+  let room = maxErrorBytes
+  for (const line of lines.slice(0, maxErrorLines)) {
+    if (room < minErrorLineChars) break
+    const cut = toPrintable(line, room)
+    shown.push(cut)
+    room -= cut.length + errorLineGapBytes
+  }
+  return shown
 }
 
 function answerOf(error: unknown): ErrorAnswer {
@@ -113,10 +131,10 @@ function messages(error: unknown, depth: number): readonly string[] {
   return [...own, ...told.flatMap((cause) => messages(cause, depth + 1))]
 }
 
-function toPrintable(line: string): string {
+function toPrintable(line: string, maxChars: number): string {
   let printable = ''
   for (const char of line) {
-    if (printable.length >= maxErrorLineChars) return `${printable.slice(0, -3)}...`
+    if (printable.length >= maxChars) return `${printable.slice(0, -3)}...`
     printable += char === '\t' ? ' ' : char >= ' ' && char <= '~' ? char : '?'
   }
   return printable.trim()

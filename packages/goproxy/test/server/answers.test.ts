@@ -352,8 +352,21 @@ describe('an error', () => {
     )
     const lines = text.trimEnd().split('\n')
     expect(lines).toHaveLength(8)
-    expect(lines.every((line) => /^[ -~]{1,78}$/.test(line))).toBe(true)
-    expect(text.length).toBeLessThanOrEqual(8 * 81)
+    expect(lines.every((line) => /^[ -~]{1,300}$/.test(line))).toBe(true)
+    expect(lines[0]).toContain('x'.repeat(200))
+  })
+
+  test('a text is no longer than what go shows, a long line is cut', () => {
+    for (const length of [70, 100, 299, 301, 630, 640, 10_000]) {
+      const long = Array.from({ length: 9 }, (_, index) => `${index}${'x'.repeat(length)}`)
+      const lines = errorText(new UpstreamUnavailableError(long.join('\n')))
+        .trimEnd()
+        .split('\n')
+      // As go counts: a line feed and a tab between two lines.
+      expect(lines.join('\n\t').length).toBeLessThanOrEqual(8 * 81)
+      expect(lines.length).toBeGreaterThan(1)
+      expect(lines.every((line) => line.length > 19)).toBe(true)
+    }
   })
 
   test('a fork shows no notes', () => {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { killGraceMs, maxErrorBytes, maxOutputBytes, pipeGraceMs } from './limits.ts'
+import type { Watchdog } from './watchdog.ts'
 
 /** How a child ended by itself. */
 export interface ChildResult {
@@ -13,6 +14,8 @@ export interface ChildResult {
 
 export interface ChildInit {
   readonly cwd: string
+  /** Ends the child when this process is killed. */
+  readonly watchdog: Watchdog
   /** All of its environment. */
   readonly env: Readonly<Record<string, string>>
 }
@@ -37,7 +40,7 @@ export async function runChild(
   { signal }: { readonly signal: AbortSignal },
 ): Promise<ChildResult> {
   signal.throwIfAborted()
-  const { cwd, env } = init
+  const { cwd, env, watchdog } = init
   const child = spawn(command, args, {
     cwd,
     env,
@@ -50,11 +53,13 @@ export async function runChild(
   const stderr = collectTail(child.stderr, maxErrorBytes)
   const onAbort = (): void => group.end(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
+  const unwatch = child.pid === undefined ? undefined : watchdog.watch(child.pid)
   try {
     const exitCode = await group.ended()
     return { exitCode, stdout: stdout(), stderr: stderr() }
   } finally {
     signal.removeEventListener('abort', onAbort)
+    unwatch?.()
   }
 }
 

@@ -116,9 +116,17 @@ function explain(text: string, hide: HideSecrets): readonly string[] {
   const lines: string[] = []
   for (const line of linesOf(hide(text))) {
     const short = withoutFolder(line).slice(0, maxExplainedChars)
-    if (!lines.includes(short)) lines.push(short)
+    if (!lines.includes(short) && !isAdvice(short)) lines.push(short)
   }
   return lines.slice(0, maxExplainedLines)
+}
+
+/** What go says below any failure; few lines reach the user, and others say more. */
+function isAdvice(line: string): boolean {
+  return (
+    line.startsWith('Confirm the import path was entered correctly.') ||
+    line.startsWith('If this is a private repository, see https://golang.org/doc/faq')
+  )
 }
 
 /** `git fetch … in /data/direct/v1/vcs/0a1b…: exit status 128` without the folder. */

@@ -20,6 +20,7 @@ import { GoRunner, type GoRunnerInit, type Run } from './go-runner.ts'
 import { HeadTrees } from './head-tree.ts'
 import { Memo, type SmallFiles } from './memo.ts'
 import { type Finding, hostOf, Questions } from './questions.ts'
+import { RecentLists } from './recent-lists.ts'
 import { type HideSecrets, hideSecrets } from './secrets.ts'
 
 type Options = { readonly signal: AbortSignal }
@@ -35,6 +36,7 @@ export class DirectReader implements UpstreamReader, AsyncDisposable {
   readonly #questions: Questions
   readonly #trees: HeadTrees
   readonly #memo = new Memo()
+  readonly #lists = new RecentLists()
   readonly #hide: HideSecrets
 
   constructor(init: GoRunnerInit) {
@@ -92,14 +94,21 @@ export class DirectReader implements UpstreamReader, AsyncDisposable {
   }
 
   async #list(path: ModulePath, options: Options): Promise<Uint8Array> {
-    const { versions } = (await this.#ask(path, undefined, options)).module
+    const versions = await this.#versions(path, options)
     return new TextEncoder().encode(versions.map((version) => `${version}\n`).join(''))
   }
 
   async #latest(path: ModulePath, options: Options): Promise<Uint8Array> {
-    const { versions } = (await this.#ask(path, undefined, options)).module
-    if (versions.length === 0) await this.#refuseEmptyFolder(path, options)
+    const known = this.#lists.hasVersions(path)
+    const hasVersions = known ?? (await this.#versions(path, options)).length > 0
+    if (!hasVersions) await this.#refuseEmptyFolder(path, options)
     return (await this.#files(path, 'latest', options)).info
+  }
+
+  async #versions(path: ModulePath, options: Options): Promise<readonly string[]> {
+    const { versions } = (await this.#ask(path, undefined, options)).module
+    this.#lists.note(path, versions.length > 0)
+    return versions
   }
 
   /** Without a tag the newest commit counts, for which go needs a clone: not for a folder without a go.mod. */

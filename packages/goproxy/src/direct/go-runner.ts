@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { FetchError } from '../upstream/fetch-error.ts'
 import { writeCaBundle } from './ca-bundle.ts'
-import { type ChildResult, runChild } from './child.ts'
+import { type ChildInit, type ChildResult, runChild } from './child.ts'
 import { childEnvironment, moduleCacheOf } from './child-env.ts'
 import {
   type DirectFolders,
@@ -13,6 +13,7 @@ import {
 } from './folders.ts'
 import { Lanes } from './lanes.ts'
 import { runsBetweenTidying } from './limits.ts'
+import { Watchdog } from './watchdog.ts'
 
 type Options = { readonly signal: AbortSignal }
 
@@ -41,6 +42,7 @@ export class GoRunner implements AsyncDisposable {
   readonly #init: GoRunnerInit
   readonly #lanes: Lanes
   readonly #closing = new AbortController()
+  readonly #watchdog = new Watchdog()
   readonly #running = new Set<Promise<unknown>>()
   #env: Promise<Readonly<Record<string, string>>> | undefined
   #runsSinceTidying = 0
@@ -75,6 +77,7 @@ export class GoRunner implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new FetchError('unreachable', 'direct: this node is shutting down'))
     await Promise.allSettled(this.#running)
+    this.#watchdog.close()
     if (this.#env !== undefined) await rm(this.folders.inUse, { force: true })
   }
 
@@ -86,7 +89,7 @@ export class GoRunner implements AsyncDisposable {
     const folder = await makeRunFolder(this.folders)
     const ownEnv = { ...env, GOMODCACHE: moduleCacheOf(folder), PWD: folder }
     const run: Run['run'] = (command, args, options) =>
-      runCommand(command, args, { cwd: folder, env: ownEnv }, options)
+      runCommand(command, args, { cwd: folder, env: ownEnv, watchdog: this.#watchdog }, options)
     try {
       return await work({ folder, run }, { signal })
     } finally {
@@ -118,6 +121,7 @@ export class GoRunner implements AsyncDisposable {
       const init = {
         cwd: this.folders.runs,
         env: { ...plain, GOPRIVATE: around['GOPRIVATE'] ?? '' },
+        watchdog: this.#watchdog,
       }
       return (await runCommand(command, args, init, { signal: this.#closing.signal })).stdout.trim()
     }
@@ -154,7 +158,7 @@ export class GoRunner implements AsyncDisposable {
 async function runCommand(
   command: string,
   args: readonly string[],
-  init: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
+  init: ChildInit,
   options: Options,
 ): Promise<ChildResult> {
   try {

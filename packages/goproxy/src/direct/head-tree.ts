@@ -4,6 +4,7 @@ import { cloneFolder, type Origin } from './folders.ts'
 import type { GoRunner, Run } from './go-runner.ts'
 import { maxMemoTrees } from './limits.ts'
 import { hostOf } from './questions.ts'
+import { SharedWork } from './shared-work.ts'
 
 type Options = { readonly signal: AbortSignal }
 
@@ -15,6 +16,7 @@ export class HeadTrees {
   readonly #runner: GoRunner
   /** Folders with a go.mod, by repository and commit. */
   readonly #modules = new Map<string, ReadonlySet<string>>()
+  readonly #looks = new SharedWork<ReadonlySet<string> | undefined>()
 
   constructor(runner: GoRunner) {
     this.#runner = runner
@@ -28,15 +30,13 @@ export class HeadTrees {
   ): Promise<boolean> {
     if (origin.vcs !== 'git') return true
     const host = hostOf(URL.parse(origin.url)?.host ?? origin.url)
-    const modules = await this.#runner.inRunFolder(
-      host,
-      (run, inner) => this.#findModules(run, origin, inner),
-      options,
-    )
+    const work = (run: Run, inner: Options) => this.#findModules(run, origin, inner)
+    const look = (inner: Options) => this.#runner.inRunFolder(host, work, inner)
+    const modules = await this.#looks.join(origin.url, look, options)
     return modules === undefined || folders.some((folder) => modules.has(folder))
   }
 
-  /** Undefined when git cannot tell, or when the clone has the commit anyway: then go shall look itself. */
+  /** Undefined when git cannot tell: then go shall look itself. */
   async #findModules(
     run: Run,
     origin: Origin,
@@ -48,8 +48,8 @@ export class HeadTrees {
     const key = `${origin.url} ${commit}`
     const known = this.#modules.get(key)
     if (known !== undefined) return known
-    if (await this.#isCloned(run, origin, commit, options)) return undefined
-    const modules = await fetchModules(run, origin, options)
+    const cloned = await this.#readClone(run, origin, commit, options)
+    const modules = cloned ?? (await fetchModules(run, origin, options))
     if (modules === undefined) return undefined
     this.#modules.set(key, modules)
     for (const oldest of this.#modules.keys()) {
@@ -59,12 +59,36 @@ export class HeadTrees {
     return modules
   }
 
-  async #isCloned(run: Run, origin: Origin, commit: string, options: Options): Promise<boolean> {
+  /** The clone may have the commit already. */
+  async #readClone(
+    run: Run,
+    origin: Origin,
+    commit: string,
+    options: Options,
+  ): Promise<ReadonlySet<string> | undefined> {
     const clone = cloneFolder(this.#runner.folders, origin)
-    if (!existsSync(join(clone, 'objects'))) return false
-    const args = [`--git-dir=${clone}`, 'cat-file', '-e', `${commit}^{commit}`]
-    return (await run.run('git', args, options)).exitCode === 0
+    if (!existsSync(join(clone, 'objects'))) return undefined
+    const git = gitIn(run, clone, options)
+    const found = await git('cat-file', '-e', `${commit}^{commit}`)
+    return found === undefined ? undefined : await listModules(git, commit)
   }
+}
+
+/** Runs git on a repository; resolves with what it wrote, or undefined when it failed. */
+type Git = (...args: readonly string[]) => Promise<string | undefined>
+
+function gitIn(run: Run, repository: string, options: Options): Git {
+  return async (...args) => {
+    const result = await run.run('git', [`--git-dir=${repository}`, ...args], options)
+    return result.exitCode === 0 ? result.stdout : undefined
+  }
+}
+
+async function listModules(git: Git, commit: string): Promise<ReadonlySet<string> | undefined> {
+  const names = await git('ls-tree', '-r', '-z', '--name-only', commit)
+  if (names === undefined) return undefined
+  const found = names.split('\0').filter((name) => name.endsWith('/go.mod'))
+  return new Set(found.map((name) => name.slice(0, -'/go.mod'.length)))
 }
 
 /** The folders with a go.mod in the newest commit, from its trees alone. Undefined when git fails. */
@@ -73,11 +97,7 @@ async function fetchModules(
   origin: Origin,
   options: Options,
 ): Promise<ReadonlySet<string> | undefined> {
-  const repository = join(run.folder, 'tree.git')
-  const git = async (...args: readonly string[]): Promise<string | undefined> => {
-    const result = await run.run('git', [`--git-dir=${repository}`, ...args], options)
-    return result.exitCode === 0 ? result.stdout : undefined
-  }
+  const git = gitIn(run, join(run.folder, 'tree.git'), options)
   const steps = [
     ['init', '-q', '--bare'],
     ['remote', 'add', '--', 'origin', origin.url],
@@ -92,8 +112,5 @@ async function fetchModules(
     ],
   ]
   for (const step of steps) if ((await git(...step)) === undefined) return undefined
-  const names = await git('ls-tree', '-r', '-z', '--name-only', 'refs/heads/head')
-  if (names === undefined) return undefined
-  const found = names.split('\0').filter((name) => name.endsWith('/go.mod'))
-  return new Set(found.map((name) => name.slice(0, -'/go.mod'.length)))
+  return await listModules(git, 'refs/heads/head')
 }

@@ -6,6 +6,8 @@ export const maxHostRuns = 8
 export const gatherMs = 3
 /** Modules asked of one child: a path has fewer prefixes than that. */
 export const maxGathered = 32
+/** How long it is known whether a path has versions, ms: go asks for the latest right after the list. */
+export const recentListMs = 5_000
 /** Between SIGTERM, on which git removes its locks, and SIGKILL, ms. */
 export const killGraceMs = 2_000
 /** What a dead child's grandchildren may still hold its pipes open, ms. */

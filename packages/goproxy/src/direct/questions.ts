@@ -8,6 +8,7 @@ import { type GoModule, parseGoModules } from './go-output.ts'
 import type { GoRunner, Run } from './go-runner.ts'
 import { gatherMs, maxGathered } from './limits.ts'
 import type { HideSecrets } from './secrets.ts'
+import { untilAborted } from './shared-work.ts'
 
 type Options = { readonly signal: AbortSignal }
 
@@ -174,12 +175,4 @@ function isOfSameHost(a: string, b: string): boolean {
 
 function isPrefixOrLonger(a: string, b: string): boolean {
   return a.startsWith(`${b}/`) || b.startsWith(`${a}/`)
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

@@ -27,6 +27,10 @@ export class ResumedBody {
     const isRest =
       answer.status === 206 &&
       answer.header('content-range')?.startsWith(`bytes ${this.#length}-`) === true
+    if (answer.status === 206 && !isRest) {
+      answer.leave()
+      throw new FetchError('malformed', 'another range than was asked for')
+    }
     if (this.#length > 0 && !isRest) {
       await this.#restart()
       if (answer.kind === 'refused') throw new FetchError('reset', 'it was replaced meanwhile')

@@ -1,7 +1,7 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { AwsV4Signer } from 'aws4fetch'
 import type { Dispatcher } from 'undici'
-import { Dispatchers } from '../upstream/dispatchers.ts'
+import { type AttemptLimits, Dispatchers } from '../upstream/dispatchers.ts'
 import { FetchError } from '../upstream/fetch-error.ts'
 import { headerOf } from '../upstream/http-answer.ts'
 import { readBody } from '../upstream/read-body.ts'
@@ -11,6 +11,7 @@ import { maxS3ErrorBytes, s3ConnectMs, s3FirstByteMs, s3StallMs } from './limits
 import { encodeKey } from './object-key.ts'
 import { readS3ErrorCode } from './s3-error-code.ts'
 import type { S3Location } from './s3-location.ts'
+import { Upload } from './upload.ts'
 
 /** How a bucket is spoken to. */
 export interface S3ClientInit {
@@ -18,6 +19,8 @@ export interface S3ClientInit {
   /** Certificates trusted in addition, PEM. */
   readonly caFile: string | undefined
   readonly userAgent: string
+  /** Default: those of limits.ts. */
+  readonly limits?: AttemptLimits
 }
 
 /** One request for one object. */
@@ -37,8 +40,16 @@ export interface S3Answer {
   readonly kind: 'found' | 'absent' | 'refused'
   readonly status: number
   header(name: string): string | undefined
-  /** Rejects with FetchError, or the signal's reason. Must be read to its end or left by `return`. */
+  /** Rejects with FetchError, or the signal's reason. Must be read to its end, or left by `leave`. */
   readonly body: AsyncIterable<Uint8Array>
+  /** Closes the connection of a body that is not wanted. */
+  leave(): void
+}
+
+const defaultLimits: AttemptLimits = {
+  connectMs: s3ConnectMs,
+  firstByteMs: s3FirstByteMs,
+  stallMs: s3StallMs,
 }
 
 const emptySha256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
@@ -51,17 +62,24 @@ export class S3Client implements AsyncDisposable {
   readonly #settings: AwsSettings
   readonly #dispatchers: Dispatchers
   readonly #bucket: { readonly base: URL; readonly region: string }
+  readonly #stallMs: number
   readonly #userAgent: string
   readonly #signingKeys = new Map<string, ArrayBuffer>()
 
   private constructor(
     components: { readonly settings: AwsSettings; readonly dispatchers: Dispatchers },
-    init: { readonly base: URL; readonly region: string; readonly userAgent: string },
+    init: {
+      readonly base: URL
+      readonly region: string
+      readonly userAgent: string
+      readonly stallMs: number
+    },
   ) {
     this.#settings = components.settings
     this.#dispatchers = components.dispatchers
     this.#bucket = init
     this.#userAgent = init.userAgent
+    this.#stallMs = init.stallMs
   }
 
   /** Touches no network. Throws NoS3CredentialsError, InvalidS3UrlError, InvalidCaFileError. */
@@ -70,14 +88,14 @@ export class S3Client implements AsyncDisposable {
     init: S3ClientInit,
   ): Promise<S3Client> {
     const { settings } = components
-    const { location, caFile, userAgent } = init
+    const { location, caFile, userAgent, limits = defaultLimits } = init
+    const { stallMs } = limits
     await settings.credentials()
     const region = location.region ?? (await settings.region())
     const endpoint = location.endpoint ?? (await settings.endpoint())
-    const limits = { connectMs: s3ConnectMs, firstByteMs: s3FirstByteMs, stallMs: s3StallMs }
     const dispatchers = new Dispatchers({ caFile, limits, env: settings.env })
     const base = baseOf(location, endpoint, region)
-    return new S3Client({ settings, dispatchers }, { base, region, userAgent })
+    return new S3Client({ settings, dispatchers }, { base, region, userAgent, stallMs })
   }
 
   /** Throws FetchError, or the signal's reason. */
@@ -88,10 +106,11 @@ export class S3Client implements AsyncDisposable {
       kind,
       status: response.statusCode,
       header: (name) => headerOf(response, name),
-      body: readBody(base.origin, response.body, { signal }),
+      body: readBody(base.origin, response.body, { signal, stallMs: this.#stallMs }),
+      leave: () => response.body.destroy(),
     })
     if (response.statusCode === 200 || response.statusCode === 206) return answer('found')
-    const code = await readS3ErrorCode(response.body, maxS3ErrorBytes)
+    const code = await this.#errorCode(response)
     if (response.statusCode === 412) return answer('refused')
     if (response.statusCode === 404 && code !== 'NoSuchBucket') return answer('absent')
     if (credentialCodes.includes(code)) this.#settings.renew()
@@ -105,8 +124,21 @@ export class S3Client implements AsyncDisposable {
   }
 
   async #dispatch(request: S3Request, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const { base } = this.#bucket
-    const url = new URL(encodeKey(request.key), base)
+    const url = new URL(encodeKey(request.key), this.#bucket.base)
+    const { body } = request
+    if (body === undefined || body instanceof Uint8Array) {
+      return await this.#exchange(url, request, body, signal)
+    }
+    using upload = new Upload(body, { signal, origin: url.origin, stallMs: this.#stallMs })
+    return await this.#exchange(url, request, upload.body, upload.signal)
+  }
+
+  async #exchange(
+    url: URL,
+    request: S3Request,
+    body: Uint8Array | Readable | undefined,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
     const headers = await this.#sign(request, url)
     try {
       const response = await this.#dispatchers.for(url).request({
@@ -115,7 +147,7 @@ export class S3Client implements AsyncDisposable {
         method: request.method,
         headers,
         signal,
-        ...(request.body === undefined ? {} : { body: toBody(request.body) }),
+        ...(body === undefined ? {} : { body }),
         ...(request.firstByteMs === undefined ? {} : { headersTimeout: request.firstByteMs }),
       })
       // A body that nobody reads any more may still fail, and must not take the process with it.
@@ -124,6 +156,13 @@ export class S3Client implements AsyncDisposable {
     } catch (error) {
       throw signal.aborted ? signal.reason : toFetchError(url.origin, error)
     }
+  }
+
+  /** Never one of the credentials, whatever the answer repeats. */
+  async #errorCode(response: Dispatcher.ResponseData): Promise<string> {
+    const code = await readS3ErrorCode(response.body, maxS3ErrorBytes)
+    const secrets = Object.values(await this.#settings.credentials())
+    return secrets.some((secret) => secret?.includes(code)) ? '' : code
   }
 
   async #sign(request: S3Request, url: URL): Promise<Record<string, string>> {
@@ -163,9 +202,4 @@ function hint(code: string, response: Dispatcher.ResponseData): string {
   }
   if (code !== 'AccessDenied') return ''
   return ' (without s3:ListBucket a missing object looks like this, too)'
-}
-
-/** A body that fails to be read makes the request fail. */
-function toBody(body: Uint8Array | AsyncIterable<Uint8Array>): Uint8Array | Readable {
-  return body instanceof Uint8Array ? body : Readable.from(body, { objectMode: false })
 }

@@ -18,15 +18,16 @@ export async function readS3ErrorCode(
   return between(text, '<Code>', '</Code>')
 }
 
-/** Only letters: nothing else of the answer is repeated, which may hold what the request was signed with. */
+/** Only letters and digits: nothing else of the answer is repeated, which may hold what the request was signed with. */
 function between(text: string, open: string, close: string): string {
   const start = text.indexOf(open)
   const end = text.indexOf(close, start + open.length)
   if (start < 0 || end < 0) return ''
   const code = text.slice(start + open.length, end)
-  return code.length <= 64 && Array.from(code).every(isLetter) ? code : ''
+  return code.length <= 64 && Array.from(code).every(isAlphanumeric) ? code : ''
 }
 
-function isLetter(char: string): boolean {
-  return (char >= 'a' && char <= 'z') || (char >= 'A' && char <= 'Z')
+function isAlphanumeric(char: string): boolean {
+  const isLetter = (char >= 'a' && char <= 'z') || (char >= 'A' && char <= 'Z')
+  return isLetter || (char >= '0' && char <= '9')
 }

@@ -24,6 +24,14 @@ export interface TileReadOptions {
   readonly reach: Reach
 }
 
+/** The signed tree that tiles are to agree with. */
+interface UnderTree {
+  /** Its note. */
+  readonly head: string
+  /** A cached tile that does not agree with our own tree is rotten; one that only disagrees with another's is not. */
+  readonly isOurs: boolean
+}
+
 interface ReadTile {
   readonly bytes: Uint8Array
   readonly from: 'cache' | 'remote'
@@ -84,26 +92,33 @@ export class TileReader {
   async readVerified<T>(
     tiles: readonly Tile[],
     verify: (read: readonly Uint8Array[]) => Promise<T | undefined>,
-    options: TileReadOptions & { readonly head: string },
+    options: TileReadOptions & UnderTree,
   ): Promise<T> {
     const read = await Promise.all(tiles.map((tile) => this.#readNearest(tile, options)))
     const nearest = await verify(read.map((tile) => tile.bytes))
     if (nearest !== undefined) return nearest
-    const rotten = tiles.filter((_, i) => read[i]?.from === 'cache')
-    if (rotten.length > 0) {
-      await this.#drop(rotten)
+    const cached = tiles.filter((_, i) => read[i]?.from === 'cache')
+    if (cached.length > 0) {
+      // Beside tiles from elsewhere, which may be the wrong ones, nothing is known of the cached ones yet.
+      if (options.isOurs && cached.length === tiles.length) await this.#drop(cached)
       const sent = await this.#readAll(tiles, { ...options, databaseOnly: false })
       const fresh = await verify(sent.map(({ bytes }) => bytes))
-      if (fresh !== undefined) return fresh
+      if (fresh !== undefined) return await this.#instead(cached, fresh, options)
     }
     const last = await this.#readFromDatabase(tiles, options)
     const verified = await verify(last.map(({ bytes }) => bytes))
-    if (verified !== undefined) return verified
+    if (verified !== undefined) return await this.#instead(cached, verified, options)
     const error = untrusted(tiles)
     for (const { path, sent: bytes } of last) {
       this.#refusals.keep({ path, reason: error.message, head: options.head, bytes })
     }
     throw error
+  }
+
+  /** Drops cached tiles that better ones were found for. */
+  async #instead<T>(cached: readonly Tile[], found: T, { isOurs }: UnderTree): Promise<T> {
+    if (isOurs) await this.#drop(cached)
+    return found
   }
 
   async #readNearest(tile: Tile, options: TileReadOptions): Promise<ReadTile> {

@@ -103,7 +103,7 @@ export class TreeView {
       const hashes = new TileHashes(read[0] as Uint8Array)
       return equalHashes(hashes.root(), await expected) ? hashes : undefined
     }
-    const under = { ...options, head: this.head.note }
+    const under = { ...options, ...this.#under() }
     const hashes = await this.#reader.readVerified([tile], verify, under)
     this.#reader.hold(tile, hashes)
     this.#keep(tile, hashes)
@@ -120,7 +120,7 @@ export class TreeView {
     return this.#edges.run(options.reach, options.signal, async (signal) => {
       const tiles = edgeTiles(this.head.size)
       const verify = (read: readonly Uint8Array[]) => Promise.resolve(this.#verifyEdge(tiles, read))
-      const under = { ...options, signal, head: this.head.note }
+      const under = { ...options, signal, ...this.#under() }
       const edge = await this.#reader.readVerified(tiles, verify, under)
       for (const tile of tiles) this.#keep(tile, tileAt(edge, tile))
       this.#edge = edge
@@ -136,6 +136,10 @@ export class TreeView {
       tileAt(edge, tileOfNode(level, index)).node(level, index),
     )
     return equalHashes(root, this.head.root) ? edge : undefined
+  }
+
+  #under(): { readonly head: string; readonly isOurs: boolean } {
+    return { head: this.head.note, isOurs: this.#unkept === undefined }
   }
 
   #keep(tile: Tile, { bytes }: TileHashes): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { HeadConflictError } from '../src/index.ts'
+import { formatTilePath, HeadConflictError } from '../src/index.ts'
 import { FakeSumdb, type MemoryOps, memoryOps } from '../testing/index.ts'
 import { clientOf, filler, gate, logOf, signal, wanted } from './setting.ts'
 
@@ -390,20 +390,30 @@ describe('a fork', () => {
     expect(ops.head).toBe(small.noteAt())
   })
 
-  test('does not overwrite proven tiles with its own', async () => {
-    const longer = forkedAt(1000, 5000)
-    const { client, ops } = await show(small, longer)
-    const honest = ops.readRemote
-    ops.readRemote = async (path) => small.serve(path)
-    for (let id = 0; id < 3000; id += 200) await client.lookup(filler(id), { signal })
+  const long = base.fork(70_000)
+  test.for([
+    ['overwrite proven tiles', small, forkedAt(1000, 5000)],
+    ['drop proven tiles of the same width', long, forkedAt(20_000, 70_500)],
+    ['drop proven tiles of the same size', long, forkedAt(20_000, 70_000)],
+    ['drop proven tiles, shorter than ours', long, forkedAt(20_000, 69_500)],
+  ] as const)('does not %s', async ([, first, second]) => {
+    const { client, ops } = await show(first, second)
+    const forked = ops.readRemote
+    ops.readRemote = async (path) => first.serve(path)
+    for (let id = 7; id < first.size(); id += 200) await client.lookup(filler(id), { signal })
     await client.settled()
     const before = new Map(ops.cache)
-    ops.readRemote = honest
-    await expect(client.mergeHead(longer.noteAt(), { signal })).rejects.toMatchObject(fork)
+    ops.readRemote = forked
+    const refused = { code: expect.stringMatching(/^SUMDB_(?:FORK|UNTRUSTED)$/u) as string }
+    await expect(client.mergeHead(second.noteAt(), { signal })).rejects.toMatchObject(refused)
     await client.settled()
-    expect(ops.cache).toEqual(before)
+    expect(new Set(ops.cache.keys())).toEqual(new Set(before.keys()))
     ops.readRemote = () => Promise.reject(new Error('not to be asked'))
-    expect(await client.answerTile('tile/8/0/005', { signal })).toHaveLength(8192)
+    const { client: restarted } = clientOf(first, ops)
+    const index = Math.floor(first.size() / 256)
+    const edge = formatTilePath({ level: 0, index, width: 1 })
+    expect(await restarted.answerTile('tile/8/0/005', { signal })).toHaveLength(8192)
+    expect(await restarted.answerTile(edge, { signal })).toHaveLength(32)
   })
 
   test('stops even when its evidence cannot be written', async () => {

@@ -4,9 +4,12 @@ import type { PeerId } from './peers.ts'
 /** Nobody who could be asked has it: the only error that becomes 404. */
 export class ModuleNotFoundError extends Error {
   readonly code = 'MODULE_NOT_FOUND'
-  constructor(what: string, options?: ErrorOptions) {
+  /** False when there was nobody to ask: with the next peer or option it may be there. */
+  readonly wasAsked: boolean
+  constructor(what: string, options?: ErrorOptions & { readonly wasAsked?: boolean }) {
     super(what, options)
     this.name = 'ModuleNotFoundError'
+    this.wasAsked = options?.wasAsked ?? true
   }
 }
 

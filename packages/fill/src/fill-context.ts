@@ -225,8 +225,11 @@ export class FillContext {
 
 /** The answer when there is nobody to ask. */
 export function notHere(what: string, cause?: unknown): ModuleNotFoundError {
-  const options = cause === undefined ? undefined : { cause }
-  return new ModuleNotFoundError(`${what}: not held here, and nobody else to ask`, options)
+  const options = cause === undefined ? {} : { cause }
+  return new ModuleNotFoundError(`${what}: not held here, and nobody else to ask`, {
+    ...options,
+    wasAsked: false,
+  })
 }
 
 function noop(): void {}

@@ -40,14 +40,14 @@ export class NegativeAnswers {
   }
 
   /** Believes an upstream for the whole time, the mesh alone for a moment. */
-  remember(key: string, path: ModulePath, { message }: ModuleNotFoundError): void {
+  remember(key: string, path: ModulePath, { message, wasAsked }: ModuleNotFoundError): void {
     // Nobody was asked: that costs nothing, and may change with the first peer.
     if (!this.#ctx.canAskAnybody(path)) return
     const isUpstreams = this.#ctx.canAskUpstream(path)
     const lifeMs = isUpstreams ? this.#ttlMs : Math.min(this.#ttlMs, meshNegativeTtlMs)
     const untilMs = this.#ctx.clock.monotonicMs() + lifeMs
     // Without its causes, which hold on to whole answers.
-    const error = new ModuleNotFoundError(message)
+    const error = new ModuleNotFoundError(message, { wasAsked })
     this.#remembered.add(error)
     this.#known.set(key, { error, untilMs }, 2 * message.length)
   }

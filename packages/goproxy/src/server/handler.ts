@@ -5,6 +5,7 @@ import type { ProxyRequest } from '../request-path.ts'
 import { headersOf, immutableHeaders } from './headers.ts'
 import { bytesBody, type Reply, textReply } from './reply.ts'
 import { setupPage } from './setup-page.ts'
+import { errorReply } from './status.ts'
 import { answerSumdb, type SumdbAnswers } from './sumdb-routes.ts'
 
 /** What the node adds beside the protocol: `/-/healthz` and the like. */
@@ -40,6 +41,26 @@ export function answerRequest(
   },
 ): Promise<Reply> {
   if (request.kind === 'page') return answerPage(components.pages, request.path, options)
+  if (request.cachedOnly) return unremembered(answerModule(components, request, options))
+  return answerModule(components, request, options)
+}
+
+/** What is not held now may be fetched at any moment: for others who ask under the same URL, without the header. */
+async function unremembered(answer: Promise<Reply>): Promise<Reply> {
+  try {
+    return await answer
+  } catch (error) {
+    const reply = errorReply(error)
+    if (reply.status !== 404) throw error
+    return { ...reply, headers: { ...reply.headers, 'cache-control': 'no-store' } }
+  }
+}
+
+function answerModule(
+  components: HandlerComponents,
+  request: Exclude<ProxyRequest, { readonly kind: 'page' }>,
+  options: { readonly address: string; readonly signal: AbortSignal },
+): Promise<Reply> {
   const { source } = components
   const asker = { kind: 'client', address: options.address } as const
   const ask: AskOptions = { signal: options.signal, cachedOnly: request.cachedOnly, asker }

@@ -1,3 +1,4 @@
+import { ModuleNotFoundError } from '@modmesh/fill'
 import {
   errorLineGapBytes,
   maxErrorBytes,
@@ -107,12 +108,18 @@ function shownLines(lines: readonly string[]): readonly string[] {
 
 function answerOf(error: unknown): ErrorAnswer {
   if (isTimeout(error)) return { status: 504 }
+  if (isUnasked(error)) return { status: 404 }
   return answers.get(codeOf(error) ?? '') ?? { status: 500 }
 }
 
 function isTimeout(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   return error.name === 'TimeoutError' || ('timedOut' in error && error.timedOut === true)
+}
+
+/** Nobody was asked, so that nobody may remember it. */
+function isUnasked(error: unknown): boolean {
+  return error instanceof ModuleNotFoundError && !error.wasAsked
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import {
   HashChangedError,
   HashMismatchError,
+  ModuleNotFoundError,
   NoProofError,
   OfflineError,
   type Source,
@@ -119,6 +120,18 @@ describe('an answer', () => {
     await using served = await serve()
     await served.get(path, headers)
     expect(served.source.asked).toEqual(['zip example.com/m@v1.0.0 (cached only)'])
+  })
+
+  test.for<[string, Record<string, string>]>([
+    [`/cached-only${zip}`, {}],
+    [zip, { 'disable-module-fetch': 'true' }],
+    ['/cached-only/sumdb/sum.test/supported', {}],
+    ['/sumdb/sum.test/supported', { 'disable-module-fetch': 'true' }],
+  ])('that the store alone has nothing is not to be remembered: %s %o', async ([path, headers]) => {
+    await using served = await serve()
+    served.source.error = notFound()
+    const answer = await served.get(path, headers)
+    expect([answer.status, answer.headers.get('cache-control')]).toEqual([404, 'no-store'])
   })
 
   test('a large body arrives whole', async () => {
@@ -246,6 +259,13 @@ describe('an error', () => {
       404,
       minute,
       ['example.com/m@v1.0.0', 'https://proxy.test: 404 Not Found'],
+    ],
+    [
+      'held by nobody, and nobody asked',
+      new ModuleNotFoundError('example.com/m: not held here', { wasAsked: false }),
+      404,
+      'no-store',
+      ['not held here'],
     ],
     [
       'offline',

@@ -177,7 +177,7 @@ export class Traffic {
 
   #noteUpstreamFailure(error: Error): void {
     if (!('code' in error) || error.code !== 'UPSTREAM_UNAVAILABLE') return
-    const reason = printableName(error.message)
+    const reason = printableName(error.message.replaceAll('\n', ': '))
     this.#lastUpstream = { ok: false, atMs: this.#clock.wallMs(), reason }
   }
 

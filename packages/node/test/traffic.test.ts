@@ -127,10 +127,13 @@ describe('traffic', () => {
     const { traffic, clock } = setUp()
     expect(traffic.report().lastUpstream).toBeUndefined()
     const failed = { kind: 'failed', what: 'zip', path, version: undefined, tookMs: 1 } as const
-    traffic.record({ ...failed, error: new UpstreamUnavailableError('connection refused') })
+    traffic.record({
+      ...failed,
+      error: new UpstreamUnavailableError('example.com/m\nhttps://u: refused'),
+    })
     expect(traffic.report()).toMatchObject({
       failed: 1,
-      lastUpstream: { ok: false, reason: 'connection refused' },
+      lastUpstream: { ok: false, reason: 'example.com/m: https://u: refused' },
     })
     clock.ms += 5
     traffic.record(answered({ kind: 'upstream', from: 'https://u' }, 1))

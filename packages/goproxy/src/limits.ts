@@ -10,7 +10,7 @@ export const maxConnections = 1_024
 /** Above this many, idle connections are closed to make room. */
 export const crowdedConnections = 768
 /** Requests that wait for the one before them on their connection, in all: 10 KiB each, and go never sends such. */
-export const maxPipelined = 4_096
+export const maxPipelined = 1_024
 /** A client that has not sent its headers by then is trying our memory, ms. */
 export const headersTimeoutMs = 5_000
 /** As above for the whole request; it never has a body. */

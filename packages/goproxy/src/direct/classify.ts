@@ -36,7 +36,7 @@ const absentVersions: readonly string[] = [
   'does not match short name of revision',
   'is already canonical',
   'preceding tag',
-  'syntax error',
+  'errors parsing go.mod',
   'ambiguous revision',
   'ambiguous semantic version',
   'no such revision',

@@ -37,11 +37,31 @@ function hideUrls(text: string): string {
   let at = 0
   for (let mark = text.indexOf('://'); mark >= 0; mark = text.indexOf('://', at)) {
     const start = mark + 3
-    const end = endOfUrl(text, start)
-    safe += text.slice(at, start) + hideInUrl(text.slice(start, end))
+    const rest = start + userInfoLength(text, start)
+    const end = endOfUrl(text, rest)
+    safe += text.slice(at, start) + (rest > start ? `${hidden}@` : '')
+    safe += hideQuery(text.slice(rest, end))
     at = end
   }
   return safe + text.slice(at)
+}
+
+/**
+ * How much of a URL after its `://` is user info with its `@`. A password that was written down without escapes may
+ * hold a slash, a quote or a bracket: then there is no port where one would be, and an `@` behind it.
+ */
+function userInfoLength(text: string, start: number): number {
+  let end = start
+  while (end < text.length && (text[end] ?? '') > ' ' && !text.startsWith('://', end)) end++
+  const run = text.slice(start, end)
+  const slash = run.indexOf('/')
+  const authority = slash < 0 ? run : run.slice(0, slash)
+  const at = authority.lastIndexOf('@')
+  if (at >= 0) return at + 1
+  const colon = authority.indexOf(':')
+  const port = authority.slice(colon + 1)
+  const isPort = colon < 0 || slash < 0 || (port !== '' && Array.from(port).every(isDigit))
+  return isPort ? 0 : run.lastIndexOf('@') + 1
 }
 
 /** The values of `password` in the text of a netrc file, and the Basic credentials made of them. */
@@ -76,20 +96,16 @@ function readIfThere(file: string): string {
   }
 }
 
-function hideInUrl(url: string): string {
-  const slash = url.indexOf('/')
-  const authorityEnd = slash < 0 ? url.length : slash
-  const user = url.lastIndexOf('@', authorityEnd)
-  const bare = user < 0 ? url : `${hidden}@${url.slice(user + 1)}`
-  const query = bare.indexOf('?')
-  if (query < 0 || bare.slice(query + 1) === 'go-get=1') return bare
-  return `${bare.slice(0, query)}?${hidden}`
+function hideQuery(url: string): string {
+  const query = url.indexOf('?')
+  if (query < 0 || url.slice(query + 1) === 'go-get=1') return url
+  return `${url.slice(0, query)}?${hidden}`
 }
 
-/** A URL ends at a space, a quote or a bracket; a colon or dot after it is punctuation. */
+/** A URL ends at a space, a quote, a bracket or where another one begins; a colon or dot after it is punctuation. */
 function endOfUrl(text: string, start: number): number {
   let end = start
-  while (end < text.length && !isUrlEnd(text[end] ?? '')) end++
+  while (end < text.length && !isUrlEnd(text[end] ?? '') && !text.startsWith('://', end)) end++
   while (end > start && ':.,;'.includes(text[end - 1] ?? '')) end--
   return end
 }
@@ -103,25 +119,37 @@ function hideHeaders(text: string): string {
   return text
     .split('\n')
     .map((line) => {
-      const lower = line.toLowerCase()
-      for (const header of headers) {
-        const at = lower.indexOf(`${header}:`)
-        if (at >= 0) return `${line.slice(0, at + header.length + 1)} ${hidden}`
-      }
-      return hideSchemes(line)
+      const start = valueOfHeader(line.toLowerCase())
+      return start === undefined ? hideSchemes(line) : `${line.slice(0, start)} ${hidden}`
     })
     .join('\n')
+}
+
+/** Where the value of a header begins: `Cookie: a=b`, and `header "cookie" = "a=b"` of go's own traces. */
+function valueOfHeader(line: string): number | undefined {
+  for (const header of headers) {
+    const at = line.indexOf(header)
+    if (at < 0) continue
+    let end = at + header.length
+    while (line[end] === '"' || line[end] === ' ') end++
+    if (line[end] === ':' || line[end] === '=') return end + 1
+  }
+  return undefined
 }
 
 function hideSchemes(line: string): string {
   const words = line.split(' ')
   return words
     .map((word, i) => {
-      const before = (words[i - 1] ?? '').toLowerCase()
+      const before = withoutQuotes((words[i - 1] ?? '').toLowerCase())
       const isCredential = schemes.includes(before) && word.length >= 8 && !isPlainWord(word)
       return isCredential ? hidden : word
     })
     .join(' ')
+}
+
+function withoutQuotes(word: string): string {
+  return word.replaceAll('"', '').replaceAll("'", '')
 }
 
 /** `Basic realm="x"` and `bearer authentication` are no secrets. */
@@ -132,7 +160,11 @@ function isPlainWord(word: string): boolean {
 }
 
 function hasDigit(word: string): boolean {
-  return Array.from(word).some((char) => char >= '0' && char <= '9')
+  return Array.from(word).some(isDigit)
+}
+
+function isDigit(char: string): boolean {
+  return char >= '0' && char <= '9'
 }
 
 function* wordsOf(text: string): Generator<string> {

@@ -55,6 +55,8 @@ export const fetchTimeoutMs = 300_000
 export const toldInTime = 0.95
 /** Connections to one upstream, those that wait for slow answers included. */
 export const maxOriginConnections = 256
+/** Of these for zips: those that stall must not take the last connection from small files. */
+export const maxZipConnections = 192
 /** Requests to one upstream that are getting bytes: h1 has no multiplexing, graph loading asks for thousands. */
 export const maxBusy = 64
 /** Of these for zips: small files always find room. */

@@ -4,6 +4,7 @@ import {
   maxBusy,
   maxBusyZips,
   maxOriginConnections,
+  maxZipConnections,
 } from '../limits.ts'
 
 /** The right to use one connection to an origin. */
@@ -111,11 +112,19 @@ export class OriginGate implements Disposable {
 
 function mayStart({ running }: Origin, isZip: boolean): boolean {
   if (running.size >= maxOriginConnections) return false
+  if (isZip && running.size >= maxZipConnections && zipsOf(running) >= maxZipConnections)
+    return false
   if (running.size < (isZip ? maxBusyZips : maxBusy)) return true
   const sinceMs = performance.now() - idleLeaseMs
   const busy = Array.from(running).filter(({ progressMs }) => progressMs > sinceMs)
   if (busy.length >= maxBusy) return false
-  return !isZip || busy.filter((other) => other.isZip).length < maxBusyZips
+  return !isZip || zipsOf(busy) < maxBusyZips
+}
+
+function zipsOf(running: Iterable<Running>): number {
+  let zips = 0
+  for (const { isZip } of running) if (isZip) zips++
+  return zips
 }
 
 function enqueue({ waiting }: Origin, waiter: Waiter): void {
@@ -132,8 +141,11 @@ function forget({ waiting }: Origin, waiter: Waiter): void {
 
 /** Takes the first waiter that may start; its module goes to the end of the line. */
 function takeNext(state: Origin): Waiter | undefined {
+  // Where a zip may start, a small file may, too.
+  if (!mayStart(state, false)) return undefined
+  const mayZip = mayStart(state, true)
   for (const waiters of state.waiting.values()) {
-    const next = waiters.find(({ request }) => mayStart(state, request.isZip))
+    const next = waiters.find(({ request }) => mayZip || !request.isZip)
     if (next === undefined) continue
     forget(state, next)
     const { module } = next.request

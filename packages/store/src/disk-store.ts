@@ -144,7 +144,7 @@ export class DiskStore implements ZipStore, AsyncDisposable {
       this.#staged.add(staged)
       return staged
     } catch (error) {
-      throw new StoreWriteError('a staged zip', error)
+      throw new StoreWriteError('a zip', error)
     }
   }
 

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { type Disk, nodeDisk } from './disk.ts'
 import { StoreDamagedError, StoreWriteError } from './errors.ts'
 import { makeFolder } from './folders.ts'
@@ -89,7 +89,7 @@ export class DurableFile {
       for (const path of this.#copies()) await this.#disk.rename(temporaryOf(path), path)
       await this.#disk.fsyncFolder(dirname(this.#path))
     } catch (error) {
-      throw new StoreWriteError(this.#path, error)
+      throw new StoreWriteError(basename(this.#path), error)
     }
   }
 

@@ -17,8 +17,9 @@ export class StoreLockedError extends Error {
 export class StoreAccessError extends Error {
   readonly code = 'STORE_ACCESS'
   readonly path: string
-  constructor(path: string, reason: string, options?: ErrorOptions) {
-    super(`${path}: ${reason}`, options)
+  /** Without a message it says the path and the reason. */
+  constructor(path: string, reason: string, options: ErrorOptions & { message?: string } = {}) {
+    super(options.message ?? `${path}: ${reason}`, options)
     this.name = 'StoreAccessError'
     this.path = path
   }
@@ -37,17 +38,17 @@ export class StoreWriteError extends Error {
   }
 }
 
-/** What the system's word means, and what helps. */
+/** What the system's word means, and what helps: short enough for one line of what `go` shows. */
 const writeHelp: ReadonlyMap<string, string> = new Map([
-  ['ENOSPC', 'the disk is full; free space, or bound the store with --max-size'],
-  ['EDQUOT', 'the quota is used up; raise it, or bound the store with --max-size'],
-  ['EFBIG', 'files of this size are not allowed; raise the limit (ulimit -f)'],
-  ['EROFS', 'the file system is read-only; mount it for writing again'],
-  ['EACCES', 'no permission; give the data directory back to the user of the node'],
-  ['EPERM', 'no permission; give the data directory back to the user of the node'],
-  ['ENOENT', 'the folder is gone; is its file system mounted? restart the node'],
-  ['EIO', 'the disk reports an error; see the log of the system'],
-  ['EMFILE', 'too many open files; raise the limit (ulimit -n)'],
+  ['ENOSPC', 'the disk is full; free space or set --max-size'],
+  ['EDQUOT', 'the quota is used up; raise it or set --max-size'],
+  ['EFBIG', 'files so large are not allowed; see ulimit -f'],
+  ['EROFS', 'read-only file system; mount it for writing'],
+  ['EACCES', 'no permission; chown it to the user of the node'],
+  ['EPERM', 'no permission; chown it to the user of the node'],
+  ['ENOENT', 'the folder is gone; is its disk mounted?'],
+  ['EIO', 'the disk reports an error; see the system log'],
+  ['EMFILE', 'too many open files; raise ulimit -n'],
 ])
 
 function whyOf(errno: string): string {
@@ -73,6 +74,13 @@ export class InvalidPinError extends Error {
     super(`${text}: not a PATH@VERSION, nor a PATH or glob as in GOPRIVATE`, options)
     this.name = 'InvalidPinError'
   }
+}
+
+/** What the system's word means for a folder that cannot be written; undefined when we have no advice. */
+export function helpFor(error: unknown): string | undefined {
+  const errno = errnoOf(error)
+  const help = errno === undefined ? undefined : writeHelp.get(errno)
+  return help === undefined ? undefined : `${help} (${errno})`
 }
 
 /** The system error code of an exception, e.g. `ENOENT`. */

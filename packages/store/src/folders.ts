@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs'
 import { chmod, lstat, mkdir, readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Disk } from './disk.ts'
-import { errnoOf, StoreAccessError } from './errors.ts'
+import { errnoOf, helpFor, StoreAccessError } from './errors.ts'
 import type { Layout } from './layout.ts'
 
 /** Makes a folder and its parents, mode 0700, durable when this resolves. */
@@ -34,7 +34,7 @@ async function claimFolder(disk: Disk, dir: string, folder: string): Promise<voi
   try {
     await makeFolder(disk, folder)
   } catch (error) {
-    throw new StoreAccessError(folder, 'cannot be made', { cause: error })
+    throw cannotBeMade(folder, error)
   }
   await checkFolder(folder)
 }
@@ -44,7 +44,7 @@ async function claimRoot(dir: string): Promise<void> {
     await mkdir(dir, { recursive: true, mode: 0o700 })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') {
-      throw new StoreAccessError(dir, 'cannot be made', { cause: error })
+      throw cannotBeMade(dir, error)
     }
   }
   const stats = await checkFolder(dir)
@@ -54,6 +54,17 @@ async function claimRoot(dir: string): Promise<void> {
     throw new StoreAccessError(dir, 'others may write here; run chmod 700 on it')
   }
   await chmod(dir, 0o700)
+}
+
+function cannotBeMade(path: string, cause: unknown): StoreAccessError {
+  const why = helpFor(cause)
+  return new StoreAccessError(
+    path,
+    why === undefined ? 'cannot be made' : `cannot be made: ${why}`,
+    {
+      cause,
+    },
+  )
 }
 
 async function checkFolder(path: string): Promise<Stats> {

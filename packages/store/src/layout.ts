@@ -20,6 +20,8 @@ export interface Layout {
   /** The first hashes of what nobody can prove: durable files. */
   readonly firstHashes: string
   readonly staging: string
+  /** Space for a start on a full disk. */
+  readonly reserve: string
   readonly quarantine: string
   readonly run: string
   /** A level database that holds nothing: its lock is ours. */
@@ -42,6 +44,7 @@ export function layoutOf(dir: string): Layout {
     pins: join(store, 'pins'),
     firstHashes: join(store, 'first'),
     staging: join(store, 'staging'),
+    reserve: join(store, 'reserve'),
     quarantine: join(store, 'quarantine'),
     run,
     lock: join(run, 'lock'),

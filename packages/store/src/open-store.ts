@@ -10,6 +10,7 @@ import { Listeners } from './listeners.ts'
 import { MetaJournal } from './meta-journal.ts'
 import { Pins } from './pins.ts'
 import { recoverZips } from './recover-zips.ts'
+import { keepReserve, spendReserve } from './reserve.ts'
 import { Scrub, type ScrubInit } from './scrub.ts'
 import { SizeBudget } from './size-budget.ts'
 import type { ReportEvent } from './store-event.ts'
@@ -80,9 +81,11 @@ export async function openStore(
     if (failures.length > 0) throw new StoreWriteError('the last state', failures[0])
   }
   try {
+    await spendReserve(disk, init.layout)
     const lock = await StoreLock.take({ disk, report }, init.layout)
     closers.push(() => lock[Symbol.asyncDispose]())
     await emptyFolder({ disk, report }, init.layout.staging)
+    await keepReserve({ disk, report }, init.layout)
     return await openParts({ disk, report, init, closers, close })
   } catch (error) {
     await close().catch((failure: unknown) => {

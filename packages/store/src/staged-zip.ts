@@ -170,7 +170,7 @@ export class StagedFile implements StagedZip {
   /** One call at a time, so that file and digest always agree; after a failure all fail. */
   #inOrder(work: () => Promise<void>): Promise<void> {
     const result = this.#tail.then(work).catch((error: unknown) => {
-      throw error instanceof StoreWriteError ? error : new StoreWriteError('a staged zip', error)
+      throw error instanceof StoreWriteError ? error : new StoreWriteError('a zip', error)
     })
     this.#tail = result
     // Whoever waits for `result` gets the error.
@@ -226,7 +226,7 @@ async function writePlainForm(
   } catch (error) {
     await file.close()
     await disk.remove(path)
-    throw new StoreWriteError('a staged zip', error)
+    throw new StoreWriteError('a zip', error)
   }
 }
 

@@ -1,7 +1,8 @@
 import { Level } from 'level'
 import type { Disk } from './disk.ts'
-import { asError, errnoOf, StoreAccessError, StoreLockedError } from './errors.ts'
+import { asError, errnoOf, helpFor, StoreAccessError, StoreLockedError } from './errors.ts'
 import type { Layout } from './layout.ts'
+import { tryWrite } from './reserve.ts'
 import type { ReportEvent } from './store-event.ts'
 
 /**
@@ -54,12 +55,20 @@ async function openLock(disk: Disk, layout: Layout): Promise<Level> {
       if (errnoOf(cause) === 'LEVEL_LOCKED') {
         throw new StoreLockedError(layout.dir, await readPid(disk, layout), { cause: error })
       }
-      if (isLastTry) throw new StoreAccessError(layout.lock, 'cannot be locked', { cause: error })
+      if (isLastTry) throw await lockError(disk, layout, error)
       // Its files are damaged; nothing was in them.
       await disk.remove(layout.lock)
     }
   }
   throw new StoreAccessError(layout.lock, 'cannot be locked')
+}
+
+/** Level tells of a full disk in words only: whether a file can be written there says it by code. */
+async function lockError(disk: Disk, layout: Layout, cause: unknown): Promise<StoreAccessError> {
+  const trouble = await tryWrite(disk, `${layout.lock}.try`)
+  const why = trouble && (helpFor(trouble) ?? trouble.message)
+  const reason = why === undefined ? 'cannot be locked' : `cannot be locked: ${why}`
+  return new StoreAccessError(layout.lock, reason, { cause })
 }
 
 async function writePid(disk: Disk, layout: Layout): Promise<void> {

@@ -300,6 +300,7 @@ function throwIfOurs(error: unknown, path: string): void {
   const errno = errnoOf(error) ?? ''
   if (shortages.has(errno)) throw error
   if (!barred.has(errno)) return
-  const help = 'the node has no access to it any more; give it back to the user of the node'
-  throw new StoreAccessError(path, `${help} (${errno})`, { cause: error })
+  // Without the path: a digest would leave no room for the advice in what `go` shows.
+  const message = `cannot read a zip: no access; chown it to the user of the node (${errno})`
+  throw new StoreAccessError(path, errno, { cause: error, message })
 }

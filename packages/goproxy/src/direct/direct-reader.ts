@@ -56,7 +56,6 @@ export class DirectReader implements UpstreamReader, AsyncDisposable {
     const request = parseRequestTarget(encodePath(path))
     if (request.kind !== 'zip') throw notHere(path)
     const { module } = request
-    refuseHopeless(module.path)
     const name = formatModuleVersion(module)
     const work = async (run: Run, inner: Options): Promise<void> => {
       const result = await run.run('go', ['mod', 'download', '-json', '--', name], inner)
@@ -149,7 +148,6 @@ export class DirectReader implements UpstreamReader, AsyncDisposable {
   }
 
   async #ask(path: ModulePath, query: string | undefined, options: Options): Promise<Finding> {
-    refuseHopeless(path)
     const finding = await this.#questions.ask(path, query, options)
     if (finding.error !== undefined) throw finding.error
     return finding
@@ -172,11 +170,6 @@ export class DirectReader implements UpstreamReader, AsyncDisposable {
     if (size > maxBytes) throw tooLarge({ maxBytes, name: this.name })
     for await (const chunk of createReadStream(zip)) await sink.write(chunk)
   }
-}
-
-/** Paths that cannot be anybody's module cost no child: the first element must be a host's name. */
-function refuseHopeless(path: ModulePath): void {
-  if (!hostOf(path).includes('.')) throw notHere(path)
 }
 
 function notHere(what: string): FetchError {

@@ -70,9 +70,15 @@ export class GoHome implements AsyncDisposable {
 
   run(
     args: readonly string[],
-    options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+    options: {
+      readonly cwd?: string
+      readonly env?: Readonly<Record<string, string>>
+      /** Program and arguments to run it through, such as `['ip', 'netns', 'exec', 'x']`. */
+      readonly through?: readonly string[]
+    } = {},
   ): Promise<GoResult> {
-    const child = spawn('go', args, {
+    const [program = '', ...words] = [...(options.through ?? []), 'go', ...args]
+    const child = spawn(program, words, {
       cwd: options.cwd ?? this.dir,
       env: this.#env(options.env ?? {}),
       stdio: ['ignore', 'pipe', 'pipe'],

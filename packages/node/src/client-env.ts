@@ -18,7 +18,10 @@ export function goEnv(settings: Settings, base: string): GoEnv {
   }
 }
 
-/** A way to the node for those who are not on this host's loopback, as in `--listen`, with the path secret. */
+/**
+ * The ways to the node for those who are not on this host's loopback, with the path secret: under the names that are
+ * allowed first, because a name is the same in every container and an address is not.
+ */
 export function otherWays(
   settings: Settings,
   addresses: readonly ListenAddress[],
@@ -27,7 +30,9 @@ export function otherWays(
   return addresses
     .flatMap((address) => {
       if (address.kind === 'unix') return [`unix:${address.path}`]
-      return reachableHosts(address.host).map((host) => localUrl(host, address.port) + secret)
+      const hosts = reachableHosts(address.host)
+      const names = hosts.length > 0 ? settings.host : []
+      return [...names, ...hosts].map((host) => localUrl(host, address.port) + secret)
     })
     .slice(0, maxOtherWays)
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { describe, expect, test } from 'vitest'
-import { formatGoEnv, goEnv } from '../src/client-env.ts'
+import { formatGoEnv, formatOtherWays, goEnv, otherWays } from '../src/client-env.ts'
 import { readOptions } from '../src/read-options.ts'
 import type { Surroundings } from '../src/settings.ts'
 
@@ -29,6 +29,35 @@ describe('what go is told', () => {
       GONOSUMDB: 'a.example/*,b.example',
       GOSUMDB: 'sum.x.example+1234+abcd',
     })
+  })
+})
+
+describe('those who are not on this host', () => {
+  const addresses = [
+    { kind: 'tcp', host: '127.0.0.1', port: 1 },
+    { kind: 'tcp', host: '198.18.0.1', port: 2 },
+    { kind: 'unix', path: '/run/modmesh.sock' },
+  ] as const
+
+  test('are told the allowed names, then the addresses, with the path secret', async () => {
+    const flags = { pathSecret: 'abcdefgh', host: ['host.docker.internal'] }
+    const { settings } = await readOptions(flags, around)
+    const ways = otherWays(settings, addresses)
+    expect(ways).toEqual([
+      'http://host.docker.internal:2/abcdefgh',
+      'http://198.18.0.1:2/abcdefgh',
+      'unix:/run/modmesh.sock',
+    ])
+    const lines = formatOtherWays(ways).trimEnd().split('\n')
+    expect(lines.every((line) => line.startsWith('#'))).toBe(true)
+    expect(lines[1]).toBe('#   GOPROXY=http://host.docker.internal:2/abcdefgh')
+  })
+
+  test('are told nothing where only this host is served', async () => {
+    const { settings } = await readOptions({ host: ['proxy.example'] }, around)
+    const ways = otherWays(settings, addresses.slice(0, 1))
+    expect(ways).toEqual([])
+    expect(formatOtherWays(ways)).toBe('')
   })
 })
 

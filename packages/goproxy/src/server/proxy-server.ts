@@ -194,7 +194,7 @@ export class ProxyServer implements AsyncDisposable {
     const { pathSecret } = this.#init
     const parsed = parseRequestTarget(request.url ?? '', pathSecret ? { pathSecret } : {})
     // The older way to say `/cached-only` (reference A12).
-    const noFetch = request.headers['disable-module-fetch'] === 'true'
+    const noFetch = truths.has(request.headers['disable-module-fetch']?.toString() ?? '')
     if (!noFetch) this.#quick?.learn(request, parsed)
     const asked = noFetch && parsed.kind !== 'page' ? { ...parsed, cachedOnly: true } : parsed
     const secret = pathSecret ? `/${pathSecret}` : ''
@@ -234,6 +234,9 @@ export class ProxyServer implements AsyncDisposable {
     for (const listener of this.#listeners) listener.closeIdle()
   }
 }
+
+/** What Go's strconv.ParseBool takes for true, and so other proxies do. */
+const truths: ReadonlySet<string> = new Set(['1', 't', 'T', 'TRUE', 'true', 'True'])
 
 function queryOf(target: string): string {
   const start = target.indexOf('?')

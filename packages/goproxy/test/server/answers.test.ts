@@ -116,11 +116,22 @@ describe('an answer', () => {
   test.for<[string, Record<string, string>]>([
     [`/cached-only${zip}`, {}],
     [zip, { 'disable-module-fetch': 'true' }],
+    [zip, { 'disable-module-fetch': 'True' }],
+    [zip, { 'disable-module-fetch': '1' }],
   ])('from the store alone: %s %o', async ([path, headers]) => {
     await using served = await serve()
     await served.get(path, headers)
     expect(served.source.asked).toEqual(['zip example.com/m@v1.0.0 (cached only)'])
   })
+
+  test.for(['false', '0', '', 'yes'])(
+    'from anywhere with Disable-Module-Fetch: %s',
+    async (value) => {
+      await using served = await serve()
+      await served.get(zip, { 'disable-module-fetch': value })
+      expect(served.source.asked).toEqual(['zip example.com/m@v1.0.0'])
+    },
+  )
 
   test.for<[string, Record<string, string>]>([
     [`/cached-only${zip}`, {}],

@@ -7,7 +7,8 @@
  *
  * With `--command` each case starts a server of its own (launch-command.ts says what may stand in braces). With
  * `--url` one server runs all the time; it must be told of the upstream that `--control` opens, and the cases that
- * need a restart or a database of their own are left out.
+ * need a restart or a database of their own are left out. `--no-database` leaves out the cases that ask the server
+ * for a checksum database, where it cannot be told of one to serve.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     command: { type: 'string', multiple: true, default: [] },
     url: { type: 'string' },
     control: { type: 'string', default: '127.0.0.1:5000' },
+    'no-database': { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
     why: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -46,7 +48,8 @@ async function launchers(): Promise<readonly Launcher[]> {
     return commandLauncher(text.slice(0, equals), text.slice(equals + 1))
   })
   if (values.url !== undefined) named.push(runningServer(values.url, await control()))
-  return named.length > 0 ? named : [commandLauncher('modmesh', ourCommand)]
+  const chosen = named.length > 0 ? named : [commandLauncher('modmesh', ourCommand)]
+  return chosen.map((launcher) => ({ ...launcher, servesDatabase: !values['no-database'] }))
 }
 
 /** Opens the world that a running server was, or is now, told of. */

@@ -25,6 +25,8 @@ export interface Launcher {
   readonly name: string
   /** Settings that it understands; a case that needs another is not run. */
   readonly understands: ReadonlySet<keyof ServerSettings>
+  /** False where it cannot be told of a checksum database to serve; cases that ask it for one are not run. */
+  readonly servesDatabase?: boolean
   /** One server for all cases, which cannot be restarted, with the world that it was told of. */
   readonly shared?: World
   launch(init: LaunchInit): Promise<LaunchedServer>
@@ -78,9 +80,19 @@ function whyNotRun(launcher: Launcher, testCase: ConformanceCase): string | unde
   const settings = Object.keys(testCase.server ?? {}) as (keyof ServerSettings)[]
   const missing = settings.find((setting) => !launcher.understands.has(setting))
   if (missing !== undefined) return `cannot be told ${missing}`
+  if (launcher.servesDatabase === false && asksForDatabase(testCase)) {
+    return 'cannot be told of a database to serve'
+  }
   if (launcher.shared === undefined) return undefined
   if (needsOwnDatabase(testCase)) return 'needs a database of its own'
   return testCase.steps.some(({ kind }) => kind === 'restart') ? 'needs a restart' : undefined
+}
+
+function asksForDatabase({ steps }: ConformanceCase): boolean {
+  const paths = steps.map((step) =>
+    'path' in step && step.kind !== 'asked' && step.kind !== 'break' ? step.path : '',
+  )
+  return paths.some((path) => path.startsWith('$sumdb'))
 }
 
 function launchInit(

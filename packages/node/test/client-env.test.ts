@@ -40,7 +40,7 @@ describe('those who are not on this host', () => {
   ] as const
 
   test('are told the allowed names, then the addresses, with the path secret', async () => {
-    const flags = { pathSecret: 'abcdefgh', host: ['host.docker.internal'] }
+    const flags = { pathSecret: 'abcdefgh', host: 'host.docker.internal' }
     const { settings } = await readOptions(flags, around)
     const ways = otherWays(settings, addresses)
     expect(ways).toEqual([
@@ -54,7 +54,7 @@ describe('those who are not on this host', () => {
   })
 
   test('are told nothing where only this host is served', async () => {
-    const { settings } = await readOptions({ host: ['proxy.example'] }, around)
+    const { settings } = await readOptions({ host: 'proxy.example' }, around)
     const ways = otherWays(settings, addresses.slice(0, 1))
     expect(ways).toEqual([])
     expect(formatOtherWays(ways)).toBe('')

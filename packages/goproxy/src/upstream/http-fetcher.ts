@@ -137,6 +137,8 @@ export class HttpFetcher implements AsyncDisposable {
     const configured = url.hostname
     let target = entry.basePath + path
     for (let hop = 0; hop <= limits.maxRedirects; hop++) {
+      // Behind a living upstream there may be a dead store of files.
+      if (url.origin !== entry.origin) await this.#health.admit(url.origin)
       const { response, note } = await this.#sender.send(entry, url, target, options)
       lease.touch()
       if (!redirects.includes(response.statusCode)) {

@@ -3,7 +3,7 @@ import { changedText } from './changed-text.ts'
 import { formatDuration } from './duration.ts'
 import { escapeInvisible, printableName } from './printable.ts'
 import type { PeerLine, RunningStatus, Status, StoppedStatus, StoreStatus } from './status.ts'
-import { type CountBySource, type SourceKind, sourceKinds } from './traffic.ts'
+import { type CountBySource, type SiteCounts, type SourceKind, sourceKinds } from './traffic.ts'
 
 /** How status is written for people: the time, and whether the terminal takes colour. */
 export interface TextOptions {
@@ -40,6 +40,7 @@ function runningLines(status: RunningStatus, options: TextOptions): string[] {
     field('Last hour', countText(status.answers.lastHour)),
     field('All', countText(status.answers.sinceStart)),
     ...levelLines(status.answers),
+    ...siteLines(status.siteFetches),
     field('Store', storeText(status.store)),
     ...status.warnings.map((text) => `! ${escapeInvisible(text)}`),
     ...changedLines(status, options),
@@ -182,6 +183,21 @@ function levelLines({ levels, failed }: RunningStatus['answers']): string[] {
   return [field('Levels', [...found, ...missed].join(', '))]
 }
 
+/** One fetch per site: what others fetched for us, what we fetched for them, and what went wrong between us. */
+function siteLines({ asked, answered }: SiteCounts): string[] {
+  const { answered: got, nothing, ...trouble } = asked
+  const helped = Object.values(trouble).reduce((sum, count) => sum + count, 0)
+  const reasons = Object.entries(trouble).filter(([, count]) => count > 0)
+  const why = reasons.map(([name, count]) => `${name} ${formatNumber(count)}`).join(', ')
+  const parts = [
+    got > 0 ? `owners answered ${formatNumber(got)}` : '',
+    nothing > 0 ? `knew nothing of ${formatNumber(nothing)}` : '',
+    helped > 0 ? `were of no help ${formatNumber(helped)} (${why})` : '',
+    answered.answered > 0 ? `we answered ${formatNumber(answered.answered)} for others` : '',
+  ].filter((part) => part !== '')
+  return parts.length === 0 ? [] : [field('Site', parts.join(', '))]
+}
+
 function storeText(store: StoreStatus): string {
   const zips = `${formatNumber(store.zips)} ${plural(store.zips, 'zip')}`
   const { maxBytes = null, pinnedZips = 0 } = store.budget ?? {}
@@ -227,7 +243,8 @@ function ago(iso: string, { nowMs }: TextOptions): string {
   return `${formatDuration(nowMs - Date.parse(iso))} ago`
 }
 
-function plural(count: number, word: string): string {
+/** A word in the number that a count asks for. */
+export function plural(count: number, word: string): string {
   return count === 1 ? word : `${word}s`
 }
 

@@ -8,7 +8,7 @@ import {
 } from '@modmesh/store'
 import { type AcceptReport, acceptChanged } from './changed-hashes.ts'
 import type { StoreRequest } from './control-socket/protocol.ts'
-import { UsageError } from './errors.ts'
+import { errorText, UsageError } from './errors.ts'
 
 /** One zip of `ls`. Times are ISO 8601. */
 export interface ZipLine {
@@ -52,6 +52,8 @@ export interface GcReport {
   readonly zips: number
   readonly zipBytes: number
   readonly pinnedBytes: number
+  /** Why the disk removed no more; null when it did what it was told. */
+  readonly trouble: string | null
 }
 
 /** A pin, and what of it is held. */
@@ -64,6 +66,8 @@ export interface PinLine {
 /** Every pin after the change, and what the change was. */
 export interface PinReport {
   readonly pins: readonly PinLine[]
+  /** Nobody knows what was pinned: nothing is removed until somebody pins again. */
+  readonly lost: boolean
   readonly added: readonly string[]
   readonly removed: readonly string[]
   /** Asked to be removed, and not there. */
@@ -149,7 +153,9 @@ async function verifyStore(
 async function collect(store: DiskStore, asked: number | undefined): Promise<GcReport> {
   const maxBytes = asked ?? store.budget().maxBytes
   const shrunk = await store.shrink(maxBytes ?? Number.MAX_SAFE_INTEGER)
-  return { maxBytes: maxBytes ?? null, ...shrunk }
+  const { failure, ...counts } = shrunk
+  const trouble = failure === undefined ? null : errorText(failure)
+  return { maxBytes: maxBytes ?? null, ...counts, trouble }
 }
 
 async function pin(store: DiskStore, texts: readonly string[]): Promise<PinReport> {
@@ -157,13 +163,17 @@ async function pin(store: DiskStore, texts: readonly string[]): Promise<PinRepor
   for (const text of texts) readPin(text)
   if (texts.length > 0) await store.pin(texts)
   const added = [...new Set(texts)].filter((text) => !before.has(text))
-  return { pins: pinLines(store), added, removed: [], unknown: [] }
+  return { ...allPins(store), added, removed: [], unknown: [] }
 }
 
 async function unpin(store: DiskStore, texts: readonly string[]): Promise<PinReport> {
   const removed = await store.unpin(texts)
   const unknown = texts.filter((text) => !removed.includes(text))
-  return { pins: pinLines(store), added: [], removed, unknown }
+  return { ...allPins(store), added: [], removed, unknown }
+}
+
+function allPins(store: DiskStore): Pick<PinReport, 'pins' | 'lost'> {
+  return { pins: pinLines(store), lost: store.budget().arePinsLost }
 }
 
 function pinLines(store: DiskStore): PinLine[] {

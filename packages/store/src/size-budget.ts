@@ -13,6 +13,8 @@ export interface Shrunk {
   readonly zipBytes: number
   /** Of what is left: what pins keep. */
   readonly pinnedBytes: number
+  /** Why the disk removed no more. */
+  readonly failure?: Error
 }
 
 interface BudgetInit {
@@ -131,6 +133,7 @@ export class SizeBudget {
     const { shelf, vault, report } = this.#components
     let evicted = 0
     let evictedBytes = 0
+    let failure: Error | undefined
     for (const zip of shelf.bytes > targetBytes ? this.#candidates() : []) {
       if (shelf.bytes <= targetBytes || this.#isClosed) break
       // Since the list was made somebody may have come for it.
@@ -139,6 +142,7 @@ export class SizeBudget {
       if (outcome instanceof Error) {
         // A disk that does not remove one does not remove the next.
         report({ kind: 'tidy-failed', path: zip.record.zipDigest, error: outcome })
+        failure = outcome
         break
       }
       if (!outcome) continue
@@ -147,7 +151,7 @@ export class SizeBudget {
     }
     if (evicted > 0) report({ kind: 'evicted', zips: evicted, bytes: evictedBytes })
     const left = { zips: shelf.count, zipBytes: shelf.bytes, pinnedBytes: this.pinned().bytes }
-    return { evicted, evictedBytes, ...left }
+    return { evicted, evictedBytes, ...left, ...(failure === undefined ? {} : { failure }) }
   }
 
   /** Those that may go, the longest unused first. */

@@ -4,7 +4,7 @@ import { UsageError } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { type FlagTexts, readDirOption } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'
-import { formatBytes } from '../status-text.ts'
+import { formatBytes, plural } from '../status-text.ts'
 import type { GcReport } from '../store-answers.ts'
 
 /** Thousands of files are removed. Milliseconds. */
@@ -35,11 +35,26 @@ function isOver({ maxBytes, zipBytes }: GcReport): boolean {
 }
 
 function asText(report: GcReport): string {
-  const { maxBytes, evicted, evictedBytes, zips, zipBytes, pinnedBytes } = report
-  const left = `${formatBytes(zipBytes)} in ${zips} zips are held`
-  if (maxBytes === null) return `no size is set (--max-size, or --to here): nothing to do; ${left}`
-  const done = `removed ${evicted} zips (${formatBytes(evictedBytes)}); ${left}`
-  if (!isOver(report)) return done
-  const why = `${formatBytes(pinnedBytes)} are pinned, the rest was used within the last minute`
-  return `${done}, more than ${formatBytes(maxBytes)}: ${why}`
+  const { maxBytes, evicted, evictedBytes } = report
+  const held = `${zipCount(report.zips)} (${formatBytes(report.zipBytes)})`
+  if (maxBytes === null) {
+    return `nothing removed: no size is set; say --to SIZE here, or start the node with --max-size; held: ${held}`
+  }
+  const done = `removed: ${zipCount(evicted)} (${formatBytes(evictedBytes)}); held: ${held}`
+  return isOver(report)
+    ? `${done}, more than ${formatBytes(maxBytes)}: ${reasons(report).join('; ')}`
+    : done
+}
+
+function reasons({ zipBytes, pinnedBytes, trouble }: GcReport): readonly string[] {
+  if (trouble !== null) return [trouble]
+  const usedBytes = zipBytes - pinnedBytes
+  return [
+    ...(pinnedBytes > 0 ? [`${formatBytes(pinnedBytes)} pinned`] : []),
+    ...(usedBytes > 0 ? [`${formatBytes(usedBytes)} used within the last minute`] : []),
+  ]
+}
+
+function zipCount(count: number): string {
+  return `${count} ${plural(count, 'zip')}`
 }

@@ -16,14 +16,21 @@ export async function ls(
 ): Promise<ExitCode> {
   const dir = await readDirOption(flags, around)
   let after: string | undefined
+  let isEmpty = true
   do {
     const signal = AbortSignal.timeout(answerTimeoutMs)
     const request = { command: 'ls', patterns: [...flags.names], after } as const
     // The socket's permissions, or the store's, make whoever answers ours.
     const page = (await askStore(dir, request, { signal })) as ListPage
     process.stdout.write(page.zips.map((zip) => (flags.json ? asJson(zip) : asText(zip))).join(''))
+    isEmpty &&= page.zips.length === 0
     after = page.next ?? undefined
   } while (after !== undefined)
+  // Not on stdout: a script counts lines there.
+  if (isEmpty) {
+    const what = flags.names.length > 0 ? 'none of these is held' : 'no zip is held'
+    process.stderr.write(`modmesh: ${what}\n`)
+  }
   return exitCodes.done
 }
 

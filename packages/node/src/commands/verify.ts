@@ -3,7 +3,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { escapeInvisible } from '../printable.ts'
 import { type FlagTexts, readDirOption } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'
-import { formatBytes } from '../status-text.ts'
+import { formatBytes, plural } from '../status-text.ts'
 import type { VerifyReport } from '../store-answers.ts'
 
 /** `modmesh verify`: hashes everything that is held; 23 when something did not match. */
@@ -26,7 +26,14 @@ function asText({ zips, zipBytes, mods, bad }: VerifyReport): string {
   const lines = bad.map(
     ({ module, what, reason }) => `bad ${what} ${module}: ${escapeInvisible(reason)}; set aside`,
   )
-  const verdict = bad.length === 0 ? 'all as they should be' : `${bad.length} bad`
-  const held = `${zips} zips (${formatBytes(zipBytes)} are good) and ${mods} go.mod files`
-  return [...lines, `${held}: ${verdict}`].join('\n')
+  const verdict =
+    bad.length === 0
+      ? 'all good'
+      : `${bad.length} bad, fetched anew by a running node or when asked for`
+  const zipsText = `${zips} ${plural(zips, 'zip')}`
+  const modsText = `${mods} go.mod ${plural(mods, 'file')}`
+  return [
+    ...lines,
+    `${zipsText} and ${modsText} hashed, ${formatBytes(zipBytes)} held: ${verdict}`,
+  ].join('\n')
 }

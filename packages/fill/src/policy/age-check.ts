@@ -23,7 +23,7 @@ function tooNew(time: VersionTime, ageMs: number, minAgeMs: number): readonly st
   const when = ageMs < 0 ? 'in the future' : `${formatAge(ageMs)} ago`
   return [
     `too new: ${since} ${when}`,
-    `the minimum age here is ${formatAge(minAgeMs)}: to be had in ${formatAge(minAgeMs - ageMs)}`,
+    `the minimum age here is ${formatAge(minAgeMs)}: to be had in ${formatAge(minAgeMs - ageMs, 'up')}`,
   ]
 }
 

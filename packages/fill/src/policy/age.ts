@@ -19,8 +19,9 @@ export function parseAge(text: string): number | undefined {
   return ms <= maxAgeMs ? ms : undefined
 }
 
-/** Writes an age in the largest unit that holds it at least twice: `7d`, `36h`, `90s`. Rounds down. */
-export function formatAge(ms: number): string {
+/** Writes an age in the largest unit that holds it at least twice: `7d`, `36h`, `90s`. Rounds down; a wait is to be rounded up. */
+export function formatAge(ms: number, round: 'down' | 'up' = 'down'): string {
   const [unit, factor] = unitsMs.find(([, size]) => ms >= 2 * size || ms === size) ?? ['s', 1_000]
-  return `${Math.floor(Math.max(0, ms) / factor)}${unit}`
+  const count = Math.max(0, ms) / factor
+  return `${round === 'up' ? Math.ceil(count) : Math.floor(count)}${unit}`
 }

@@ -196,7 +196,7 @@ describe('a minimum age', () => {
       expect(error.message.split('\n')).toEqual([
         'example.com/mod@v1.1.0: refused by the policy of this node',
         'too new: published 5h ago',
-        'the minimum age here is 7d: to be had in 6d',
+        'the minimum age here is 7d: to be had in 7d',
       ])
       const answered: Promise<unknown> = source[what](old.module, patient)
       await world.run(answered)

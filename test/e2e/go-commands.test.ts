@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { fakeToolchain } from '../support/fake-toolchain.ts'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, type GoResult, goTest } from '../support/go.ts'
+import { moduleHashes } from '../support/module-zip.ts'
 import { type StartedNode, startNode } from '../support/start-node.ts'
 
 /** The modules that one set of commands is about. */
@@ -74,6 +75,9 @@ const real: Fixture = {
   tool: { package: 'golang.org/x/example/hello', binary: 'hello' },
   toolchain: { version: 'go1.21.13', says: 'go version go1.21.13 ' },
 }
+
+/** The last of each release since toolchains are modules. */
+const oldToolchains = ['go1.21.13', 'go1.22.12', 'go1.23.12', 'go1.24.13', 'go1.25.14']
 
 /** What Go's own library compiles to, shared: it takes most of the time. */
 let buildCache = ''
@@ -284,6 +288,15 @@ interface Front {
   readonly passesComma: boolean
 }
 
+/** A command that is run behind each of them, in a project of its own. */
+interface ListedCommand {
+  readonly args: readonly string[]
+  /** Beside a go.mod without requirements, or instead of it. */
+  readonly files?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string>>
+  readonly isOutside?: boolean
+}
+
 describe('a list with a failing server in front of a node', () => {
   const stack = new AsyncDisposableStack()
   let upstream: FakeUpstream
@@ -311,27 +324,51 @@ describe('a list with a failing server in front of a node', () => {
     { name: 'a node with a dead upstream', url: () => cutOff.url, passesComma: false },
     { name: 'an offline node', url: () => offline.url, passesComma: true },
   ]
-  const commands: readonly (readonly string[])[] = [
-    ['get', `${lib}@v1.0.0`],
-    ['list', '-m', '-versions', lib],
-    ['list', '-m', '-u', `${lib}@v1.0.0`],
-    ['mod', 'download', `${lib}@v1.0.0`],
-    ['install', 'example.com/tool/cmd/hi@latest'],
+  const main = goMod('test.local/main')
+  const old = libFiles('v1.0.0')
+  const { zip, mod } = moduleHashes(old, old.files ?? {})
+  const libSums = `${lib} v1.0.0 ${zip}\n${lib} v1.0.0/go.mod ${mod}\n`
+  const importing = `package main\n\nimport _ "${lib}"\n\nfunc main() {}\n`
+  const commands: readonly ListedCommand[] = [
+    { args: ['get', `${lib}@v1.0.0`] },
+    { args: ['list', '-m', '-versions', lib] },
+    { args: ['list', '-m', '-u', '-retracted', `${lib}@v1.0.0`] },
+    { args: ['mod', 'tidy'], files: { 'main.go': importing } },
+    { args: ['mod', 'download', `${lib}@v1.0.0`] },
+    {
+      args: ['mod', 'vendor'],
+      files: {
+        'go.mod': `${main}\nrequire ${lib} v1.0.0\n`,
+        'go.sum': libSums,
+        'main.go': importing,
+      },
+    },
+    { args: ['install', 'example.com/tool/cmd/hi@latest'], isOutside: true },
+    { args: ['version'], env: { GOTOOLCHAIN: 'go1.99.1' } },
+    {
+      args: ['work', 'sync'],
+      files: {
+        'go.work': 'go 1.20\n\nuse ./one\n',
+        'one/go.mod': `module test.local/one\n\ngo 1.20\n\nrequire ${lib} v1.0.0\n`,
+        'one/one.go': `package one\n\nimport _ "${lib}"\n`,
+      },
+      env: { GOWORK: '' },
+    },
   ]
   const cases = fronts.flatMap((front) =>
-    commands.map((command) => ({ front, command, name: `go ${command[0]} ${command[1]}` })),
+    commands.map((command) => ({
+      front,
+      command,
+      name: `go ${command.args.slice(0, 2).join(' ')}`,
+    })),
   )
 
-  async function run(
-    front: Front,
-    separator: string,
-    command: readonly string[],
-  ): Promise<GoResult> {
+  async function run(front: Front, separator: string, command: ListedCommand): Promise<GoResult> {
+    const { args, files = {}, isOutside = false } = command
     const go = await newHome()
-    const cwd = await go.project({ 'go.mod': goMod('test.local/main') })
-    const env = { GOPROXY: `${front.url()}${separator}${node.url}` }
-    const isInstall = command[0] === 'install'
-    return await go.run(command, isInstall ? { env } : { cwd, env })
+    const cwd = await go.project({ 'go.mod': main, ...files })
+    const env = { ...command.env, GOPROXY: `${front.url()}${separator}${node.url}` }
+    return await go.run(args, isOutside ? { env } : { cwd, env })
   }
 
   goTest.for(cases)('$name: after a bar works behind $front.name', async ({ front, command }) => {
@@ -358,17 +395,53 @@ if (process.env['MODMESH_TEST_REAL'] === '1') {
 
     describeCommands(real, newHome)
 
-    goTest('a refusing port in front does no harm after a bar', async () => {
-      const go = await newHome()
-      const dead = `http://127.0.0.1:${await freePort()}`
-      const download = ['mod', 'download', `${real.module}@${real.old}`]
-      const both = await go.run(download, { env: { GOPROXY: `${dead}|${node.url}` } })
-      expect(both).toMatchObject({ code: 0 })
-      const comma = await (await newHome()).run(download, {
-        env: { GOPROXY: `${dead},${node.url}` },
-      })
-      expect(comma.code).toBe(1)
-    })
+    const { module, old } = real
+    const download = ['mod', 'download', `${module}@${old}`]
+    const lists: readonly (readonly string[])[] = [
+      download,
+      ['list', '-m', '-versions', module],
+      ['list', '-m', `${module}@latest`],
+    ]
+    goTest.for(lists.map((args) => ({ args })))(
+      'go $args: a refusing port in front',
+      async ({ args: command }) => {
+        const dead = `http://127.0.0.1:${await freePort()}`
+        const run = async (separator: string): Promise<GoResult> => {
+          const env = { GOPROXY: `${dead}${separator}${node.url}` }
+          return await (await newHome()).run(command, { env })
+        }
+        expect(await run('|')).toMatchObject({ code: 0 })
+        expect((await run(',')).code).toBe(1)
+      },
+    )
+
+    // Each speaks the protocol in its own way; none of them builds anything here.
+    goTest.for(oldToolchains)(
+      '%s downloads itself, and works, through the node',
+      async (toolchain) => {
+        const go = await newHome()
+        const cwd = await go.project({
+          'go.mod': `module test.local/main\n\ngo 1.20\n\nrequire ${module} ${old}\n`,
+          'main.go': `package main\n\nimport _ "${module}"\n\nfunc main() {}\n`,
+        })
+        const run = async (...args: string[]): Promise<string> => {
+          const result = await go.run(args, { cwd, env: { GOTOOLCHAIN: toolchain } })
+          expect(result, `go ${args.join(' ')}: ${result.stderr}`).toMatchObject({ code: 0 })
+          return result.stdout
+        }
+        expect(await run('version')).toContain(`go version ${toolchain} `)
+        expect(await run('list', '-m', '-versions', module)).toContain(` ${old} `)
+        expect(await run('list', '-mod=mod', '-m', '-u', '-retracted', 'all')).toContain(
+          `${old} [v`,
+        )
+        await run('mod', 'tidy')
+        await run('get', '-u', module)
+        expect(await run('mod', 'download', '-json')).toContain('h1:')
+        await run('mod', 'vendor')
+        expect(await run('mod', 'verify')).toContain('all modules verified')
+        expect(await readFile(join(cwd, 'go.sum'), 'utf8')).toContain(`${module} v`)
+      },
+    )
   })
 }
 

@@ -113,7 +113,8 @@ export interface Expectation {
 
 /**
  * `ok`: 200. `absent`: 404 or 410, after which `go` asks the next proxy of a list. `trouble`: 5xx. `refused`: an
- * error, or a cut connection, after which it does not. `error`: any 4xx or 5xx. `bad`: 4xx.
+ * error, or a cut connection, after which it does not. `error`: any 4xx or 5xx. `bad`: 4xx, or a
+ * redirect to what the server takes for the right spelling.
  */
 export type StatusClass = 'ok' | 'absent' | 'trouble' | 'refused' | 'error' | 'bad'
 

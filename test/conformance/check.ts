@@ -47,7 +47,7 @@ function hasStatus({ status, isCut }: Reply, wanted: StatusClass | number): bool
     case 'error':
       return status >= 400
     case 'bad':
-      return status >= 400 && status < 500
+      return status >= 300 && status < 500
     default:
       return status === wanted
   }

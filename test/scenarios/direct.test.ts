@@ -247,6 +247,14 @@ describe('private repositories behind https and a login in .netrc', () => {
     expect(Math.min(...took)).toBeLessThan(2_000)
   })
 
+  test('what is missing is not asked again for a while', async () => {
+    const asked = `${lib}/@v/v5.5.5.info`
+    expect(await ask(node, asked)).toMatchObject({ status: 404 })
+    git.requests.length = 0
+    expect(await ask(node, asked)).toMatchObject({ status: 404 })
+    expect(git.requests).toEqual([])
+  })
+
   goTest('the prefixes of an import path cost no clone', async () => {
     const path = `${host}/team/probed`
     const repo = git.repo('team/probed')
@@ -341,6 +349,21 @@ describe('a login', () => {
     const node = await startDirect(git, { home: await homeWith(files) })
     const { status, text } = await ask(node, `${path}/@v/v1.0.0.zip`)
     expect({ status, text: status === 200 ? '' : text }).toEqual({ status: 200, text: '' })
+  })
+
+  test('of ssh opens the repository', async () => {
+    const home = await homeWith({
+      '.gitconfig': `[url "ssh://git@${host}/"]\n\tinsteadOf = https://${host}/\n`,
+      // What sshd would run: the last argument is git-upload-pack and a path below the root.
+      ssh: `for last in "$@"; do :; done\neval "$(printf %s "$last" | sed "s#'/#'${git.root}/#")"\n`,
+    })
+    const env = { GIT_SSH_COMMAND: `sh ${join(home, 'ssh')}`, GIT_SSH_VARIANT: 'simple' }
+    const node = await startDirect(git, { home, env })
+    git.requests.length = 0
+    const zip = `${path}/@v/v1.0.0.zip`
+    expect(await ask(node, zip)).toMatchObject({ status: 200 })
+    // The page that tells go where the repository is, and nothing else.
+    expect(git.requests.filter(({ url }) => !url.endsWith('?go-get=1'))).toEqual([])
   })
 
   const strangers: readonly { readonly who: string; readonly files: Record<string, string> }[] = [

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -62,4 +63,27 @@ test('a redirect from https to http is refused', async () => {
 
 test.for(['no-such.pem', 'server.key', 'README.md'])('%s is no certificate file', (name) => {
   expect(() => ask('https://a.test', file(name))).toThrow(InvalidCaFileError)
+})
+
+test('an upstream that prefers HTTP/2 is asked over kept connections of HTTP/1.1', async () => {
+  const [key, cert] = await Promise.all([
+    readFile(file('server.key')),
+    readFile(file('server.pem')),
+  ])
+  const seen: string[] = []
+  let connections = 0
+  const server = createSecureServer({ key, cert, allowHTTP1: true }, (request, response) => {
+    seen.push(request.httpVersion)
+    response.end('module example.com/m\n')
+  })
+  server.on('secureConnection', () => connections++)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const upstream = ask(
+    `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    file('ca.pem'),
+  )
+  onTestFinished(() => void server.close())
+  for (let n = 0; n < 3; n++) await upstream.fetchMod(module, { signal })
+  expect(seen).toEqual(['1.1', '1.1', '1.1'])
+  expect(connections).toBe(1)
 })

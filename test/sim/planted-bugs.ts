@@ -49,6 +49,8 @@ export const shunPeers: PlantedBug = {
     holders: () => [],
     findHolders: async function* () {},
     fetchZip: (peer, zipHash) => Promise.reject(new Error(`${peer} is shunned for ${zipHash}`)),
+    owner: () => undefined,
+    askOwner: (peer) => Promise.reject(new Error(`${peer} is shunned`)),
     blame: (peer, what) => peers.blame(peer, what),
   }),
 }

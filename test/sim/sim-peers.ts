@@ -3,6 +3,7 @@ import {
   type Clock,
   type Holder,
   type ModuleRecord,
+  type OwnerAnswer,
   PeerError,
   type PeerId,
   type Peers,
@@ -98,6 +99,14 @@ export class SimPeers implements Peers {
     if (!peer.isUp) throw new PeerError(id, 'reset', { fault: 'unable' })
     await sink.write(bytes.subarray(32))
     return { zipDigest: fastZipDigest(bytes), size: bytes.length }
+  }
+
+  owner(): PeerId | undefined {
+    return undefined
+  }
+
+  async askOwner(peer: PeerId): Promise<OwnerAnswer> {
+    throw new PeerError(peer, 'not asked', { fault: 'unable' })
   }
 
   blame(peer: PeerId): void {

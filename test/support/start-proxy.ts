@@ -121,6 +121,8 @@ const nobody: Peers = {
   holders: () => [],
   async *findHolders() {},
   fetchZip: () => Promise.reject(new Error('there are no peers')),
+  owner: () => undefined,
+  askOwner: () => Promise.reject(new Error('there are no peers')),
   blame() {},
 }
 

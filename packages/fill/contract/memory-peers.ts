@@ -10,7 +10,16 @@ import {
 import type { RecordProof } from '../src/checksum-db.ts'
 import type { Clock } from '../src/clock.ts'
 import { PeerError } from '../src/errors.ts'
-import type { Holder, ModuleRecord, PeerId, Peers } from '../src/peers.ts'
+import { pickOwner } from '../src/owner.ts'
+import type {
+  Holder,
+  ModuleRecord,
+  OwnerAnswer,
+  OwnerNotice,
+  OwnerQuestion,
+  PeerId,
+  Peers,
+} from '../src/peers.ts'
 import type { ByteSink } from '../src/zip-store.ts'
 import { untilAborted } from './memory-checksum-db.ts'
 
@@ -50,6 +59,16 @@ export class FakePeer {
   isSilent = false
   /** Zips asked of it. */
   asked = 0
+  /** Whether it can ask upstream for others. */
+  canFetch = false
+  /** What it says as an owner; undefined is no answer. Beside its notices, if it sends them. */
+  owns: (question: OwnerQuestion, peer: FakePeer) => Promise<OwnerAnswer | undefined> = recordOf
+  /** Whether it says that it works on a question, every 500 ms. */
+  sendsNotices = true
+  /** What those say of the body. */
+  noticeBytes = 0
+  /** Questions to it as the owner. */
+  readonly ownerAsked: string[] = []
 
   constructor(id: PeerId) {
     this.id = id
@@ -76,12 +95,21 @@ export interface HeldFiles {
   readonly record?: RecordProof
 }
 
+/** Answers as an owner from what it holds. */
+async function recordOf(question: OwnerQuestion, peer: FakePeer): Promise<OwnerAnswer> {
+  if (!('module' in question)) return { kind: 'refused', why: 'declined' }
+  const record = peer.records.get(formatModuleVersion(question.module))
+  return record === undefined ? { kind: 'nothing' } : { kind: 'record', record }
+}
+
 /** A mesh in memory: scripted peers, each with its faults. */
 export class MemoryPeers implements Peers {
   readonly peers: FakePeer[] = []
   readonly blamed: { readonly peer: PeerId; readonly reason: string }[] = []
   /** Questions asked, by kind. */
   readonly asked: string[] = []
+  /** Our own name among the candidates. */
+  self: PeerId = 'self'
   readonly #clock: Clock
 
   constructor(clock: Clock) {
@@ -158,6 +186,56 @@ export class MemoryPeers implements Peers {
     return { zipDigest: anyDigest, size: bytes.length }
   }
 
+  owner(
+    key: string,
+    options: {
+      readonly isCandidate: boolean
+      readonly isTrusted: (peer: PeerId) => boolean
+    },
+  ): PeerId | undefined {
+    const able = this.peers.filter(({ id, canFetch }) => canFetch && options.isTrusted(id))
+    const names = able.map(({ id }) => id)
+    const owner = pickOwner(key, options.isCandidate ? [this.self, ...names] : names)
+    return owner === this.self ? undefined : owner
+  }
+
+  async askOwner(
+    id: PeerId,
+    question: OwnerQuestion,
+    options: { readonly signal: AbortSignal; readonly onNotice: (notice: OwnerNotice) => void },
+  ): Promise<OwnerAnswer> {
+    const peer = this.peers.find((each) => each.id === id)
+    if (peer === undefined) throw unable(id, 'gone')
+    peer.ownerAsked.push(nameOf(question))
+    const work = new AbortController()
+    const stop = () => work.abort(options.signal.reason)
+    options.signal.addEventListener('abort', stop, { once: true })
+    const tell = this.#tell(peer, { signal: work.signal, onNotice: options.onNotice })
+    try {
+      await this.#clock.sleep(peer.delayMs, options)
+      const answer = peer.isSilent ? undefined : await peer.owns(question, peer)
+      return answer ?? (await untilAborted(options.signal))
+    } finally {
+      work.abort(new Error('answered'))
+      options.signal.removeEventListener('abort', stop)
+      await tell
+    }
+  }
+
+  async #tell(
+    peer: FakePeer,
+    options: { readonly signal: AbortSignal; readonly onNotice: (notice: OwnerNotice) => void },
+  ): Promise<void> {
+    try {
+      for (;;) {
+        await this.#clock.sleep(500, options)
+        if (peer.sendsNotices && !peer.isSilent) options.onNotice({ bytes: peer.noticeBytes })
+      }
+    } catch {
+      // Told to stop.
+    }
+  }
+
   blame(peer: PeerId, what: { readonly module: ModuleVersion; readonly reason: string }): void {
     this.blamed.push({ peer, reason: what.reason })
   }
@@ -199,6 +277,11 @@ export class MemoryPeers implements Peers {
     }
     if (peers.some((peer) => peer.isSilent)) await untilAborted(signal)
   }
+}
+
+function nameOf(question: OwnerQuestion): string {
+  if ('module' in question) return `${question.what} ${formatModuleVersion(question.module)}`
+  return `${question.what} ${question.path}`
 }
 
 const anyDigest: ZipDigest = parseZipDigest('0'.repeat(64))

@@ -8,6 +8,8 @@ import type { FillEvent } from './fill-event.ts'
 import type { FirstHashes } from './first-hashes.ts'
 import { EarnedHeadStart } from './head-start.ts'
 import { maxUnwrittenZips } from './limits.ts'
+import { ownerKey } from './owner.ts'
+import { OwnerTrust } from './owner-trust.ts'
 import type { PeerId, Peers } from './peers.ts'
 import { RemoteLevel } from './remote-level.ts'
 import type { RemoteStore } from './remote-store.ts'
@@ -57,11 +59,16 @@ export class FillContext {
   readonly clock: Clock
   readonly budgets: Budgets
   readonly headStart: EarnedHeadStart
+  readonly owners: OwnerTrust
   readonly random: () => number
   readonly #init: FillInit
   readonly #tasks = new Set<Promise<unknown>>()
+  readonly #bodies = new Map<string, () => number>()
   readonly #unwritten = new Map<string, StoredRecord>()
-  readonly #unwrittenZips = new Map<string, HeldZip>()
+  readonly #unwrittenZips = new Map<
+    string,
+    { readonly zip: HeldZip; readonly ended: Promise<unknown> }
+  >()
 
   constructor(components: FillComponents, init: FillInit) {
     this.store = components.store
@@ -73,6 +80,7 @@ export class FillContext {
     this.random = components.random ?? (() => 0)
     this.budgets = init.budgets
     this.headStart = new EarnedHeadStart(init.budgets)
+    this.owners = new OwnerTrust(components)
     this.#init = init
     this.remote = components.remote && this.#makeRemote(components.remote)
     this.writeBack = this.remote && this.#makeWriteBack(this.remote)
@@ -98,6 +106,14 @@ export class FillContext {
   /** Peers are never asked for what nobody can prove, nor for what is private. */
   canAskPeers(path: ModulePath): boolean {
     return this.isProvable(path) && !this.peers.isAlone()
+  }
+
+  /** The peer that asks upstream for all of our site; undefined is ourselves, or nobody. */
+  ownerOf(key: Parameters<typeof ownerKey>[0]): PeerId | undefined {
+    if (!this.canAskPeers(key.path)) return undefined
+    const { isTrusted } = this.owners
+    const isCandidate = this.canAskUpstream(key.path)
+    return this.peers.owner(ownerKey(key), { isCandidate, isTrusted })
   }
 
   /** A remote store is believed as a peer is: it gets and gives only what can be proven. */
@@ -154,11 +170,32 @@ export class FillContext {
     }
   }
 
+  /** Shows others how far the body of a zip has come; returns what ends that. */
+  showBytes(module: ModuleVersion, bytes: () => number): () => void {
+    const key = formatModuleVersion(module)
+    this.#bodies.set(key, bytes)
+    return () => {
+      if (this.#bodies.get(key) === bytes) this.#bodies.delete(key)
+    }
+  }
+
+  /** Bytes that have come of a zip that is being filled. */
+  bytesOf(module: ModuleVersion): number {
+    return this.#bodies.get(formatModuleVersion(module))?.() ?? 0
+  }
+
   /** A zip to answer with: one that is held, or verified and still on its way to the disk. */
   async findZip(module: ModuleVersion): Promise<HeldZip | undefined> {
     return (
-      this.#unwrittenZips.get(formatModuleVersion(module)) ?? (await this.store.findZip(module))
+      this.#unwrittenZips.get(formatModuleVersion(module))?.zip ??
+      (await this.store.findZip(module))
     )
+  }
+
+  /** A zip that others may come and fetch: durable, after a wait where it is on its way. */
+  async findKeptZip(module: ModuleVersion): Promise<HeldZip | undefined> {
+    await this.#unwrittenZips.get(formatModuleVersion(module))?.ended
+    return await this.store.findZip(module)
   }
 
   /**
@@ -167,10 +204,10 @@ export class FillContext {
    */
   async keepZip(zip: HeldZip, committing: Promise<void>): Promise<void> {
     const key = formatModuleVersion(zip.module)
-    this.#unwrittenZips.set(key, zip)
     const ended = committing.then(() => {
-      if (this.#unwrittenZips.get(key) === zip) this.#unwrittenZips.delete(key)
+      if (this.#unwrittenZips.get(key)?.zip === zip) this.#unwrittenZips.delete(key)
     })
+    this.#unwrittenZips.set(key, { zip, ended })
     this.background(ended)
     if (this.#unwrittenZips.size > maxUnwrittenZips) await ended
   }

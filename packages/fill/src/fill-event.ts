@@ -8,7 +8,8 @@ import type { UpstreamAnswer } from './upstream.ts'
 export type Source =
   /** Held here: on disk, unless it says that it was in memory. */
   | { readonly kind: 'store'; readonly level?: 'memory' }
-  | { readonly kind: 'peer'; readonly peer: PeerId }
+  /** `owner`: it fetched it for the site, from upstream if nobody had it. */
+  | { readonly kind: 'peer'; readonly peer: PeerId; readonly via?: 'owner' }
   | { readonly kind: 'remote'; readonly from: string }
   | { readonly kind: 'upstream'; readonly from: string }
   /** Version control, through `go` and `git` of this host. */
@@ -29,6 +30,21 @@ export function nameOfSource(source: Source): string {
 }
 
 export type FillKind = 'zip' | 'mod' | 'info' | 'list' | 'latest' | 'query'
+
+/**
+ * How a question to an owner ended. All but `answered` make us help ourselves: `nothing` because it may
+ * be wrong, `silent` and `slow` because it did not come in time, `lied` because it does not verify.
+ */
+export type OwnerOutcome =
+  | 'answered'
+  | 'nothing'
+  | 'busy'
+  | 'declined'
+  | 'failed'
+  | 'gone'
+  | 'silent'
+  | 'slow'
+  | 'lied'
 
 /** What happened, for logs, status and `why`. */
 export type FillEvent =
@@ -65,6 +81,26 @@ export type FillEvent =
       readonly kind: 'hash-changed'
       readonly module: ModuleVersion
       readonly error: HashChangedError
+    }
+  /** The owner of a key was asked instead of upstream. */
+  | {
+      readonly kind: 'owner-asked'
+      readonly owner: PeerId
+      readonly what: FillKind | 'sums'
+      readonly path: ModulePath
+      readonly version: string | undefined
+      readonly outcome: OwnerOutcome
+      readonly tookMs: number
+    }
+  /** We were asked for our site. */
+  | {
+      readonly kind: 'site-answered'
+      readonly peer: PeerId
+      readonly what: FillKind | 'sums'
+      readonly path: ModulePath
+      readonly version: string | undefined
+      readonly outcome: 'answered' | 'nothing' | 'declined' | 'failed'
+      readonly tookMs: number
     }
   /** A remote store sent something that does not verify. */
   | { readonly kind: 'remote-refused'; readonly module: ModuleVersion; readonly reason: string }

@@ -7,10 +7,13 @@ import { type FillContext, notHere } from './fill-context.ts'
 import { fillUnprovable } from './fill-unprovable.ts'
 import { HolderList, type KnownHolder } from './holder-list.ts'
 import type { Answer } from './module-source.ts'
+import { NobodyHasItError } from './nobody-has-it.ts'
 import { keepAllVerified } from './peer-facts.ts'
+import type { PeerId } from './peers.ts'
 import type { Proof } from './proof.ts'
 import { AllFailedError } from './race.ts'
 import { RecordSearch } from './record-search.ts'
+import { relaySums } from './relay.ts'
 import { resolveSums, withNeed } from './resolve-sums.ts'
 import { handled, noLongerNeeded, Scope } from './scope.ts'
 import { StoreFailure } from './store-failure.ts'
@@ -23,6 +26,7 @@ import {
   type Transfer,
   type VerifiedZip,
 } from './zip-attempt.ts'
+import { fetchFromOwner } from './zip-from-owner.ts'
 import { type Attempt, type Move, nextMove, type RaceView } from './zip-race.ts'
 import type { HeldZip } from './zip-store.ts'
 
@@ -47,6 +51,27 @@ export async function fillZip(
   })
 }
 
+/**
+ * Brings a zip through the peer that asks upstream for our site: from holders by inventory, else from
+ * the owner. Undefined when nothing came of it. Throws only when the scope ends.
+ */
+export async function relayZip(
+  ctx: FillContext,
+  module: ModuleVersion,
+  owner: PeerId,
+  scope: Scope,
+): Promise<Answer<HeldZip> | undefined> {
+  const held = await ctx.findZip(module)
+  if (held !== undefined) return { value: held, source: { kind: 'store' } }
+  try {
+    return await new ZipFill(ctx, module, scope, owner).run()
+  } catch {
+    // Whatever it was: what we do without the owner tells the reason.
+    scope.signal.throwIfAborted()
+    return undefined
+  }
+}
+
 interface RunningAttempt {
   readonly kind: Attempt['kind']
   readonly startedMs: number
@@ -67,6 +92,8 @@ class ZipFill {
   #expected: RaceView['expected'] = 'searching'
   #records: RecordSearch | undefined
   #hasPeersFailed: boolean
+  readonly #ownerId: PeerId | undefined
+  #owner: RaceView['owner']
   #remote: RaceView['remote']
   #upstream: RaceView['upstream']
   #firstPeer: RaceView['firstPeer']
@@ -74,15 +101,20 @@ class ZipFill {
   #isOver = false
   #changed = Promise.withResolvers<void>()
 
-  constructor(ctx: FillContext, module: ModuleVersion, scope: Scope) {
+  /** With an owner, nobody is asked but holders by inventory and the owner. */
+  constructor(ctx: FillContext, module: ModuleVersion, scope: Scope, owner?: PeerId) {
     this.#ctx = ctx
     this.#module = module
     this.#work = new Scope(scope.signal)
     this.#startedMs = ctx.clock.monotonicMs()
     this.#hasPeersFailed = !ctx.canAskPeers(module.path)
-    this.#remote = ctx.canAskRemote(module.path) ? 'ready' : 'none'
-    this.#upstream = ctx.canAskUpstream(module.path) ? 'ready' : 'none'
-    this.#holders = new HolderList(ctx, module, this.#work, () => this.#wake())
+    this.#ownerId = owner
+    const isRelay = owner !== undefined
+    this.#owner = isRelay ? 'ready' : 'none'
+    this.#remote = !isRelay && ctx.canAskRemote(module.path) ? 'ready' : 'none'
+    this.#upstream = !isRelay && ctx.canAskUpstream(module.path) ? 'ready' : 'none'
+    const onChange = () => this.#wake()
+    this.#holders = new HolderList(ctx, module, this.#work, { isKnownOnly: isRelay, onChange })
     void handled(this.#zipHash.promise)
   }
 
@@ -94,6 +126,7 @@ class ZipFill {
   async #race(): Promise<{ readonly verified: VerifiedZip; readonly proof: Proof }> {
     this.#work.signal.addEventListener('abort', () => this.#wake(), { once: true })
     const sums = this.#work.start(() => this.#findSums())
+    const forget = this.#showBytes()
     try {
       while (this.#verified === undefined) {
         this.#work.signal.throwIfAborted()
@@ -103,6 +136,7 @@ class ZipFill {
       return { verified: this.#verified, proof }
     } finally {
       this.#isOver = true
+      forget()
       this.#ctx.background(this.#work.close())
     }
   }
@@ -113,6 +147,8 @@ class ZipFill {
         return this.#askHolder()
       case 'search-holders':
         return this.#holders.search()
+      case 'ask-owner':
+        return this.#askOwner()
       case 'ask-remote':
         return this.#askRemote()
       case 'ask-upstream':
@@ -141,7 +177,11 @@ class ZipFill {
         this.#wake()
       }
       const options = { signal, search, onPeersFailed }
-      const { sums } = await resolveSums(this.#ctx, this.#module, 'zip', options)
+      const owner = this.#ownerId
+      const sums =
+        owner === undefined
+          ? (await resolveSums(this.#ctx, this.#module, 'zip', options)).sums
+          : await this.#sumsOfOwner(owner)
       this.#gotSums(sums)
       return sums
     } catch (error) {
@@ -152,6 +192,14 @@ class ZipFill {
     } finally {
       this.#wake()
     }
+  }
+
+  async #sumsOfOwner(owner: PeerId): Promise<ProvenSums> {
+    const known = await this.#ctx.checksumDb.known(this.#module)
+    if (known?.zip !== undefined) return known
+    const sums = await relaySums(this.#ctx, this.#module, 'zip', owner, this.#work)
+    if (sums === undefined) throw new NobodyHasItError()
+    return sums
   }
 
   #startRecords(): RecordSearch | undefined {
@@ -174,6 +222,7 @@ class ZipFill {
       startedMs: this.#startedMs,
       expected: this.#expected,
       recordsDone: this.#hasPeersFailed,
+      owner: this.#owner,
       remote: this.#remote,
       upstream: this.#upstream,
       candidates: this.#holders.waiting,
@@ -197,8 +246,34 @@ class ZipFill {
     this.#follow(attempt, fetching, (error) => this.#judge(holder, error))
   }
 
+  /** With an owner, upstream comes after it. */
   #hasUpstream(): boolean {
-    return this.#upstream === 'ready' || this.#upstream === 'running'
+    return [this.#owner, this.#upstream].some((way) => way === 'ready' || way === 'running')
+  }
+
+  #askOwner(): void {
+    this.#owner = 'running'
+    const peer = this.#ownerId
+    if (peer === undefined) return
+    const attempt = this.#begin('owner', Number.POSITIVE_INFINITY)
+    const { firstByteMs, stallMs } = this.#ctx.budgets
+    const patienceMs = firstByteMs + stallMs
+    const job = { module: this.#module, peer, patienceMs, ...this.#transfer(attempt) }
+    const fetching = this.#work.start(async (signal) => {
+      const zipHash = await this.#zipHash.promise
+      return await fetchFromOwner(this.#ctx, { ...job, zipHash }, { signal })
+    })
+    this.#follow(attempt, fetching, () => {
+      this.#owner = 'over'
+    })
+  }
+
+  /** Shows how far it came to those who wait for us: the most that one of the bodies under way has. */
+  #showBytes(): () => void {
+    if (this.#ownerId !== undefined) return () => {}
+    return this.#ctx.showBytes(this.#module, () =>
+      Math.max(0, ...[...this.#attempts].map(({ progress }) => progress.bytes)),
+    )
   }
 
   #askRemote(): void {

@@ -22,11 +22,18 @@ export class HolderList {
   #state: RaceView['holderSearch']
   #searchStartedMs = 0
 
-  constructor(ctx: FillContext, module: ModuleVersion, scope: Scope, onChange: () => void) {
+  /** `isKnownOnly`: no search beyond the inventory. */
+  constructor(
+    ctx: FillContext,
+    module: ModuleVersion,
+    scope: Scope,
+    init: { readonly isKnownOnly: boolean; readonly onChange: () => void },
+  ) {
     this.#ctx = ctx
     this.#scope = scope
-    this.#onChange = onChange
-    this.#state = ctx.canAskPeers(module.path) ? 'unstarted' : 'none'
+    this.#onChange = init.onChange
+    const unsearched = init.isKnownOnly ? 'done' : 'unstarted'
+    this.#state = ctx.canAskPeers(module.path) ? unsearched : 'none'
   }
 
   /** Holders not asked yet. */

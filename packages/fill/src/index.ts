@@ -21,11 +21,20 @@ export {
   UpstreamUnavailableError,
 } from './errors.ts'
 export type { FillComponents, FillInit } from './fill-context.ts'
-export type { FillEvent, FillKind, Source } from './fill-event.ts'
+export type { FillEvent, FillKind, OwnerOutcome, Source } from './fill-event.ts'
 export { acceptChange, type FirstHash, type FirstHashes, type PartHashes } from './first-hashes.ts'
 export { ModuleFill } from './module-fill.ts'
 export type { Answer, Asker, AskOptions, ModuleSource } from './module-source.ts'
-export type { Holder, ModuleRecord, PeerId, Peers } from './peers.ts'
+export { pickOwner } from './owner.ts'
+export type {
+  Holder,
+  ModuleRecord,
+  OwnerAnswer,
+  OwnerNotice,
+  OwnerQuestion,
+  PeerId,
+  Peers,
+} from './peers.ts'
 export { formatAge, parseAge } from './policy/age.ts'
 export type { Policy } from './policy/policy.ts'
 export {

@@ -99,3 +99,12 @@ export const remoteDrainMs = 900
 
 /** Zips that are answered before they are durable: each holds an open file. More wait for the disk. */
 export const maxUnwrittenZips = 256
+
+/** How long an owner that failed is not asked, ms: a build asks some thousand questions in this time. */
+export const ownerRestMs = 5_000
+
+/** The longest such rest, ms: upstream may be well again where it was not. */
+export const ownerRestMaxMs = 300_000
+
+/** How long one question that tries it keeps the others from it, ms: longer than a silence that is given up. */
+export const ownerTrialMs = 2_500

@@ -1,4 +1,5 @@
 import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
+import { answerSite, type SiteWays } from './answer-site.ts'
 import type { ProvenSums } from './checksum-db.ts'
 import { asError, FillClosedError, ModuleNotFoundError, NoProofError } from './errors.ts'
 import { type FillComponents, FillContext, type FillInit } from './fill-context.ts'
@@ -11,12 +12,14 @@ import {
   type MutableQuestion,
   refQuestion,
 } from './fill-mutable.ts'
-import { fillZip } from './fill-zip.ts'
+import { fillZip, relayZip } from './fill-zip.ts'
 import { maxHotPartBytes, maxHotParts } from './limits.ts'
 import { MemoryLevel } from './memory-level.ts'
 import type { Answer, AskOptions, ModuleSource } from './module-source.ts'
 import { MutableAnswers } from './mutable-answers.ts'
 import { NegativeAnswers } from './negative-answers.ts'
+import type { OwnerAnswer, OwnerNotice, OwnerQuestion, PeerId } from './peers.ts'
+import { relayPart, relaySums, viaOwner, type Ways } from './relay.ts'
 import { abortable } from './scope.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { HeldZip } from './zip-store.ts'
@@ -46,7 +49,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     return await this.#answer(asked, sizeOfZip, async () => {
       const held = await this.#ctx.findZip(module)
       if (held !== undefined) return { value: held, source: { kind: 'store' } }
-      return await this.#join(this.#zips, asked, () => fillZip(this.#ctx, module, this.#closing))
+      return await this.#joinZip(asked, module)
     })
   }
 
@@ -97,7 +100,29 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     const name = formatModuleVersion(module)
     if (options.cachedOnly === true) throw notInStore(name)
     if (!this.#ctx.isProvable(module.path)) throw new NoProofError(module)
-    return await this.#sums.join(name, () => fillSums(this.#ctx, module, this.#closing), options)
+    return await this.#share(
+      this.#sums,
+      name,
+      { module, path: module.path, options },
+      {
+        relay: (owner, scope) => relaySums(this.#ctx, module, 'mod', owner, scope),
+        direct: () => fillSums(this.#ctx, module, this.#closing),
+      },
+    )
+  }
+
+  /** Answers a member of our site that takes us for the owner, never by asking another owner. */
+  async answerSite(
+    question: OwnerQuestion,
+    asker: { readonly peer: PeerId; readonly signal: AbortSignal },
+  ): Promise<OwnerAnswer> {
+    if (this.#closing.signal.aborted) return { kind: 'refused', why: 'failed' }
+    return await answerSite(this.#ctx, this.#site, question, asker)
+  }
+
+  /** How far we are with what a member of our site waits for. */
+  siteNotice(question: OwnerQuestion): OwnerNotice {
+    return { bytes: question.what === 'zip' ? this.#ctx.bytesOf(question.module) : 0 }
   }
 
   /** Drops what memory holds of a module version, after the store did. */
@@ -114,6 +139,13 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     await this.#mutables.settled()
     await this.#ctx.writeBack?.[Symbol.asyncDispose]()
     await this.#ctx.settled()
+  }
+
+  async #joinZip(asked: Asked, module: ModuleVersion): Promise<Answer<HeldZip>> {
+    return await this.#join(this.#zips, asked, {
+      relay: (owner, scope) => relayZip(this.#ctx, module, owner, scope),
+      direct: () => fillZip(this.#ctx, module, this.#closing),
+    })
   }
 
   async #part(
@@ -136,9 +168,13 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     if (hot !== undefined) return hot
     const held = (await this.#ctx.findRecord(module))?.[what]
     const fill = what === 'mod' ? fillMod : fillInfo
+    const ways: Ways<Answer<Uint8Array>> = {
+      relay: (owner, scope) => relayPart(this.#ctx, module, what, owner, scope),
+      direct: () => fill(this.#ctx, module, this.#closing),
+    }
     const answer: Answer<Uint8Array> =
       held === undefined
-        ? await this.#join(this.#bodies, asked, () => fill(this.#ctx, module, this.#closing))
+        ? await this.#join(this.#bodies, asked, ways)
         : { value: held.bytes, source: { kind: 'store' } }
     this.#hot.set(key, answer.value, answer.value.length)
     return answer
@@ -152,17 +188,53 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   readonly #findInfo: FindInfo = async (module, options) =>
     (await this.#findPart('info', module, options)).value
 
+  readonly #site: SiteWays = {
+    zip: async (module, options) => {
+      if ((await this.#ctx.findZip(module)) !== undefined) return
+      const asked: Asked = { what: 'zip', ...module, module, options }
+      this.#offerRemote(asked, (await this.#joinZip(asked, module)).source)
+    },
+    part: async (what, module, options) => {
+      const { source } = await this.#findPart(what, module, options)
+      this.#offerRemote({ what, ...module, module, options }, source)
+    },
+    sums: (module, options) => this.sums(module, options),
+  }
+
   async #mutable(asked: Asked, question: MutableQuestion): Promise<Answer<Uint8Array>> {
     return await this.#answer(asked, sizeOfBody, () => this.#mutables.find(question, asked.options))
   }
 
   /** Joins the fill under way, unless it is known that there is nothing. */
-  async #join<T>(flights: SingleFlight<T>, asked: Asked, fill: () => Promise<T>): Promise<T> {
+  async #join<T>(flights: SingleFlight<T>, asked: Asked, ways: Ways<T>): Promise<T> {
     const key = keyOf(asked)
     if (asked.options.cachedOnly === true) throw notInStore(nameOf(asked))
     const nothing = this.#negatives.find(key)
     if (nothing !== undefined) throw nothing
-    return await flights.join(key, () => this.#fly(key, asked.path, fill), asked.options)
+    const direct = () => this.#fly(key, asked.path, ways.direct)
+    return await this.#share(flights, key, asked, { ...ways, direct })
+  }
+
+  /**
+   * Joins what is under way, else asks the owner, else takes off. Flights that ask an owner have keys of
+   * their own, and who was asked by a peer joins none of them: two nodes that take each other for the
+   * owner would wait for each other.
+   */
+  async #share<T>(
+    flights: SingleFlight<T>,
+    key: string,
+    asked: Pick<Asked, 'module' | 'path' | 'options'>,
+    ways: Ways<T>,
+  ): Promise<T> {
+    const { options } = asked
+    const direct = (waiting: Pick<AskOptions, 'signal'>) => flights.join(key, ways.direct, waiting)
+    const isDirect = options.isForwarded === true || flights.has(key)
+    const owner = isDirect ? undefined : this.#ctx.ownerOf(asked.module ?? { path: asked.path })
+    if (owner === undefined) return await direct(options)
+    const { signal } = this.#closing
+    const shared = { relay: ways.relay, direct: () => direct({ signal }) }
+    const start = () => viaOwner(this.#ctx, key, owner, shared, signal)
+    return await flights.join(`owner ${key}`, start, options)
   }
 
   async #fly<T>(key: string, path: ModulePath, fill: () => Promise<T>): Promise<T> {

@@ -26,6 +26,8 @@ export interface AskOptions {
   readonly signal: AbortSignal
   /** Answer from the store alone (`/cached-only`, `Disable-Module-Fetch`): else ModuleNotFoundError. */
   readonly cachedOnly?: boolean
+  /** Asked by a peer for its site: no further peer is asked to ask (hop limit 1). */
+  readonly isForwarded?: boolean
 }
 
 /** What the HTTP edge (and commands) ask. Implemented by ModuleFill; the server knows only this. */

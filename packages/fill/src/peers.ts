@@ -25,6 +25,34 @@ export interface Holder {
   readonly rttMs: number | undefined
 }
 
+/** What the owner of a key is asked, which asks upstream for all of its site. */
+export type OwnerQuestion =
+  | { readonly what: 'zip' | 'mod' | 'info' | 'sums'; readonly module: ModuleVersion }
+  | { readonly what: 'list' | 'latest'; readonly path: ModulePath }
+  | { readonly what: 'query'; readonly path: ModulePath; readonly query: string }
+
+/** What an owner says. Nothing in it is believed before it is verified. */
+export type OwnerAnswer =
+  /** What it has of the module version by now, the part that was asked for included; `holdsZip`: the zip is there, come and fetch it. */
+  | { readonly kind: 'record'; readonly record: Omit<ModuleRecord, 'peer'> }
+  /** An answer that changes, as upstream gave it `ageMs` ago. */
+  | {
+      readonly kind: 'bytes'
+      readonly bytes: Uint8Array
+      readonly from: string
+      readonly ageMs: number
+    }
+  /** It says that nobody has it: a hint, which the asker has to see for itself. */
+  | { readonly kind: 'nothing' }
+  /** `busy`: too many questions of ours; `declined`: not for this path; `failed`: it could not. */
+  | { readonly kind: 'refused'; readonly why: 'busy' | 'declined' | 'failed' }
+
+/** A sign of life of an owner that works on a question. */
+export interface OwnerNotice {
+  /** Bytes of the body so far. */
+  readonly bytes: number
+}
+
 /** The mesh as a fill needs it. Hints and bytes, never trust. */
 export interface Peers {
   /** Whether anybody could be asked at all: connected peers or a DHT with members. Memory only. */
@@ -57,6 +85,30 @@ export interface Peers {
     sink: ByteSink,
     options: { readonly signal: AbortSignal; readonly onFirstByte?: () => void },
   ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }>
+  /**
+   * The live member of our site that asks upstream for a key: the first by rendezvous hashing of those
+   * that can ask one, are trusted, and ourselves if `isCandidate`. Undefined is ourselves, or nobody.
+   * Memory only.
+   */
+  owner(
+    key: string,
+    options: {
+      readonly isCandidate: boolean
+      readonly isTrusted: (peer: PeerId) => boolean
+    },
+  ): PeerId | undefined
+  /**
+   * Asks an owner with one message and waits for its answer, however long it takes; `onNotice` is
+   * called when it says that it works. Throws PeerError when it went away.
+   */
+  askOwner(
+    peer: PeerId,
+    question: OwnerQuestion,
+    options: {
+      readonly signal: AbortSignal
+      readonly onNotice: (notice: OwnerNotice) => void
+    },
+  ): Promise<OwnerAnswer>
   /** Tells the mesh that a peer lied or broke the protocol: it is avoided, and shown with the reason. */
   blame(peer: PeerId, what: { readonly module: ModuleVersion; readonly reason: string }): void
 }

@@ -66,6 +66,7 @@ export class RecordSearch {
   }
 }
 
-function isOf(record: ModuleRecord, module: ModuleVersion): boolean {
+/** Whether a record speaks of a module version. */
+export function isOf(record: Pick<ModuleRecord, 'module'>, module: ModuleVersion): boolean {
   return formatModuleVersion(record.module) === formatModuleVersion(module)
 }

@@ -196,7 +196,8 @@ async function* verifications(
   }
 }
 
-async function verifyFrom(
+/** Checks a record that a peer sent; blames the peer where it does not verify. */
+export async function verifyFrom(
   ctx: FillContext,
   module: ModuleVersion,
   peer: PeerId,
@@ -223,7 +224,8 @@ export function withNeed<N extends NeededSum>(
   return sums
 }
 
-function hasNeed<N extends NeededSum>(
+/** Whether there is a line for what is asked. */
+export function hasNeed<N extends NeededSum>(
   sums: ProvenSums,
   need: N,
 ): sums is ProvenSums & { readonly [K in N]: NonNullable<ProvenSums[K]> } {

@@ -12,6 +12,11 @@ export class SingleFlight<T> {
     return this.#flights.size
   }
 
+  /** Whether work is under way under `key`. */
+  has(key: string): boolean {
+    return this.#flights.has(key)
+  }
+
   /** Joins the work under `key`, or starts it. */
   join(
     key: string,

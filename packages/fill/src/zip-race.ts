@@ -3,7 +3,7 @@ import { maxHedgedPeers, maxHedgedPeersAlone, slowAfterMs, slowBytesPerMs } from
 
 /** A body under way. */
 export interface Attempt {
-  readonly kind: 'peer' | 'remote' | 'upstream'
+  readonly kind: 'peer' | 'owner' | 'remote' | 'upstream'
   readonly startedMs: number
   /** How long its first byte may take before others join. */
   readonly windowMs: number
@@ -19,6 +19,8 @@ export interface RaceView {
   readonly expected: 'searching' | 'known' | 'failed'
   /** Whether no peer is left whose record may verify (or there is no mesh). */
   readonly recordsDone: boolean
+  /** The peer that asks upstream for our site; `over` when it delivered nothing. */
+  readonly owner: 'none' | 'ready' | 'running' | 'over'
   /** The remote store; `over` when it delivered nothing. */
   readonly remote: 'none' | 'ready' | 'running' | 'over'
   /** `no`: it answered that there is no such module. */
@@ -37,6 +39,7 @@ export interface RaceView {
 export type Move =
   | { readonly kind: 'ask-holder' }
   | { readonly kind: 'search-holders' }
+  | { readonly kind: 'ask-owner' }
   | { readonly kind: 'ask-remote' }
   | { readonly kind: 'ask-upstream' }
   | { readonly kind: 'give-up' }
@@ -44,12 +47,13 @@ export type Move =
 
 /**
  * Decides who is asked for a zip's bytes, and when (design, sections 4 and 6): the best holder; a
- * second one when its first byte is late; the remote store when the peers' budget is spent, or at once
+ * second one when its first byte is late; the owner, where there is one to ask; the remote store when the peers' budget is spent, or at once
  * when there is no holder; upstream when that one is late, too. The search for more holders runs beside.
  */
 export function nextMove(view: RaceView, budgets: Budgets): Move {
   if (mayAskHolder(view)) return { kind: 'ask-holder' }
   if (shouldSearch(view)) return { kind: 'search-holders' }
+  if (mayAskOwner(view, budgets)) return { kind: 'ask-owner' }
   if (mayAskRemote(view, budgets)) return { kind: 'ask-remote' }
   if (mayAskUpstream(view, budgets)) return { kind: 'ask-upstream' }
   if (isOver(view, budgets)) return { kind: 'give-up' }
@@ -59,7 +63,8 @@ export function nextMove(view: RaceView, budgets: Budgets): Move {
 function mayAskHolder(view: RaceView): boolean {
   if (view.expected !== 'known' || view.candidates === 0 || isFlowing(view)) return false
   const peers = peerAttempts(view)
-  const hasOthers = [view.upstream, view.remote].some((way) => way === 'ready' || way === 'running')
+  const ways = [view.owner, view.upstream, view.remote]
+  const hasOthers = ways.some((way) => way === 'ready' || way === 'running')
   const limit = hasOthers ? maxHedgedPeers : maxHedgedPeersAlone
   return peers.length < limit && peers.every((attempt) => isLate(attempt, view.nowMs))
 }
@@ -68,6 +73,11 @@ function shouldSearch(view: RaceView): boolean {
   if (view.expected !== 'known' || view.holderSearch !== 'unstarted') return false
   if (view.candidates > 0 || isFlowing(view)) return false
   return peerAttempts(view).every((attempt) => isLate(attempt, view.nowMs))
+}
+
+/** Without a hash its bytes could not be verified. */
+function mayAskOwner(view: RaceView, budgets: Budgets): boolean {
+  return view.owner === 'ready' && view.expected === 'known' && isMeshSpent(view, budgets)
 }
 
 function mayAskRemote(view: RaceView, budgets: Budgets): boolean {
@@ -97,7 +107,7 @@ function isOver(view: RaceView, budgets: Budgets): boolean {
   // Without a hash nothing can be accepted; only "no such module" is still worth waiting for.
   if (view.expected === 'failed') return view.upstream !== 'running' || isFlowing(view)
   if (view.attempts.length > 0 || view.candidates > 0) return false
-  if (view.upstream === 'ready' || view.remote === 'ready') return false
+  if ([view.owner, view.upstream, view.remote].includes('ready')) return false
   // Once upstream said no, peers that have not answered count as no.
   const patienceMs = view.upstream === 'no' ? budgets.haveQueryMs : budgets.meshOnlyMs
   if (view.expected === 'searching') {
@@ -120,7 +130,7 @@ function nextChangeMs(view: RaceView, budgets: Budgets): number | undefined {
     moments.push(attempt.startedMs + attempt.windowMs)
     if (attempt.hasFirstByte) moments.push(Math.max(attempt.startedMs, nowMs) + slowAfterMs)
   }
-  const future = moments.filter((moment) => moment > nowMs)
+  const future = moments.filter((moment) => moment > nowMs && Number.isFinite(moment))
   return future.length === 0 ? undefined : Math.min(...future) - nowMs
 }
 

@@ -7,6 +7,7 @@ const begin: RaceView = {
   startedMs: 1000,
   expected: 'known',
   recordsDone: true,
+  owner: 'none',
   remote: 'none',
   upstream: 'ready',
   candidates: 0,

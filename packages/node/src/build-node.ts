@@ -33,6 +33,7 @@ import { Refill } from './refill.ts'
 import { openRemoteStore } from './remote-store.ts'
 import type { Surroundings } from './settings.ts'
 import { SharedShelf } from './shelf.ts'
+import { SiteFill } from './site-fill.ts'
 import type { StartPlan } from './start-plan.ts'
 import { StatusReporter } from './status-reporter.ts'
 import { Traffic } from './traffic.ts'
@@ -96,7 +97,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const remote = await openRemoteStore(plan, { log, around })
   if (remote !== undefined) state.remote = lifecycle.add('remote store', remote)
 
-  const mesh = await startMesh(plan, { store, database, state, ...context })
+  const mesh = await startMesh(plan, { store, database, state, upstream, ...context })
   state.mesh = mesh
   store.onRemoved(({ zipHash }) => void withdrawIfGone(store, mesh, zipHash))
   if (plan.ticket !== undefined) await mesh.join(plan.ticket)
@@ -232,9 +233,10 @@ async function startMesh(
     readonly store: DiskStore
     readonly database: ChecksumDatabase | undefined
     readonly state: NodeState
+    readonly upstream: HttpUpstream
   },
 ): Promise<MeshNode> {
-  const { store, state, log, lifecycle } = parts
+  const { store, state, upstream, log, lifecycle } = parts
   const meshLog = new MeshLog({ log, clock: machineClock })
   const client = parts.database?.client
   const meshDir = join(settings.dir, 'mesh')
@@ -244,6 +246,8 @@ async function startMesh(
       shelf: new SharedShelf({ store, client }, { isPrivate }),
       membership: new DurableFile(join(meshDir, 'membership')),
       heads,
+      // The fill needs the mesh, and comes after it.
+      fetcher: new SiteFill({ fill: () => state.fill, upstream, database: client }),
       log: (event) => {
         meshLog.record(event)
         if (event.kind === 'peer-up') state.hasPeer()

@@ -1,4 +1,4 @@
-import { type FillEvent, ModuleNotFoundError, type Source } from '@modmesh/fill'
+import { type FillEvent, ModuleNotFoundError, type OwnerOutcome, type Source } from '@modmesh/fill'
 import { formatModuleVersion } from '@modmesh/module'
 import type { StoreEvent } from '@modmesh/store'
 import { errorCode, errorText } from './errors.ts'
@@ -25,6 +25,10 @@ export function logFillEvent(log: Logger, event: FillEvent): void {
       )
       return
     }
+    case 'owner-asked':
+    case 'site-answered':
+      logSite(log, event)
+      return
     case 'upstream-refused': {
       const module = formatModuleVersion(event.module)
       log.error({ module, reason: printableName(event.reason) }, 'refused what upstream sent')
@@ -57,6 +61,23 @@ export function logFillEvent(log: Logger, event: FillEvent): void {
   }
 }
 
+/** What was fetched through others of the site, and for them. */
+function logSite(
+  log: Logger,
+  event: Extract<FillEvent, { readonly kind: 'owner-asked' | 'site-answered' }>,
+): void {
+  const { what, path, version, outcome } = event
+  const tookMs = Math.round(event.tookMs)
+  const fields = { what, path, version, outcome, tookMs }
+  if (event.kind === 'site-answered') {
+    log.debug({ peer: event.peer, ...fields }, 'asked by a peer for the site')
+  } else log.debug({ owner: event.owner, ...fields }, ownerWords(event.outcome))
+}
+
+function ownerWords(outcome: OwnerOutcome): string {
+  return outcome === 'answered' ? 'fetched through the owner' : 'owner of no help, asked ourselves'
+}
+
 /** Trouble is told by `status` and, when it begins, by the remote store itself: not once per object. */
 function logRemoteWrite(
   log: Logger,
@@ -82,7 +103,7 @@ function logFailure(log: Logger, event: Extract<FillEvent, { readonly kind: 'fai
 function sourceFields(source: Source): { readonly source: string; readonly from?: string } {
   switch (source.kind) {
     case 'peer':
-      return { source: 'peer', from: source.peer }
+      return { source: source.via ?? 'peer', from: source.peer }
     case 'remote':
     case 'upstream':
       return { source: source.kind, from: source.from }

@@ -73,6 +73,7 @@ export class StatusReporter {
         levels: report.levels,
         failed: report.failed,
       },
+      siteFetches: report.site,
       refused: {
         total: report.refusedTotal,
         latest: report.refused.map((refusal) => refusalLine(refusal, peers)),

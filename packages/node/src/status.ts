@@ -1,5 +1,5 @@
 import type { ChangedLine } from './changed-hashes.ts'
-import type { CountByLevel, CountBySource, RemoteWrites } from './traffic.ts'
+import type { CountByLevel, CountBySource, RemoteWrites, SiteCounts } from './traffic.ts'
 
 /** Names the shape of the object; fields are only added within a number. */
 export const statusSchema = 'modmesh.status/1'
@@ -109,6 +109,8 @@ export interface RunningStatus {
     readonly levels: CountByLevel
     readonly failed: number
   }
+  /** Since the start: what others of the site fetched for us, and we for them. */
+  readonly siteFetches: SiteCounts
   readonly refused: { readonly total: number; readonly latest: readonly RefusalLine[] }
   /** What is refused until somebody accepts it, in order of the names; also after a restart. */
   readonly changed: readonly ChangedLine[]

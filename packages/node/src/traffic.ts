@@ -1,4 +1,4 @@
-import type { Clock, FillEvent, PeerId, Source } from '@modmesh/fill'
+import type { Clock, FillEvent, OwnerOutcome, PeerId, Source } from '@modmesh/fill'
 import { formatModuleVersion } from '@modmesh/module'
 import { printableName } from './printable.ts'
 
@@ -46,6 +46,8 @@ export interface TrafficReport {
   readonly lastUpstream: UpstreamOutcome | undefined
   /** Objects for the remote store, by what became of them. */
   readonly remoteWrites: RemoteWrites
+  /** Questions to and from others of our site. */
+  readonly site: SiteCounts
   /** Why the last thing could not be kept; undefined once something was kept again. */
   readonly storeFailure: string | undefined
 }
@@ -54,6 +56,16 @@ export interface TrafficReport {
 export type RemoteWrites = Readonly<
   Record<Extract<FillEvent, { readonly kind: 'remote-write' }>['outcome'], number>
 >
+
+/** One fetch per site: what was asked of owners, how that ended, and what we did for others. */
+export interface SiteCounts {
+  /** Questions to owners, by how they ended; all but `answered` we then answered ourselves. */
+  readonly asked: Readonly<Record<OwnerOutcome, number>>
+  /** Questions of others, by how they ended. */
+  readonly answered: Readonly<
+    Record<Extract<FillEvent, { readonly kind: 'site-answered' }>['outcome'], number>
+  >
+}
 
 /** How the last question to upstream ended. */
 export type UpstreamOutcome =
@@ -80,6 +92,8 @@ export class Traffic {
   #lastAnswerMs: number | undefined
   #lastUpstream: UpstreamOutcome | undefined
   readonly #remoteWrites = { written: 0, exists: 0, failed: 0, dropped: 0 }
+  readonly #ownerAsked = noOutcomes()
+  readonly #siteAnswered = { answered: 0, nothing: 0, declined: 0, failed: 0 }
   #storeFailure: string | undefined
 
   constructor(clock: Pick<Clock, 'wallMs' | 'monotonicMs'>) {
@@ -126,6 +140,12 @@ export class Traffic {
           reason: event.error.message,
         })
         return
+      case 'owner-asked':
+        this.#ownerAsked[event.outcome] += 1
+        return
+      case 'site-answered':
+        this.#siteAnswered[event.outcome] += 1
+        return
       case 'remote-write':
         this.#remoteWrites[event.outcome] += 1
         return
@@ -157,6 +177,7 @@ export class Traffic {
       refused: this.#refused.toReversed(),
       lastUpstream: this.#lastUpstream,
       remoteWrites: { ...this.#remoteWrites },
+      site: { asked: { ...this.#ownerAsked }, answered: { ...this.#siteAnswered } },
       storeFailure: this.#storeFailure,
     }
   }
@@ -218,6 +239,11 @@ function noCounts(): MutableCounts {
     held: { answers: 0, bytes: 0 },
     stale: { answers: 0, bytes: 0 },
   }
+}
+
+function noOutcomes(): Record<OwnerOutcome, number> {
+  const refused = { nothing: 0, busy: 0, declined: 0, failed: 0 }
+  return { answered: 0, ...refused, gone: 0, silent: 0, slow: 0, lied: 0 }
 }
 
 function noLevels(): Record<Level, number> {

@@ -28,6 +28,21 @@ const noLevels = {
   stale: 0,
 }
 
+const noSiteFetches = {
+  asked: {
+    answered: 0,
+    nothing: 0,
+    busy: 0,
+    declined: 0,
+    failed: 0,
+    gone: 0,
+    silent: 0,
+    slow: 0,
+    lied: 0,
+  },
+  answered: { answered: 0, nothing: 0, declined: 0, failed: 0 },
+}
+
 const database = { name: 'sum.golang.org', treeSize: null, forked: false, refusedAnswers: 0 }
 
 const lone: RunningStatus = {
@@ -55,6 +70,7 @@ const lone: RunningStatus = {
   remote: null,
   store: { zips: 0, zipBytes: 0, mods: 0 },
   answers: { sinceStart: noCounts, lastHour: noCounts, levels: noLevels, failed: 0 },
+  siteFetches: noSiteFetches,
   refused: { total: 0, latest: [] },
   changed: [],
 }

@@ -23,4 +23,10 @@ export {
 } from './network/errors.ts'
 export type { NetworkEvent } from './network/network-event.ts'
 export type { Blame } from './peer-score.ts'
-export type { HeadExchange, PeerShelf, ReadTile, ShelfItem } from './peer-shelf.ts'
+export type {
+  HeadExchange,
+  PeerShelf,
+  ReadTile,
+  ShelfItem,
+  SiteFetcher,
+} from './peer-shelf.ts'

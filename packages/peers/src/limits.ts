@@ -42,6 +42,14 @@ export const controlLimits = {
   peerAddresses: 8,
   /** A multiaddr in text, UTF-16 units. */
   addressLength: 256,
+  /** A list or latest answer of upstream, bytes: 10,000 versions; longer ones everybody asks for alone. */
+  answerBytes: 180_224,
+  /** The name of an upstream, UTF-16 units: for display. */
+  originLength: 256,
+  /** Fetch queries on their way to one owner, which take long; further ones wait in line. */
+  outstandingFetches: 64,
+  /** Fetch queries of one peer that an owner works on: above what it may have on their way, else busy. */
+  servedFetches: 96,
   /** Queries on their way to one peer; further ones wait in line. */
   outstandingQueries: 64,
   /** Queries of one peer being answered or waiting: above what it may have on their way, else busy. */
@@ -101,6 +109,12 @@ export interface ControlTimes {
   readonly reopenInboundMs: number
   /** For queries on a stream that was replaced by another one. */
   readonly retireMs: number
+  /** Between two signs of life of an owner that works on a question (design section 6). */
+  readonly fetchNoticeMs: number
+  /** For the answer of an owner; how long it is worth waiting is the fill's to decide. */
+  readonly fetchMs: number
+  /** Without a byte from a peer that was asked something: no owner until it is heard again. */
+  readonly ownerQuietMs: number
 }
 
 /** reference: heartbeat 15 s, closed after 60 s of silence. */
@@ -115,6 +129,9 @@ export const controlTimes: ControlTimes = {
   reopenMaxMs: 10_000,
   reopenInboundMs: 3_000,
   retireMs: 5_000,
+  fetchNoticeMs: 500,
+  fetchMs: 3_600_000,
+  ownerQuietMs: 1_500,
 }
 
 /** What one body may cost. */

@@ -6,15 +6,22 @@ import { UploadSlots } from './body/upload-slots.ts'
 import { Allowance } from './control/allowance.ts'
 import { AnswerDesk } from './control/answer-desk.ts'
 import { ControlHub, type HubOwner } from './control/control-hub.ts'
+import { FetchDesk } from './control/fetch-desk.ts'
 import { HeadGossip } from './control/head-gossip.ts'
 import { type GossipOwner, MemberGossip } from './control/member-gossip.ts'
 import { controlVersions, type Hello } from './control/message.ts'
 import { OwnInventory } from './control/own-inventory.ts'
-import { inventoryCapability, type LinkOwner, PeerLink } from './control/peer-link.ts'
+import {
+  fetchCapability,
+  inventoryCapability,
+  type LinkOwner,
+  PeerLink,
+} from './control/peer-link.ts'
 import { Announcer } from './dht/announcer.ts'
 import { DhtService } from './dht/dht-service.ts'
 import { Finder } from './find/finder.ts'
 import { Missing } from './find/missing.ts'
+import { SiteOwner } from './find/site-owner.ts'
 import {
   type BodyTimes,
   bodyTimes,
@@ -48,6 +55,7 @@ export class MeshCore {
   readonly missing: Missing
   readonly hub: ControlHub
   readonly finder: Finder
+  readonly siteOwner: SiteOwner
   readonly bodies: BodyClient
   /** Wall clock of first contact of each connected peer. */
   readonly since: Map<PeerId, number> = new Map()
@@ -59,6 +67,7 @@ export class MeshCore {
   readonly #boot = randomBytes(8)
   readonly #failures: Allowance
   readonly #desk: AnswerDesk
+  readonly #fetchDesk: FetchDesk
   readonly #heads: HeadGossip
   readonly #members: MemberGossip
   readonly #server: BodyServer
@@ -83,7 +92,14 @@ export class MeshCore {
     this.scores = new PeerScores({ clock })
     this.missing = new Missing({ clock })
     this.#desk = new AnswerDesk({ shelf, own: this.own })
+    const { fetcher } = components
+    const isSameSite = (peer: PeerId) => this.#isSameSite(peer)
+    const fetching = { fetcher, clock, isSameSite }
+    this.#fetchDesk = new FetchDesk(fetching, { noticeMs: times.fetchNoticeMs })
     this.hub = new ControlHub({ libp2p, clock, owner: this.#hubOwner() }, { times })
+    const { hub, scores } = this
+    const self = network.peerId
+    this.siteOwner = new SiteOwner({ hub, scores, isSameSite }, { self, times })
     const links = () => this.hub.links()
     this.#heads = new HeadGossip({ exchange: heads, links, failed: this.failed })
     this.#members = new MemberGossip({ clock, owner: this.#gossipOwner() })
@@ -172,7 +188,10 @@ export class MeshCore {
 
   #newLink(peer: PeerId, wire: ConstructorParameters<typeof PeerLink>[0]['wire']): PeerLink {
     const owner: LinkOwner = {
-      answer: (_peer, query) => this.#desk.answer(query),
+      answer: (peer, query, options) =>
+        query.kind === 'fetch-query'
+          ? this.#fetchDesk.answer(peer, query, options)
+          : this.#desk.answer(query),
       told: (link, notice) =>
         notice.kind === 'peers'
           ? this.#members.told(link, notice)
@@ -189,12 +208,24 @@ export class MeshCore {
     return {
       kind: 'hello',
       versions: controlVersions,
-      capabilities: this.#init.inventory ? [inventoryCapability] : [],
+      capabilities: this.#capabilities(),
       site: this.membership.site(),
       name: this.membership.name(),
       clockMs: Math.trunc(this.#clock.wallMs()),
       boot: this.#boot,
     }
+  }
+
+  #capabilities(): readonly string[] {
+    const canFetch = this.#components.fetcher?.canFetch() ?? false
+    return [
+      ...(this.#init.inventory ? [inventoryCapability] : []),
+      ...(canFetch ? [fetchCapability] : []),
+    ]
+  }
+
+  #isSameSite(peer: PeerId): boolean {
+    return this.siteOf(peer) === this.membership.site()
   }
 
   #up(link: PeerLink): void {
@@ -255,7 +286,7 @@ export class MeshCore {
       dht,
       scores: this.scores,
       missing: this.missing,
-      isSameSite: (peer) => this.siteOf(peer) === this.membership.site(),
+      isSameSite: (peer) => this.#isSameSite(peer),
       isClosed: () => this.#members.isClosed(),
       failed: this.failed,
     })

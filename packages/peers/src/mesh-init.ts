@@ -3,7 +3,7 @@ import type { BodyTimes, ControlTimes } from './limits.ts'
 import type { MembershipStore } from './membership/membership-store.ts'
 import type { NetworkEvent } from './network/network-event.ts'
 import type { Blame } from './peer-score.ts'
-import type { HeadExchange, PeerShelf } from './peer-shelf.ts'
+import type { HeadExchange, PeerShelf, SiteFetcher } from './peer-shelf.ts'
 
 /** What the mesh tells a log. Names in it come from members: already bounded, never from strangers. */
 export type MeshEvent =
@@ -25,6 +25,8 @@ export interface MeshComponents {
   /** Where the membership is kept. */
   readonly membership: MembershipStore
   readonly heads: HeadExchange
+  /** Asks upstream for members of our site; absent: we do not offer to. */
+  readonly fetcher?: SiteFetcher | undefined
   readonly log?: ((event: MeshEvent) => void) | undefined
   /** The machine's clock when absent. */
   readonly clock?: Clock | undefined

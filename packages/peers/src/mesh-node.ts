@@ -4,6 +4,8 @@ import {
   type ByteSink,
   type Holder,
   type ModuleRecord,
+  type OwnerAnswer,
+  type OwnerQuestion,
   PeerError,
   type PeerId,
   type Peers,
@@ -166,6 +168,18 @@ export class MeshNode implements Peers, AsyncDisposable {
       if (error instanceof PeerError) this.#notGiven(peer, zipHash, error)
       throw error
     }
+  }
+
+  owner(key: string, options: Parameters<Peers['owner']>[1]): PeerId | undefined {
+    return this.#core.siteOwner.owner(key, options)
+  }
+
+  askOwner(
+    peer: PeerId,
+    question: OwnerQuestion,
+    options: Parameters<Peers['askOwner']>[2],
+  ): Promise<OwnerAnswer> {
+    return this.#core.siteOwner.ask(peer, question, options)
   }
 
   blame(peer: PeerId, what: { readonly module: ModuleVersion; readonly reason: string }): void {

@@ -1,4 +1,11 @@
-import type { HeldZip, ModuleRecord, PeerId } from '@modmesh/fill'
+import type {
+  HeldZip,
+  ModuleRecord,
+  OwnerAnswer,
+  OwnerNotice,
+  OwnerQuestion,
+  PeerId,
+} from '@modmesh/fill'
 import type { ModulePath, ModuleVersion, Version, ZipHash } from '@modmesh/module'
 
 /** A module version whose zip can be given. */
@@ -20,6 +27,19 @@ export interface PeerShelf {
   versions(path: ModulePath): Promise<readonly Version[]>
   /** A tile of a checksum database that this node has verified. */
   tile(database: string, path: string): Promise<Uint8Array | undefined>
+}
+
+/** Fetches for members of our site that take us for the owner. */
+export interface SiteFetcher {
+  /** Whether there is an upstream to ask: said in the hello. */
+  canFetch(): boolean
+  /** Never asks another owner; goes on when the asker goes away. */
+  answer(
+    question: OwnerQuestion,
+    asker: { readonly peer: PeerId; readonly signal: AbortSignal },
+  ): Promise<OwnerAnswer>
+  /** How far the answer to a question has come. */
+  notice(question: OwnerQuestion): OwnerNotice
 }
 
 /** Reads a tile from the peer that showed a head; undefined when it has none. Unverified. */

@@ -12,6 +12,9 @@ import type { NodeQuery } from './control-session.ts'
 import type { AnyReply, Reply, WireProof } from './message.ts'
 import type { OwnInventory } from './own-inventory.ts'
 
+/** A query that is answered without asking anybody. */
+type ShelfQuery = Exclude<NodeQuery, { readonly kind: 'fetch-query' }>
+
 /** Answers members' queries from the shelf alone. What is not on it costs one look. */
 export class AnswerDesk {
   readonly #shelf: PeerShelf
@@ -23,7 +26,7 @@ export class AnswerDesk {
   }
 
   /** Gives an answer within the limits of a frame; what cannot be given is left out. */
-  async answer(query: NodeQuery): Promise<AnyReply> {
+  async answer(query: ShelfQuery): Promise<AnyReply> {
     switch (query.kind) {
       case 'have-query':
         return { kind: 'have-answer', keys: this.#held(query.keys) }
@@ -66,11 +69,17 @@ export class AnswerDesk {
 
 /** Writes a record answer; parts beyond the limits are left out, as if not held. */
 function formatRecord(record: Omit<ModuleRecord, 'peer'> | undefined): Reply<'record-query'> {
+  return { kind: 'record-answer', ...recordFields(record) }
+}
+
+/** What is said of a module version. */
+export function recordFields(
+  record: Omit<ModuleRecord, 'peer'> | undefined,
+): Omit<Reply<'record-query'>, 'kind'> {
   const info = within(record?.info, limits.infoBytes)
   const mod = within(record?.mod, limits.modBytes)
   const proof = formatProof(record?.record)
   return {
-    kind: 'record-answer',
     holdsZip: record?.holdsZip ?? false,
     ...(info === undefined ? {} : { info }),
     ...(mod === undefined ? {} : { mod }),
@@ -80,7 +89,7 @@ function formatRecord(record: Omit<ModuleRecord, 'peer'> | undefined): Reply<'re
 
 /** Reads what a record answer says; undefined when it says nothing. */
 export function parseRecord(
-  answer: Reply<'record-query'>,
+  answer: Omit<Reply<'record-query'>, 'kind'>,
 ): Omit<ModuleRecord, 'peer' | 'module'> | undefined {
   const { info, mod, record, holdsZip } = answer
   if (info === undefined && mod === undefined && record === undefined && !holdsZip) return undefined
@@ -115,7 +124,7 @@ function within(bytes: Uint8Array | undefined, max: number): Uint8Array | undefi
 }
 
 /** A name that go would not accept is a question whose answer is no. */
-function validOrUndefined<T>(parse: () => T): T | undefined {
+export function validOrUndefined<T>(parse: () => T): T | undefined {
   try {
     return parse()
   } catch (error) {

@@ -13,6 +13,7 @@ import {
   type AnyReply,
   type Ask,
   controlVersions,
+  type Fetching,
   type Hello,
   isAnswer,
   isQuery,
@@ -22,7 +23,7 @@ import {
   type Reply,
 } from './message.ts'
 import { Outbox } from './outbox.ts'
-import { Questions } from './questions.ts'
+import { type AskOptions, Questions } from './questions.ts'
 import type { Wire } from './wire.ts'
 
 /** A query that the node answers; heartbeats are answered by the session itself. */
@@ -30,7 +31,14 @@ export type NodeQuery = Exclude<Query, { kind: 'heartbeat' }>
 
 /** What the node makes of a peer's words. Exceptions end the answer, never the session. */
 export interface SessionHandlers {
-  answer(query: NodeQuery, options: { readonly signal: AbortSignal }): Promise<AnyReply>
+  answer(
+    query: NodeQuery,
+    options: {
+      readonly signal: AbortSignal
+      /** Sends a sign of life before the answer. */
+      readonly tell: (notice: Omit<Fetching, 're'>) => void
+    },
+  ): Promise<AnyReply>
   notice(notice: Notice): void
   /** Told of exceptions of the two above: bugs or failing disks of ours. */
   failed(error: unknown): void
@@ -65,6 +73,9 @@ export class ControlSession {
   readonly #notices: Allowance
   #theirHello: Hello | undefined
   #served = 0
+  #fetches = 0
+  /** Since when a query of ours is out without a byte from the peer. */
+  #unheardSince: number | undefined
   #heardAt: number
   #takenAt: number
   #rttMs: number | undefined
@@ -95,7 +106,11 @@ export class ControlSession {
       { clock },
       { perSecond: flood.noticesPerSecond, burst: flood.noticesBurst },
     )
-    this.#questions = new Questions({ clock, send: (query) => this.#send(query) })
+    const send = (query: Query) => {
+      this.#unheardSince ??= clock.monotonicMs()
+      this.#send(query)
+    }
+    this.#questions = new Questions({ clock, send })
     this.ended = this.#end.promise
     // Nobody may be waiting for the hello when the session ends: that is no unhandled rejection.
     this.#hello.promise.catch(() => {})
@@ -114,6 +129,12 @@ export class ControlSession {
   /** Queries of ours that are not answered yet. */
   get outstanding(): number {
     return this.#questions.size
+  }
+
+  /** How long we have heard nothing from a peer that we asked something; 0 when we have. */
+  get quietMs(): number {
+    const since = this.#unheardSince
+    return since === undefined ? 0 : this.#clock.monotonicMs() - since
   }
 
   /** Sends our hello and gives the peer's. Throws SessionClosedError or ProtocolError. */
@@ -144,10 +165,9 @@ export class ControlSession {
    */
   ask<K extends keyof AnswerKinds>(
     query: Ask<K>,
-    options: { readonly signal: AbortSignal; readonly deadlineMs?: number },
+    options: Pick<AskOptions, 'signal' | 'onFetching'> & Partial<Pick<AskOptions, 'deadlineMs'>>,
   ): Promise<Reply<K>> {
-    const { signal, deadlineMs = this.#times.answerMs } = options
-    return this.#questions.ask(query, { signal, deadlineMs })
+    return this.#questions.ask(query, { deadlineMs: this.#times.answerMs, ...options })
   }
 
   async #run(): Promise<void> {
@@ -196,6 +216,7 @@ export class ControlSession {
     const options = { signal: this.#stop.signal }
     for await (const piece of source) {
       this.#heardAt = this.#clock.monotonicMs()
+      this.#unheardSince = undefined
       await this.#items.wait(1, options)
       await this.#bytes.wait(piece.byteLength, options)
       yield piece
@@ -247,6 +268,7 @@ export class ControlSession {
         this.#send({ kind: 'error', re: message.id, reason: 'unsupported' })
     } else if (isAnswer(message)) this.#onAnswer(message, frame.byteLength)
     else if (isQuery(message)) this.#onQuery(message)
+    else if (message.kind === 'fetching') this.#questions.fetching(message)
     else if (message.kind === 'hello') throw new ProtocolError('a second hello')
     else this.#onNotice(message)
   }
@@ -271,6 +293,8 @@ export class ControlSession {
   #onQuery(query: Query): void {
     if (query.kind === 'heartbeat') {
       this.#send({ kind: 'heartbeat-answer', re: query.id })
+    } else if (query.kind === 'fetch-query') {
+      void this.#serveFetch(query)
     } else if (this.#served >= controlLimits.servedQueries) {
       this.#send({ kind: 'error', re: query.id, reason: 'busy' })
     } else {
@@ -281,18 +305,37 @@ export class ControlSession {
   async #serve(query: NodeQuery): Promise<void> {
     const options = { signal: this.#stop.signal }
     this.#served += 1
-    try {
-      await this.#answering.run(async () => {
+    await this.#answering
+      .run(async () => {
         await this.#outbox.room()
-        const reply = await this.#handlers.answer(query, options)
-        this.#send({ ...reply, re: query.id } as Answer)
+        await this.#answer(query)
       }, options)
+      .catch(noop) // the session ended before its turn
+    this.#served -= 1
+  }
+
+  /** Fetching takes long and little memory: it has no lane of those that answer at once. */
+  async #serveFetch(query: NodeQuery): Promise<void> {
+    if (this.#fetches >= controlLimits.servedFetches) {
+      return this.#send({ kind: 'error', re: query.id, reason: 'busy' })
+    }
+    this.#fetches += 1
+    await this.#answer(query)
+    this.#fetches -= 1
+  }
+
+  /** Never rejects. */
+  async #answer(query: NodeQuery): Promise<void> {
+    const re = query.id
+    const { signal } = this.#stop
+    const tell = (notice: Omit<Fetching, 're'>) => this.#send({ ...notice, re })
+    try {
+      const reply = await this.#handlers.answer(query, { signal, tell })
+      this.#send({ ...reply, re } as Answer)
     } catch (error) {
-      if (this.#stop.signal.aborted) return
+      if (signal.aborted) return
       this.#handlers.failed(error)
-      this.#send({ kind: 'error', re: query.id, reason: 'failed' })
-    } finally {
-      this.#served -= 1
+      this.#send({ kind: 'error', re, reason: 'failed' })
     }
   }
 
@@ -311,6 +354,8 @@ export class ControlSession {
     }
   }
 }
+
+function noop(): void {}
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : 'stream failed'

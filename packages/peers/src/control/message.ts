@@ -11,7 +11,7 @@ export const contentKeyBytes = 8
 export interface Hello {
   readonly kind: 'hello'
   readonly versions: readonly number[]
-  /** Abilities beyond the version; unknown ones are ignored. `inventory`: sends and wants inventories. */
+  /** Abilities beyond the version; unknown ones are ignored. `inventory`: sends and wants inventories; `fetch`: asks upstream for its site. */
   readonly capabilities: readonly string[]
   readonly site: string
   readonly name: string
@@ -80,6 +80,17 @@ interface TileQuery {
   readonly database: string
   readonly path: string
 }
+/** What is asked of a site's owner; later versions may know more. */
+export const fetchKinds = ['zip', 'mod', 'info', 'sums', 'list', 'latest', 'query'] as const
+
+interface FetchQuery {
+  readonly kind: 'fetch-query'
+  readonly id: number
+  readonly what: (typeof fetchKinds)[number]
+  readonly path: string
+  /** Version or query; absent for lists and latest. */
+  readonly version?: string
+}
 interface Heartbeat {
   readonly kind: 'heartbeat'
   readonly id: number
@@ -118,6 +129,27 @@ interface TileAnswer {
   readonly re: number
   readonly tile?: Uint8Array
 }
+/** A sign of life before the answer to a fetch-query: `bytes` of the body so far. */
+export interface Fetching {
+  readonly kind: 'fetching'
+  readonly re: number
+  readonly bytes: number
+}
+interface FetchAnswer {
+  readonly kind: 'fetch-answer'
+  readonly re: number
+  /** `nothing`: nobody has it; `declined`: not for this path; `failed`: it could not be had now. */
+  readonly outcome: 'found' | 'nothing' | 'declined' | 'failed'
+  /** Of a module version, as in a record answer. */
+  readonly holdsZip?: boolean
+  readonly info?: Uint8Array
+  readonly mod?: Uint8Array
+  readonly record?: WireProof
+  /** Of a list, latest or query: upstream's bytes, who that is, and how long ago it said so. */
+  readonly bytes?: Uint8Array
+  readonly from?: string
+  readonly ageMs?: number
+}
 interface HeartbeatAnswer {
   readonly kind: 'heartbeat-answer'
   readonly re: number
@@ -129,15 +161,16 @@ interface ErrorAnswer {
 }
 
 export type Notice = InventoryFrame | InventoryResync | TreeHead | PeersNotice
-export type Query = HaveQuery | RecordQuery | VersionsQuery | TileQuery | Heartbeat
+export type Query = HaveQuery | RecordQuery | VersionsQuery | TileQuery | FetchQuery | Heartbeat
 export type Answer =
   | HaveAnswer
   | RecordAnswer
   | VersionsAnswer
   | TileAnswer
+  | FetchAnswer
   | HeartbeatAnswer
   | ErrorAnswer
-export type Message = Hello | Notice | Query | Answer
+export type Message = Hello | Notice | Query | Answer | Fetching
 
 /** The answer that belongs to each query. */
 export interface AnswerKinds {
@@ -145,6 +178,7 @@ export interface AnswerKinds {
   'record-query': 'record-answer'
   'versions-query': 'versions-answer'
   'tile-query': 'tile-answer'
+  'fetch-query': 'fetch-answer'
   heartbeat: 'heartbeat-answer'
 }
 
@@ -165,6 +199,7 @@ export const answerKinds: Readonly<AnswerKinds> = {
   'record-query': 'record-answer',
   'versions-query': 'versions-answer',
   'tile-query': 'tile-answer',
+  'fetch-query': 'fetch-answer',
   heartbeat: 'heartbeat-answer',
 }
 
@@ -243,6 +278,13 @@ const schemas = {
     database: text(limits.databaseLength),
     path: text(limits.tilePathLength),
   }),
+  'fetch-query': v.object({
+    kind: v.literal('fetch-query'),
+    id: count,
+    what: v.picklist(fetchKinds),
+    path: text(limits.moduleTextLength),
+    version: v.exactOptional(text(limits.moduleTextLength)),
+  }),
   heartbeat: v.object({ kind: v.literal('heartbeat'), id: count }),
   'have-answer': v.object({
     kind: v.literal('have-answer'),
@@ -266,6 +308,19 @@ const schemas = {
     kind: v.literal('tile-answer'),
     re: count,
     tile: v.exactOptional(bytes(limits.tileBytes)),
+  }),
+  fetching: v.object({ kind: v.literal('fetching'), re: count, bytes: count }),
+  'fetch-answer': v.object({
+    kind: v.literal('fetch-answer'),
+    re: count,
+    outcome: v.picklist(['found', 'nothing', 'declined', 'failed']),
+    holdsZip: v.exactOptional(v.boolean()),
+    info: v.exactOptional(bytes(limits.infoBytes)),
+    mod: v.exactOptional(bytes(limits.modBytes)),
+    record: v.exactOptional(proof),
+    bytes: v.exactOptional(bytes(limits.answerBytes)),
+    from: v.exactOptional(text(limits.originLength)),
+    ageMs: v.exactOptional(count),
   }),
   'heartbeat-answer': v.object({ kind: v.literal('heartbeat-answer'), re: count }),
   error: v.object({
@@ -309,5 +364,5 @@ export function isQuery(message: Message): message is Query {
 
 /** Whether a message answers one of ours. */
 export function isAnswer(message: Message): message is Answer {
-  return 're' in message
+  return 're' in message && message.kind !== 'fetching'
 }

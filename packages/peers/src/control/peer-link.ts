@@ -14,6 +14,8 @@ import type { Wire } from './wire.ts'
 
 /** The ability to send and use inventories. */
 export const inventoryCapability = 'inventory'
+/** The ability to ask upstream for others of the site. */
+export const fetchCapability = 'fetch'
 
 /** What a link needs of the node. */
 export interface LinkOwner {
@@ -21,7 +23,7 @@ export interface LinkOwner {
   answer(
     peer: PeerId,
     query: NodeQuery,
-    options: { readonly signal: AbortSignal },
+    options: Parameters<SessionHandlers['answer']>[1],
   ): Promise<AnyReply>
   /** Takes a tree head or addresses that a member told us. */
   told(link: PeerLink, notice: TreeHead | PeersNotice): void
@@ -87,6 +89,12 @@ export class PeerLink {
       this.#feed.run().catch((error: unknown) => this.#owner.failed(error))
     }
     return hello
+  }
+
+  /** Whether the peer can ask upstream for us, and has not gone quiet. */
+  isFetcher(maxQuietMs: number): boolean {
+    const isAble = this.#hello?.capabilities.includes(fetchCapability) ?? false
+    return isAble && this.isAlive && this.session.quietMs < maxQuietMs
   }
 
   #usesInventory(): boolean {

@@ -7,12 +7,14 @@ import {
   type AnswerKinds,
   type Ask,
   answerKinds,
+  type Fetching,
   type Query,
   type Reply,
 } from './message.ts'
 
 interface Waiting {
   readonly kind: Answer['kind']
+  readonly onFetching: ((notice: Fetching) => void) | undefined
   readonly resolve: (answer: Answer) => void
   readonly reject: (error: unknown) => void
 }
@@ -21,6 +23,8 @@ interface Waiting {
 export interface AskOptions {
   readonly signal: AbortSignal
   readonly deadlineMs: number
+  /** Told of signs of life before the answer of a fetch query. */
+  readonly onFetching?: (notice: Fetching) => void
 }
 
 /** Ends timers whose query was answered; never seen by anybody. */
@@ -32,6 +36,8 @@ export class Questions {
   readonly #send: (query: Query) => void
   readonly #waiting = new Map<number, Waiting>()
   readonly #lanes = new Lanes(controlLimits.outstandingQueries)
+  /** Fetch queries take long: they must not keep the others waiting. */
+  readonly #fetchLanes = new Lanes(controlLimits.outstandingFetches)
   #nextId = 1
   #end: Error | undefined
 
@@ -47,7 +53,8 @@ export class Questions {
 
   /** Asks, in line with the others. Throws QueryFailedError, what `fail` was given, or the signal's reason. */
   ask<K extends keyof AnswerKinds>(query: Ask<K>, options: AskOptions): Promise<Reply<K>> {
-    return this.#lanes.run(() => this.askNow(query, options), options)
+    const lanes = query.kind === 'fetch-query' ? this.#fetchLanes : this.#lanes
+    return lanes.run(() => this.askNow(query, options), options)
   }
 
   /** Asks at once, past the line: for heartbeats. */
@@ -59,7 +66,8 @@ export class Questions {
     const timer = new AbortController()
     const onAbort = () => reject(options.signal.reason)
     options.signal.addEventListener('abort', onAbort, { once: true })
-    this.#waiting.set(id, { kind: answerKinds[query.kind as K], resolve, reject })
+    const { onFetching } = options
+    this.#waiting.set(id, { kind: answerKinds[query.kind as K], onFetching, resolve, reject })
     this.#clock.sleep(options.deadlineMs, { signal: timer.signal }).then(
       () => reject(new QueryFailedError('timeout')),
       () => {}, // answered in time
@@ -82,6 +90,11 @@ export class Questions {
     else if (answer.kind === waiting.kind) waiting.resolve(answer)
     else throw new ProtocolError(`${answer.kind} where ${waiting.kind} was due`)
     return true
+  }
+
+  /** Gives a sign of life to who waits for its answer, if anybody does. */
+  fetching(notice: Fetching): void {
+    this.#waiting.get(notice.re)?.onFetching?.(notice)
   }
 
   /** Fails all that wait and all that will ask. */

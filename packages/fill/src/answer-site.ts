@@ -1,0 +1,106 @@
+import type { ModuleVersion } from '@modmesh/module'
+import { subjectOf } from './ask-owner.ts'
+import type { ProvenSums } from './checksum-db.ts'
+import { ModuleNotFoundError } from './errors.ts'
+import type { FillContext } from './fill-context.ts'
+import type { FillEvent } from './fill-event.ts'
+import type { AskOptions } from './module-source.ts'
+import type { OwnerAnswer, OwnerQuestion, PeerId } from './peers.ts'
+
+/** How a fill finds things for a peer. */
+export interface SiteWays {
+  zip(module: ModuleVersion, options: AskOptions): Promise<unknown>
+  part(what: 'mod' | 'info', module: ModuleVersion, options: AskOptions): Promise<unknown>
+  sums(module: ModuleVersion, options: AskOptions): Promise<ProvenSums>
+}
+
+/**
+ * Answers a member of our site that takes us for the owner: from what is held, else from upstream,
+ * never from another owner. What could not be proven to the asker is declined, private paths first.
+ */
+export async function answerSite(
+  ctx: FillContext,
+  ways: SiteWays,
+  question: OwnerQuestion,
+  asker: { readonly peer: PeerId; readonly signal: AbortSignal },
+): Promise<OwnerAnswer> {
+  const startedMs = ctx.clock.monotonicMs()
+  const answer = await find(ctx, ways, question, asker)
+  const tookMs = ctx.clock.monotonicMs() - startedMs
+  const outcome = outcomeOf(answer)
+  ctx.emit({ kind: 'site-answered', peer: asker.peer, ...subjectOf(question), outcome, tookMs })
+  return answer
+}
+
+async function find(
+  ctx: FillContext,
+  ways: SiteWays,
+  question: OwnerQuestion,
+  asker: { readonly peer: PeerId; readonly signal: AbortSignal },
+): Promise<OwnerAnswer> {
+  const { path } = subjectOf(question)
+  if (!ctx.isProvable(path)) return { kind: 'refused', why: 'declined' }
+  const cachedOnly = !ctx.canAskUpstream(path)
+  const { peer, signal } = asker
+  const options = { asker: { kind: 'peer', peer }, signal, isForwarded: true, cachedOnly } as const
+  try {
+    return await lookUp(ctx, ways, question, options)
+  } catch (error) {
+    const isNothing = error instanceof ModuleNotFoundError
+    if (isNothing && !cachedOnly) return { kind: 'nothing' }
+    return { kind: 'refused', why: isNothing ? 'declined' : 'failed' }
+  }
+}
+
+async function lookUp(
+  ctx: FillContext,
+  ways: SiteWays,
+  question: OwnerQuestion,
+  options: AskOptions,
+): Promise<OwnerAnswer> {
+  switch (question.what) {
+    case 'zip':
+      await ways.zip(question.module, options)
+      return await recordOf(ctx, question.module)
+    case 'mod':
+    case 'info': {
+      const { what, module } = question
+      // The asker believes neither without the proof that the version exists.
+      await Promise.all([ways.part(what, module, options), ways.sums(module, options)])
+      return await recordOf(ctx, module)
+    }
+    case 'sums':
+      await ways.sums(question.module, options)
+      return await recordOf(ctx, question.module)
+    case 'list':
+    case 'latest':
+    case 'query':
+      return { kind: 'refused', why: 'declined' }
+  }
+}
+
+/** All that is held of a module version by now. */
+async function recordOf(ctx: FillContext, module: ModuleVersion): Promise<OwnerAnswer> {
+  const [stored, zip, sums] = await Promise.all([
+    ctx.findRecord(module),
+    ctx.findKeptZip(module),
+    ctx.checksumDb.known(module),
+  ])
+  const { info, mod } = stored ?? {}
+  const record = {
+    module,
+    info: info?.bytes,
+    mod: mod?.bytes,
+    record: sums?.record,
+    holdsZip: zip !== undefined,
+  }
+  return { kind: 'record', record }
+}
+
+function outcomeOf(
+  answer: OwnerAnswer,
+): Extract<FillEvent, { readonly kind: 'site-answered' }>['outcome'] {
+  if (answer.kind === 'nothing') return 'nothing'
+  if (answer.kind !== 'refused') return 'answered'
+  return answer.why === 'declined' ? 'declined' : 'failed'
+}

@@ -1,0 +1,154 @@
+import type { ModulePath } from '@modmesh/module'
+import { PeerError } from './errors.ts'
+import type { FillContext } from './fill-context.ts'
+import type { OwnerOutcome } from './fill-event.ts'
+import type { OwnerAnswer, OwnerNotice, OwnerQuestion, PeerId } from './peers.ts'
+import { abortable, Scope } from './scope.ts'
+import { StoreFailure } from './store-failure.ts'
+
+/** What an owner says when it does not refuse. */
+export type OwnerFinding = Extract<OwnerAnswer, { readonly kind: 'record' | 'bytes' }>
+
+/** How one question is asked. */
+export interface OwnerAsk {
+  readonly signal: AbortSignal
+  readonly onNotice?: (notice: OwnerNotice) => void
+}
+
+/** An owner did not answer, or with nothing of use. */
+class OwnerTroubleError extends Error {
+  readonly code = 'OWNER_TROUBLE'
+  readonly outcome: OwnerOutcome
+  constructor(outcome: OwnerOutcome) {
+    super(`the owner ${outcome}`)
+    this.name = 'OwnerTroubleError'
+    this.outcome = outcome
+  }
+}
+
+/** Thrown by who uses an answer that does not verify. */
+export class OwnerLiedError extends Error {
+  readonly code = 'OWNER_LIED'
+  constructor(options?: ErrorOptions) {
+    super('the owner sent what does not verify', options)
+    this.name = 'OwnerLiedError'
+  }
+}
+
+/**
+ * Asks an owner and makes use of what it says. Undefined when nothing came of it: then we help
+ * ourselves. An owner that fails is not asked for a while. Throws StoreFailure, or when the signal aborts.
+ */
+export async function withOwner<T>(
+  ctx: FillContext,
+  owner: PeerId,
+  question: OwnerQuestion,
+  ask: OwnerAsk,
+  use: (finding: OwnerFinding) => Promise<T | undefined>,
+): Promise<T | undefined> {
+  const startedMs = ctx.clock.monotonicMs()
+  const ended = (outcome: OwnerOutcome) => {
+    judge(ctx, owner, outcome)
+    const tookMs = ctx.clock.monotonicMs() - startedMs
+    ctx.emit({ kind: 'owner-asked', owner, ...subjectOf(question), outcome, tookMs })
+  }
+  ctx.owners.asked(owner)
+  try {
+    const value = await use(await askPatiently(ctx, owner, question, ask))
+    ended(value === undefined ? 'failed' : 'answered')
+    return value
+  } catch (error) {
+    ask.signal.throwIfAborted()
+    // Our own disk, and no word about the owner.
+    if (error instanceof StoreFailure) throw error
+    ended(outcomeOf(error))
+    return undefined
+  }
+}
+
+/** Names a question in an event. */
+export function subjectOf(question: OwnerQuestion): {
+  readonly what: OwnerQuestion['what']
+  readonly path: ModulePath
+  readonly version: string | undefined
+} {
+  const { what } = question
+  if ('module' in question) return { what, ...question.module }
+  const version = question.what === 'query' ? question.query : undefined
+  return { what, path: question.path, version }
+}
+
+async function askPatiently(
+  ctx: FillContext,
+  owner: PeerId,
+  question: OwnerQuestion,
+  { signal: outer, onNotice }: OwnerAsk,
+): Promise<OwnerFinding> {
+  const scope = new Scope(outer)
+  const heard = { notices: 0, bytes: 0 }
+  const hear = (notice: OwnerNotice) => {
+    heard.notices += 1
+    heard.bytes = Math.max(heard.bytes, notice.bytes)
+    onNotice?.(notice)
+  }
+  try {
+    const asking = scope.start((signal) =>
+      abortable(ctx.peers.askOwner(owner, question, { signal, onNotice: hear }), signal),
+    )
+    const watching = scope.start((signal) => watch(ctx, heard, signal))
+    const answer = await abortable(Promise.race([asking, watching]), outer)
+    if (answer.kind === 'nothing') throw new OwnerTroubleError('nothing')
+    if (answer.kind === 'refused') throw new OwnerTroubleError(answer.why)
+    return answer
+  } finally {
+    ctx.background(scope.close())
+  }
+}
+
+/**
+ * Throws when an owner misses its notices, or works for long without a byte more. Counts its misses
+ * and not the time: a host that is too busy to hear must not take others for dead.
+ */
+async function watch(
+  ctx: FillContext,
+  heard: { readonly notices: number; readonly bytes: number },
+  signal: AbortSignal,
+): Promise<never> {
+  const { ownerNoticeMs, ownerMissed, ownerStallMs } = ctx.budgets
+  let seen = { ...heard }
+  let missed = 0
+  let grownMs = ctx.clock.monotonicMs()
+  for (;;) {
+    await ctx.clock.sleep(ownerNoticeMs, { signal })
+    const nowMs = ctx.clock.monotonicMs()
+    missed = heard.notices > seen.notices ? 0 : missed + 1
+    if (heard.bytes > seen.bytes) grownMs = nowMs
+    seen = { ...heard }
+    if (missed >= ownerMissed) throw new OwnerTroubleError('silent')
+    if (nowMs - grownMs >= ownerStallMs) throw new OwnerTroubleError('slow')
+  }
+}
+
+function outcomeOf(error: unknown): OwnerOutcome {
+  if (error instanceof OwnerTroubleError) return error.outcome
+  if (error instanceof PeerError && error.fault === 'unable') return 'gone'
+  return 'lied'
+}
+
+/** A refusal of one path, and a "nothing" that may be true, say nothing about the next question. */
+function judge(ctx: FillContext, owner: PeerId, outcome: OwnerOutcome): void {
+  switch (outcome) {
+    case 'answered':
+    case 'nothing':
+    case 'declined':
+      return ctx.owners.worked(owner)
+    case 'busy':
+      return
+    case 'failed':
+    case 'gone':
+    case 'silent':
+    case 'slow':
+    case 'lied':
+      return ctx.owners.failed(owner)
+  }
+}

@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto'
+import type { ModulePath, ModuleVersion } from '@modmesh/module'
+
+/**
+ * Picks the one of the candidates that asks upstream for a key: the highest of the hashes of name and
+ * key (rendezvous hashing, Thaler and Ravishankar 1998). Who sees the same candidates picks the same
+ * one, without a message; when one leaves, only its own keys move. Undefined without candidates.
+ */
+export function pickOwner<T extends string>(key: string, candidates: Iterable<T>): T | undefined {
+  let best: T | undefined
+  let highest: Buffer | undefined
+  for (const candidate of candidates) {
+    const score = scoreOf(candidate, key)
+    if (highest !== undefined && Buffer.compare(score, highest) <= 0) continue
+    best = candidate
+    highest = score
+  }
+  return best
+}
+
+/** All parts of a module version have one owner: its record answers for them together. */
+export function ownerKey(module: {
+  readonly path: ModulePath
+  /** Absent for the answers that change: all of one path have one owner. */
+  readonly version?: ModuleVersion['version']
+}): string {
+  return module.version === undefined ? module.path : `${module.path}@${module.version}`
+}
+
+/** A line feed ends the name: no peer id and no path holds one. */
+function scoreOf(candidate: string, key: string): Buffer {
+  return createHash('sha256').update(`${candidate}\n${key}`).digest()
+}

@@ -1,0 +1,110 @@
+import type { ModuleVersion } from '@modmesh/module'
+import { OwnerLiedError, withOwner } from './ask-owner.ts'
+import type { ProvenSums } from './checksum-db.ts'
+import type { FillContext } from './fill-context.ts'
+import type { Answer } from './module-source.ts'
+import { keepVerified, type VerifiedParts } from './peer-facts.ts'
+import type { ModuleRecord, OwnerQuestion, PeerId } from './peers.ts'
+import { isOf } from './record-search.ts'
+import { hasNeed, type NeededSum, verifyFrom } from './resolve-sums.ts'
+import { handled, type Scope } from './scope.ts'
+
+/** Two ways to one answer: through the owner, or on our own. */
+export interface Ways<T> {
+  /** Undefined when nothing came of it. Throws only when the scope ends. */
+  readonly relay: (owner: PeerId, scope: Scope) => Promise<T | undefined>
+  /** Asks no owner: so nobody ever waits in a circle, however views disagree. */
+  readonly direct: () => Promise<T>
+}
+
+/**
+ * Asks the owner, then helps itself. An owner that still works after half of the time there is gets
+ * company: whoever is first answers.
+ */
+export async function viaOwner<T>(
+  ctx: FillContext,
+  name: string,
+  owner: PeerId,
+  ways: Ways<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  return await ctx.withDeadline(name, signal, async (scope) => {
+    const asked = scope.start(() => ways.relay(owner, scope))
+    const late = scope.start((ended) =>
+      ctx.clock.sleep(ctx.budgets.fetchTimeoutMs / 2, { signal: ended }),
+    )
+    const first = await Promise.race([asked.then((value) => ({ value })), late])
+    if (first !== undefined) return first.value ?? (await ways.direct())
+    ctx.owners.failed(owner)
+    const direct = handled(ways.direct())
+    const either = Promise.any([asked.then((value) => value ?? direct), direct])
+    return await either.catch(() => direct)
+  })
+}
+
+/** A go.mod or `.info` as the owner has it, checked as any peer's. */
+export async function relayPart(
+  ctx: FillContext,
+  module: ModuleVersion,
+  part: keyof VerifiedParts,
+  owner: PeerId,
+  { signal }: Pick<Scope, 'signal'>,
+): Promise<Answer<Uint8Array> | undefined> {
+  return await withRecord(ctx, owner, { what: part, module }, signal, async (record) => {
+    const sums = await provenBy(ctx, record, 'mod', signal)
+    const value = sums && keepVerified(ctx, module, record, sums)[part]
+    if (value !== undefined) return { value, source: { kind: 'peer', peer: owner, via: 'owner' } }
+    if (sums !== undefined && record[part] !== undefined) throw new OwnerLiedError()
+    return undefined
+  })
+}
+
+/** The hashes of a module version by the record that the owner sent. */
+export async function relaySums(
+  ctx: FillContext,
+  module: ModuleVersion,
+  need: NeededSum,
+  owner: PeerId,
+  { signal }: Pick<Scope, 'signal'>,
+): Promise<ProvenSums | undefined> {
+  return await withRecord(ctx, owner, { what: 'sums', module }, signal, async (record) => {
+    const sums = await provenBy(ctx, record, need, signal)
+    if (sums !== undefined) keepVerified(ctx, module, record, sums)
+    return sums
+  })
+}
+
+/** Asks for a record and sees that it is of the module version asked for. */
+export async function withRecord<T>(
+  ctx: FillContext,
+  owner: PeerId,
+  question: Extract<OwnerQuestion, { readonly module: ModuleVersion }>,
+  signal: AbortSignal,
+  use: (record: ModuleRecord) => Promise<T | undefined>,
+  onBytes?: (bytes: number) => void,
+): Promise<T | undefined> {
+  const onNotice = onBytes && ((notice: { readonly bytes: number }) => onBytes(notice.bytes))
+  const ask = onNotice === undefined ? { signal } : { signal, onNotice }
+  return await withOwner(ctx, owner, question, ask, async (finding) => {
+    if (finding.kind !== 'record' || !isOf(finding.record, question.module)) {
+      ctx.blame(owner, question.module, 'answered another question than ours')
+      throw new OwnerLiedError()
+    }
+    return await use({ ...finding.record, peer: owner })
+  })
+}
+
+/** What is known, else what the record proves; undefined without what is needed. Blames for what does not verify. */
+async function provenBy(
+  ctx: FillContext,
+  record: ModuleRecord,
+  need: NeededSum,
+  signal: AbortSignal,
+): Promise<ProvenSums | undefined> {
+  const { module, peer } = record
+  const known = await ctx.checksumDb.known(module)
+  if (known?.[need] !== undefined) return known
+  if (record.record === undefined) return undefined
+  const sums = await verifyFrom(ctx, module, peer, record.record, signal)
+  return hasNeed(sums, need) ? sums : undefined
+}

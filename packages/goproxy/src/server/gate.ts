@@ -70,12 +70,19 @@ function isOwnAddress(name: string, request: GateRequest): boolean {
 function checkOrigin(request: GateRequest): Refusal | undefined {
   const own = `http://${headerValues(request, 'host')[0]?.toLowerCase()}`
   const foreign = headerValues(request, 'origin').some((origin) => origin.toLowerCase() !== own)
+  // Browsers send Sec-Fetch-Site to loopback and https alone: on a bridge's address this may be all that tells.
+  const referred = headerValues(request, 'referer').some((page) => !isPageOf(own, page))
   // `same-site` too: a page of another local port is another program's, and sends no Origin with a plain GET.
   const otherSite = headerValues(request, 'sec-fetch-site').some(
     (site) => !ownSites.has(site.toLowerCase()),
   )
-  if (!foreign && !otherSite) return undefined
+  if (!foreign && !referred && !otherSite) return undefined
   return { status: 403, reason: 'requests from other web pages are refused' }
+}
+
+function isPageOf(own: string, page: string): boolean {
+  const lower = page.toLowerCase()
+  return lower === own || lower.startsWith(`${own}/`)
 }
 
 function checkBody(request: GateRequest): Refusal | undefined {

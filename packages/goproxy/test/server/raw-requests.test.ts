@@ -108,6 +108,21 @@ describe('what the local port lets in', () => {
       status: 403,
     },
     {
+      name: 'a link or an image on a foreign page',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nReferer: http://evil.test/x\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'a foreign page whose name begins like ours',
+      request: `GET ${list} HTTP/1.1\nHost: localhost\nReferer: http://localhost.evil.test/\n${end}`,
+      status: 403,
+    },
+    {
+      name: 'a link on a page of ours',
+      request: `GET ${list} HTTP/1.1\nHost: localhost:{port}\nReferer: http://localhost:{port}/-/\n${end}`,
+      status: 200,
+    },
+    {
       name: 'an Origin of another port',
       request: `GET ${list} HTTP/1.1\nHost: localhost:{port}\nOrigin: http://localhost:1\n${end}`,
       status: 403,

@@ -7,6 +7,11 @@ export function relaxCollections(): void {
   setFlagsFromString('--external-memory-accounted-in-global-limit')
 }
 
+/** Hides the arguments of this process from other users of the machine: a flag may hold a secret or a password. */
+export function hideArguments(): void {
+  process.title = 'modmesh start'
+}
+
 /**
  * Keeps compiled code in the data directory, which halves the time of the next start; call it before
  * what is large is loaded. The directory must be checked: whoever writes there decides what runs.

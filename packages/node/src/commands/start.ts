@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunningNode } from '../build-node.ts'
 import { prepareDataDir } from '../data-dir.ts'
-import { cacheCode, relaxCollections } from '../engine.ts'
+import { cacheCode, hideArguments, relaxCollections } from '../engine.ts'
 import { errorText } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { Lifecycle } from '../lifecycle.ts'
@@ -20,6 +20,7 @@ const stopMs = 10_000
 /** `modmesh start`: runs the node until a signal ends it. */
 export async function start(flags: FlagTexts, around: Surroundings): Promise<ExitCode> {
   process.umask(0o077)
+  hideArguments()
   const stopSignal = nextStopSignal()
   const read = await readOptions(flags, around)
   const plan = await planStart(read)

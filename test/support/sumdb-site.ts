@@ -10,14 +10,14 @@ import { Witness } from './witness.ts'
 /** Nothing is proven of it when the database begins to lie. */
 export const victim = { path: 'example.com/victim', version: 'v1.0.0' } as const
 /** What a test may have proven before. */
-export const bystander = { path: 'example.com/bystander', version: 'v1.0.0' } as const
+const bystander = { path: 'example.com/bystander', version: 'v1.0.0' } as const
 export const victimName: string = nameOf(victim)
 export const bystanderName: string = nameOf(bystander)
 /** A log of three levels of tiles, the records of the modules far from its edge. */
 const longLog = { before: 25_600, after: 44_400 }
 
 /** A client that trusts the node alone: nothing is checked behind it. */
-export const unchecked: Readonly<Record<string, string>> = { GONOSUMDB: '*' }
+const unchecked: Readonly<Record<string, string>> = { GONOSUMDB: '*' }
 
 /**
  * A checksum database that can lie, the upstream beside it, a node in a process of its own that uses both, and

@@ -394,10 +394,10 @@ describe('zips that were damaged on the disk', () => {
   }
 
   /** A node that holds all, of which each victim is damaged in another way: cut, emptied, flipped, removed, replaced. */
-  async function damagedNode(): Promise<StartedNode> {
+  async function damagedNode(args: readonly string[] = []): Promise<StartedNode> {
     for (const module of victims) upstream.add(module)
     const dir = await newDir()
-    const node = await start(dir)
+    const node = await start(dir, { args })
     await expectAllServed(node, all)
     await expectDurable(node, all.length)
     for (const [n, module] of victims.entries()) await damages[n]?.(zipFile(dir, module))
@@ -430,6 +430,15 @@ describe('zips that were damaged on the disk', () => {
     await expectAllServed(node, held)
     await upstream.up()
     await expectHealed(node, victims)
+  })
+
+  test('are found by scrubbing, and filled again before anybody asks', async () => {
+    const node = await damagedNode(['--scrub', '1s'])
+    const asked = (): number[] => all.map(timesAsked)
+    await expect.poll(asked, soon).toEqual([2, 2, 2, 2, 2, 1, 1, 1, 1])
+    await expectDurable(node, all.length)
+    await expectHeld(node, all)
+    expect(node.log().split('damaged zip fetched anew').length - 1).toBe(victims.length)
   })
 
   test('are found by verify, and filled again before anybody asks', async () => {

@@ -255,7 +255,10 @@ export class DiskStore implements ZipStore, AsyncDisposable {
   }
 
   async #hold(zip: ShelvedZip | undefined): Promise<HeldZip | undefined> {
-    if (zip === undefined || !(await this.#parts.vault.isSound(zip))) return undefined
+    if (zip === undefined) return undefined
+    // From now on: it must not be evicted while its state is looked at.
+    zip.heldMs = performance.now()
+    if (!(await this.#parts.vault.isSound(zip))) return undefined
     return new HeldFile(this.#parts.vault, zip)
   }
 

@@ -16,7 +16,7 @@ export interface ScrubInit {
   readonly intervalMs: number
   /** Most bytes read per second. */
   readonly bytesPerSecond: number
-  /** How long after the start the first zip is looked at, ms; the default leaves a start in peace. */
+  /** How long after the start the first zip is looked at, ms; the default leaves a start in peace, unless the interval is shorter. */
   readonly startMs?: number
 }
 
@@ -58,7 +58,8 @@ export class Scrub implements AsyncDisposable {
 
   /** Never rejects. */
   async #run(): Promise<void> {
-    await this.#pause(this.#init.startMs ?? scrubStartMs)
+    const { startMs, intervalMs } = this.#init
+    await this.#pause(startMs ?? Math.min(scrubStartMs, intervalMs))
     while (!this.#ended.signal.aborted) {
       for (const zip of this.#due()) {
         if (this.#ended.signal.aborted) return

@@ -108,6 +108,8 @@ export class ZipKeeper {
     const { shelf, vault } = this.#components
     const held = shelf.find(verified.module)
     if (held?.record.zipHash !== verified.zipHash) return undefined
+    // From now on: it must not be evicted while its state is looked at.
+    held.heldMs = performance.now()
     return (await vault.isSound(held)) ? held : undefined
   }
 

@@ -77,6 +77,22 @@ describe('eviction', () => {
     expect(await all.store.shrink(0)).toMatchObject({ evicted: 1, zips: 0 })
   })
 
+  test('never takes what somebody is about to be given', async () => {
+    let gate: PromiseWithResolvers<void> | undefined
+    const disk = guardedDisk((call, path) => {
+      if (call === 'identity' && path.includes('/zip/')) return gate?.promise
+    })
+    await using all = await ClockedStore.open({ disk })
+    const { size } = await all.put(0)
+    await all[Symbol.asyncDispose]()
+    await all.reopen({ disk, evictGraceMs: 60_000 })
+    gate = Promise.withResolvers()
+    const reading = all.read(0)
+    expect(await all.store.shrink(0)).toMatchObject({ evicted: 0, zips: 1 })
+    gate.resolve()
+    expect(await reading).toBe(size)
+  })
+
   test('does not cut a client off that reads since before the commit', async () => {
     await using all = await ClockedStore.open()
     const { bytes } = smallZip(nth(0), randomBytes(600_000).toString('base64'))

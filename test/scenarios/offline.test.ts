@@ -31,11 +31,14 @@ const onlyMod: FakeModule = { path: lib, version: 'v1.2.0' }
 let upstream: FakeUpstream
 /** A data directory with all of `held`, its records and what upstream said of it. */
 let filled = ''
+/** What Go's own library compiles to, shared: it takes most of the time. */
+let buildCache = ''
 
 beforeAll(async () => {
   upstream = await FakeUpstream.start({ modules: [...held, onlyMod] })
   upstream.addQuery('example.com/branch', 'main', pseudo)
   filled = await mkdtemp(join(tmpdir(), 'modmesh-filled-'))
+  buildCache = await mkdtemp(join(tmpdir(), 'modmesh-gocache-'))
   await using node = await start(upstream.url, filled)
   for (const module of held) {
     for (const suffix of ['info', 'mod', 'zip'] as const) {
@@ -54,7 +57,9 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await upstream?.[Symbol.asyncDispose]()
-  await rm(filled, { recursive: true, force: true })
+  for (const dir of [filled, buildCache]) {
+    await rm(dir, { recursive: true, force: true, maxRetries: 10 })
+  }
 })
 
 function lookup({ path, version }: FakeModule): string {
@@ -104,7 +109,11 @@ function made(node: StartedNode, missing: number, parts: AsyncDisposableStack): 
 function goOf(node: StartedNode): Promise<GoHome> {
   const { name, keyText } = upstream.sumdb
   expect(keyText.startsWith(name)).toBe(true)
-  return GoHome.make({ proxy: node.url, sumdb: keyText, env: { GOFLAGS: '-mod=mod -modcacherw' } })
+  return GoHome.make({
+    proxy: node.url,
+    sumdb: keyText,
+    env: { GOFLAGS: '-mod=mod -modcacherw', GOCACHE: buildCache },
+  })
 }
 
 interface Timed {

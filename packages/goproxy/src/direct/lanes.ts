@@ -1,22 +1,43 @@
-import { maxHostRuns, maxRuns } from './limits.ts'
+import { maxHostRuns, maxRuns, maxSlowRuns, slowRunMs } from './limits.ts'
 
 interface Waiting {
   readonly host: string
   readonly go: () => void
 }
 
-/** Bounds how much runs at once, in all and for one host; whoever waits goes in order where its host has room. */
+/** Something that runs. */
+interface Running {
+  readonly host: string
+  isSlow: boolean
+}
+
+interface LanesInit {
+  readonly max?: number
+  readonly maxPerHost?: number
+  readonly slowMs?: number
+  readonly maxSlow?: number
+}
+
+/**
+ * Bounds how much runs at once, in all and for one host; whoever waits goes in order where its host has room. What
+ * turns out to be slow is set aside, up to a number: thirty clones that hang must not hold up a thirty-first.
+ */
 export class Lanes {
   readonly #max: number
   readonly #maxPerHost: number
+  readonly #slowMs: number
+  readonly #maxSlow: number
   readonly #running = new Map<string, number>()
   #waiting: Waiting[] = []
   #total = 0
+  #slow = 0
   #closed = false
 
-  constructor(init: { readonly max?: number; readonly maxPerHost?: number } = {}) {
+  constructor(init: LanesInit = {}) {
     this.#max = init.max ?? maxRuns
     this.#maxPerHost = init.maxPerHost ?? maxHostRuns
+    this.#slowMs = init.slowMs ?? slowRunMs
+    this.#maxSlow = init.maxSlow ?? maxSlowRuns
   }
 
   /** Runs work when there is room. Throws what the work throws, or the signal's reason while it waits. */
@@ -26,16 +47,21 @@ export class Lanes {
     { signal }: { readonly signal: AbortSignal },
   ): Promise<T> {
     await this.#enter(host, signal)
+    const running: Running = { host, isSlow: false }
+    // Again and again: there may be no room for one more slow one yet.
+    const timer = setInterval(() => this.#setAside(running), this.#slowMs)
     try {
       return await work()
     } finally {
-      this.#leave(host)
+      clearInterval(timer)
+      if (running.isSlow) this.#slow--
+      else this.#leave(host)
     }
   }
 
   /** Runs work while nothing else does, if nothing does now; whatever comes in between waits. */
   async whileIdle(work: () => Promise<void>): Promise<void> {
-    if (this.#total > 0 || this.#closed) return
+    if (this.#total + this.#slow > 0 || this.#closed) return
     this.#closed = true
     try {
       await work()
@@ -61,6 +87,13 @@ export class Lanes {
     } finally {
       signal.removeEventListener('abort', onAbort)
     }
+  }
+
+  #setAside(running: Running): void {
+    if (running.isSlow || this.#slow >= this.#maxSlow) return
+    running.isSlow = true
+    this.#slow++
+    this.#leave(running.host)
   }
 
   #leave(host: string): void {

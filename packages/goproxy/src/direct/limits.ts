@@ -2,6 +2,10 @@
 export const maxRuns = 24
 /** Children for one host at once, so that a slow one leaves room for others; servers dislike more, too. */
 export const maxHostRuns = 8
+/** A run that took this long, ms, waits for its host or brings much: others do not wait behind it. */
+export const slowRunMs = 1_500
+/** Slow runs at once, beside the others: they cost memory, and hardly anything else. */
+export const maxSlowRuns = 32
 /** How long a question waits for related ones that one child can answer with it, ms: go sends prefixes at once. */
 export const gatherMs = 3
 /** Modules asked of one child: a path has fewer prefixes than that. */

@@ -66,8 +66,7 @@ export class Questions {
       if (batch.query !== query) continue
       if (batch.paths.has(path)) return batch
       if (!batch.isGathering || batch.paths.size >= maxGathered) continue
-      const isRelated = query === undefined ? isOfSameHost : isPrefixOrLonger
-      if (![...batch.paths].some((other) => isRelated(path, other))) continue
+      if (![...batch.paths].some((other) => isPrefixOrLonger(path, other))) continue
       batch.paths.add(path)
       return batch
     }
@@ -169,10 +168,7 @@ export function hostOf(path: string): string {
   return path.split('/', 1)[0] ?? ''
 }
 
-function isOfSameHost(a: string, b: string): boolean {
-  return hostOf(a) === hostOf(b)
-}
-
+/** Others must not wait for a repository that hangs: only paths that may be in the same one share a child. */
 function isPrefixOrLonger(a: string, b: string): boolean {
   return a.startsWith(`${b}/`) || b.startsWith(`${a}/`)
 }

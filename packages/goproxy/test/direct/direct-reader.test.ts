@@ -109,14 +109,17 @@ describe('a reader of version control', () => {
     ])
   })
 
-  test('asks other hosts, and other questions, apart', async () => {
+  test('asks other repositories, and other questions, apart: one may hang', async () => {
     const reader = open()
     await Promise.all(
-      ['/git.test/a/@v/list', '/hg.test/b/@v/list', '/git.test/a/@v/v1.0.0.info'].map((path) =>
-        read(reader, path),
-      ),
+      [
+        '/git.test/a/@v/list',
+        '/git.test/b/@v/list',
+        '/hg.test/a/@v/list',
+        '/git.test/a/@v/v1.0.0.info',
+      ].map((path) => read(reader, path)),
     )
-    expect(await go.calls()).toHaveLength(3)
+    expect(await go.calls()).toHaveLength(4)
   })
 
   test('says what is missing, each time it is asked', async () => {
@@ -174,7 +177,7 @@ describe('a reader of version control', () => {
   })
 
   test('runs a bounded number of children at once', async () => {
-    const reader = open({ lanes: new Lanes({ max: 3, maxPerHost: 2 }) })
+    const reader = open({ lanes: new Lanes({ max: 3, maxPerHost: 2, slowMs: 60_000 }) })
     const paths = Array.from({ length: 10 }, (_, n) => `/h${n % 3}.test/slow${n}/@v/v1.0.0.zip`)
     const zips = await Promise.all(paths.map((path) => copy(reader, path)))
     expect(zips).toHaveLength(10)

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Lanes } from '../../src/direct/lanes.ts'
 
 const patient = { signal: new AbortController().signal }
@@ -88,11 +88,41 @@ describe('lanes', () => {
     await done
   })
 
+  test('are given up by what is slow, as far as there is room for that', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const lanes = new Lanes({ max: 2, maxPerHost: 2, slowMs: 1_000, maxSlow: 3 })
+    const pieces = Array.from({ length: 7 }, () => piece())
+    const done = pieces.map(({ work }) => lanes.run('a', work, patient))
+    const begunAfter = async (ms: number): Promise<number> => {
+      await settle()
+      vi.advanceTimersByTime(ms)
+      await settle()
+      return pieces.filter(({ state }) => state.begun).length
+    }
+    expect(await begunAfter(999)).toBe(2)
+    expect(await begunAfter(1)).toBe(4)
+    // One more slow one, and then no more.
+    expect(await begunAfter(1_000)).toBe(5)
+    expect(await begunAfter(10_000)).toBe(5)
+    const idle = piece()
+    await lanes.whileIdle(idle.work)
+    expect(idle.state.begun).toBe(false)
+    pieces[0]!.end()
+    expect(await begunAfter(1_000)).toBe(6)
+    for (const { end } of pieces) end()
+    await Promise.all(done)
+    const last = lanes.whileIdle(idle.work)
+    expect(idle.state.begun).toBe(true)
+    idle.end()
+    await last
+  })
+
   test('never hold more than they may, and forget nobody', async () => {
     const hosts = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 40 })
     await fc.assert(
       fc.asyncProperty(hosts, fc.integer({ min: 1, max: 5 }), async (asked, max) => {
-        const lanes = new Lanes({ max, maxPerHost: 2 })
+        const lanes = new Lanes({ max, maxPerHost: 2, slowMs: 60_000 })
         const running = new Map<string, number>()
         const change = (host: string, by: number): void => {
           running.set(host, (running.get(host) ?? 0) + by)

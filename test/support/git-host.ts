@@ -34,8 +34,6 @@ export type GitFault =
   | { readonly kind: 'status'; readonly status: number; readonly text?: string }
   /** Never answers. */
   | { readonly kind: 'hang' }
-  /** Milliseconds before the answer. */
-  | { readonly kind: 'delay'; readonly ms: number }
 
 export interface GitHostInit {
   /** What every request for a repository needs; none: open to all. */
@@ -50,14 +48,11 @@ export class GitHost implements AsyncDisposable {
   readonly requests: GitRequest[] = []
   /** Where the bare repositories lie. */
   readonly root: string
-  /** Requests for repositories in work at once, at most so far. */
-  mostAtOnce = 0
   readonly #init: GitHostInit
   readonly #tls: Server
   readonly #proxy: Server
   readonly #sockets = new Set<Socket>()
   readonly #faults: { readonly matches: (url: string) => boolean; readonly fault: GitFault }[] = []
-  #atOnce = 0
 
   static async start(init: GitHostInit = {}): Promise<GitHost> {
     const root = await mkdtemp(join(tmpdir(), 'modmesh-git-'))
@@ -158,20 +153,14 @@ export class GitHost implements AsyncDisposable {
     const isKnown = this.#isKnown(request.headers.authorization)
     const method = request.method ?? ''
     this.requests.push({ method, host, url, command: commandOf(body), isKnown })
-    if (await this.#fails(url, response)) return
+    if (this.#fails(url, response)) return
     if (url.endsWith('?go-get=1')) return this.#discover(host, url, response)
     if (!isKnown) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' })
       response.end('Unauthorized\n')
       return
     }
-    this.#atOnce++
-    this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce)
-    try {
-      await this.#serveGit(request, response, url, body)
-    } finally {
-      this.#atOnce--
-    }
+    await this.#serveGit(request, response, url, body)
   }
 
   #isKnown(authorization: string | undefined): boolean {
@@ -181,14 +170,10 @@ export class GitHost implements AsyncDisposable {
     return authorization === `Basic ${basic}`
   }
 
-  async #fails(url: string, response: ServerResponse): Promise<boolean> {
+  #fails(url: string, response: ServerResponse): boolean {
     const fault = this.#faults.find(({ matches }) => matches(url))?.fault
     if (fault === undefined) return false
     if (fault.kind === 'hang') return true
-    if (fault.kind === 'delay') {
-      await new Promise((resolve) => setTimeout(resolve, fault.ms))
-      return false
-    }
     response.writeHead(fault.status, { 'content-type': 'text/plain' })
     response.end(fault.text ?? '')
     return true

@@ -13,6 +13,9 @@ const codes: ReadonlyMap<RefusalReason, number> = new Map<RefusalReason, number>
   ['not-yet-valid', 7],
   ['expired', 8],
   ['no-mesh', 9],
+  ['revoked', 10],
+  ['used-up', 11],
+  ['old-root', 12],
 ])
 
 /** Returns the verdict byte of a refusal. */

@@ -50,7 +50,7 @@ const memberSchema = v.looseObject({
   at: timeMs,
 })
 
-/** What the root lets the holder of an invite key sign. Times are milliseconds since 1970. */
+/** What the root, or a member that may admit, lets the holder of an invite key sign. Times are milliseconds since 1970. */
 export interface Invite {
   readonly v: 1
   readonly serial: Uint8Array
@@ -73,10 +73,10 @@ export interface MemberClaim {
   readonly at: number
 }
 
-/** Signs an invite with the root seed. */
-export function signInvite(invite: Invite, rootSeed: Uint8Array): SignedBody {
+/** Signs an invite with the seed of the root or of a member that may admit. */
+export function signInvite(invite: Invite, issuerSeed: Uint8Array): SignedBody {
   const body = encodeFields(v.parse(inviteSchema, invite))
-  return { body, signature: signBody(inviteDomain, body, rootSeed) }
+  return { body, signature: signBody(inviteDomain, body, issuerSeed) }
 }
 
 /** Signs a member's claim with the invite seed. */
@@ -85,9 +85,9 @@ export function signMember(claim: MemberClaim, inviteSeed: Uint8Array): SignedBo
   return { body, signature: signBody(memberDomain, body, inviteSeed) }
 }
 
-/** Tells whether the root signed an invite. */
-export function isInviteSigned(signed: SignedBody, root: Uint8Array): boolean {
-  return isSignedBy(inviteDomain, signed.body, signed.signature, root)
+/** Tells whether the owner of a public key signed an invite. */
+export function isInviteSigned(signed: SignedBody, issuer: Uint8Array): boolean {
+  return isSignedBy(inviteDomain, signed.body, signed.signature, issuer)
 }
 
 /** Tells whether an invite key signed a member's claim. */

@@ -1,16 +1,10 @@
 import * as v from 'valibot'
-import { decodeFields, encodeFields, exactBytes } from './canonical-cbor.ts'
-import type { Invite, MemberClaim, SignedBody } from './certificate.ts'
-import {
-  isInviteSigned,
-  isMemberSigned,
-  parseInvite,
-  parseMember,
-  signedBodySchema,
-} from './certificate.ts'
+import { decodeFields, encodeFields, exactBytes, someBytes } from './canonical-cbor.ts'
+import type { SignedBody } from './certificate.ts'
+import { signedBodySchema } from './certificate.ts'
 import { keyBytes } from './ed25519.ts'
 import { NotAMemberError } from './errors.ts'
-import { clockSkewMs, maxChainBytes } from './limits.ts'
+import { maxChainBytes, maxRotations, maxSuccessions } from './limits.ts'
 
 /** The site of a node that names none. */
 export const defaultSite = 'default'
@@ -26,56 +20,70 @@ export interface Member {
   readonly expiresMs: number | undefined
   /** When the member signed its certificate, by its own clock. */
   readonly issuedMs: number
+  /** When a counter-signer first saw it, or undefined while nobody did. */
+  readonly admittedMs: number | undefined
+  /** How much its voucher counts: 0 nobody's yet, 1 a member's, 2 the first root's, 3 the second's. */
+  readonly rank: number
   /** Hex serial of the invite it came by. */
   readonly invite: string
+  /** How many hosts may come by that invite, or undefined when any number. */
+  readonly uses: number | undefined
+  /** Hex of the key that it joined with, whatever key it has now. */
+  readonly origin: string
+  /** What it showed. */
+  readonly chain: Uint8Array
 }
 
-/** Root key, invite and member claim: everything a peer shows to prove membership. */
+/**
+ * Everything a peer shows to prove membership: root key, invite and member claim, and what came
+ * later. The first three are all that programs of the first version know.
+ */
 export interface Chain {
+  /** The first root key of the mesh. */
   readonly root: Uint8Array
   readonly invite: SignedBody
   readonly member: SignedBody
+  /** Chain of the member that signed the invite; absent: the root did, or there is an admission. */
+  readonly issuer?: Uint8Array | undefined
+  /** Counter-signature. */
+  readonly admission?: SignedBody | undefined
+  /** Chain of the member that counter-signed; absent: the root did. */
+  readonly by?: Uint8Array | undefined
+  /** Changes of the host's key since the claim, in order. */
+  readonly successions?: readonly SignedBody[] | undefined
+  /** Changes of the root, in order. */
+  readonly rotations?: readonly SignedBody[] | undefined
 }
+
+const someChain = someBytes(maxChainBytes)
 
 const chainSchema = v.looseObject({
   v: v.literal(1),
   root: exactBytes(keyBytes),
   invite: signedBodySchema,
   member: signedBodySchema,
+  issuer: v.optional(someChain),
+  admission: v.optional(signedBodySchema),
+  by: v.optional(someChain),
+  successions: v.optional(v.pipe(v.array(signedBodySchema), v.maxLength(maxSuccessions))),
+  rotations: v.optional(v.pipe(v.array(signedBodySchema), v.maxLength(maxRotations))),
 })
 
-/** Encodes a chain for the wire. Throws when it would pass maxChainBytes. */
+/** Encodes a chain for the wire. Throws RangeError when it would pass maxChainBytes. */
 export function encodeChain(chain: Chain): Uint8Array {
   const bytes = encodeFields({
     v: 1,
     root: chain.root,
-    invite: [chain.invite.body, chain.invite.signature],
-    member: [chain.member.body, chain.member.signature],
+    invite: pair(chain.invite),
+    member: pair(chain.member),
+    issuer: chain.issuer,
+    admission: chain.admission && pair(chain.admission),
+    by: chain.by,
+    successions: pairs(chain.successions),
+    rotations: pairs(chain.rotations),
   })
   if (bytes.byteLength > maxChainBytes) throw new RangeError('the chain is too large')
   return bytes
-}
-
-/**
- * Checks a chain that `peerId` showed against our mesh's root key, link by link, and returns who it
- * is. `peerId` must be proven by the security handshake. Throws NotAMemberError.
- */
-export function verifyChain(
-  bytes: Uint8Array,
-  expected: { readonly root: Uint8Array; readonly peerId: string; readonly peer: Uint8Array },
-  nowMs: number,
-): Member {
-  const chain = parseChain(bytes)
-  // Before any signature: a stranger cannot make us spend time on his keys.
-  if (Buffer.compare(chain.root, expected.root) !== 0) {
-    throw new NotAMemberError('other-mesh', 'the peer belongs to another mesh')
-  }
-  const { invite, claim } = verifyLinks(chain)
-  if (Buffer.compare(claim.peer, expected.peer) !== 0) {
-    throw new NotAMemberError('wrong-peer', 'the peer showed the membership of another peer')
-  }
-  checkTimes(invite, nowMs)
-  return toMember(expected.peerId, invite, claim)
 }
 
 /** Reads a chain without checking signatures. Throws NotAMemberError. */
@@ -83,54 +91,27 @@ export function parseChain(bytes: Uint8Array): Chain {
   if (bytes.byteLength > maxChainBytes) {
     throw new NotAMemberError('too-large', `the chain is larger than ${maxChainBytes} bytes`)
   }
-  const fields = refuse(() => decodeFields(bytes))
+  const fields = refuseMalformed(() => decodeFields(bytes))
   checkVersion(fields['v'])
-  const { root, invite, member } = refuse(() => v.parse(chainSchema, fields))
+  const chain = refuseMalformed(() => v.parse(chainSchema, fields))
   return {
-    root,
-    invite: { body: invite[0], signature: invite[1] },
-    member: { body: member[0], signature: member[1] },
+    root: chain.root,
+    invite: signedBody(chain.invite),
+    member: signedBody(chain.member),
+    issuer: chain.issuer,
+    admission: chain.admission && signedBody(chain.admission),
+    by: chain.by,
+    successions: chain.successions?.map(signedBody),
+    rotations: chain.rotations?.map(signedBody),
   }
 }
 
-/** Checks both signatures of a chain and that invite and claim agree. Throws NotAMemberError. */
-export function verifyLinks(chain: Chain): { invite: Invite; claim: MemberClaim } {
-  if (!isInviteSigned(chain.invite, chain.root)) {
-    throw new NotAMemberError('bad-signature', 'the invite is not signed by the root of the mesh')
-  }
-  const invite = refuse(() => parseInvite(chain.invite.body))
-  if (!isMemberSigned(chain.member, invite.key)) {
-    throw new NotAMemberError('bad-signature', 'the membership is not signed by its invite')
-  }
-  const claim = refuse(() => parseMember(chain.member.body))
-  if (invite.site !== undefined && invite.site !== claim.site) {
-    throw new NotAMemberError('malformed', 'the membership names another site than its invite')
-  }
-  return { invite, claim }
-}
-
-function checkTimes(invite: Invite, nowMs: number): void {
-  if (nowMs + clockSkewMs < invite.from) {
-    throw new NotAMemberError('not-yet-valid', 'the invite is not valid yet; compare the clocks')
-  }
-  if (invite.until !== undefined && nowMs >= invite.until) {
-    throw new NotAMemberError(
-      'expired',
-      `the membership expired at ${new Date(invite.until).toISOString()}`,
-    )
-  }
-}
-
-/** Builds the member that a verified invite and claim describe. */
-export function toMember(peerId: string, invite: Invite, claim: MemberClaim): Member {
-  return {
-    peerId,
-    name: claim.name,
-    site: claim.site,
-    roles: invite.roles,
-    expiresMs: invite.until,
-    issuedMs: claim.at,
-    invite: Buffer.from(invite.serial).toString('hex'),
+/** Turns whatever a parser throws into NotAMemberError. */
+export function refuseMalformed<T>(parse: () => T): T {
+  try {
+    return parse()
+  } catch (cause) {
+    throw new NotAMemberError('malformed', 'the peer showed no valid membership', { cause })
   }
 }
 
@@ -140,10 +121,14 @@ function checkVersion(version: unknown): void {
   }
 }
 
-function refuse<T>(parse: () => T): T {
-  try {
-    return parse()
-  } catch (cause) {
-    throw new NotAMemberError('malformed', 'the peer showed no valid membership', { cause })
-  }
+function signedBody([body, signature]: readonly [Uint8Array, Uint8Array]): SignedBody {
+  return { body, signature }
+}
+
+function pair({ body, signature }: SignedBody): [Uint8Array, Uint8Array] {
+  return [body, signature]
+}
+
+function pairs(list: readonly SignedBody[] | undefined): [Uint8Array, Uint8Array][] | undefined {
+  return list === undefined || list.length === 0 ? undefined : list.map(pair)
 }

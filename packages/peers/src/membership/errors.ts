@@ -9,6 +9,9 @@ export type RefusalReason =
   | 'not-yet-valid'
   | 'expired'
   | 'no-mesh'
+  | 'revoked'
+  | 'used-up'
+  | 'old-root'
 
 /** Tells that a peer did not prove membership of our mesh. Nothing of it may be believed. */
 export class NotAMemberError extends Error {
@@ -67,4 +70,22 @@ export class InvalidMembershipOptionError extends Error {
 export class MembershipStateError extends Error {
   readonly code = 'MEMBERSHIP_STATE'
   override readonly name = 'MembershipStateError'
+}
+
+/** Tells that a record of the ledger is not what its signer may say. It is neither kept nor passed on. */
+export class InvalidRecordError extends Error {
+  readonly code = 'INVALID_RECORD'
+  override readonly name = 'InvalidRecordError'
+}
+
+/** Tells that a text is no usable root key. The message never repeats it: it is a secret. */
+export class InvalidRootKeyError extends Error {
+  readonly code = 'INVALID_ROOT_KEY'
+  override readonly name = 'InvalidRootKeyError'
+}
+
+/** Tells that a name fits no member and no invite that this node knows, or several. */
+export class UnknownMemberError extends Error {
+  readonly code = 'UNKNOWN_MEMBER'
+  override readonly name = 'UnknownMemberError'
 }

@@ -12,19 +12,16 @@ import {
   maxTicketAddresses,
   maxUses,
 } from './limits.ts'
-
-// The role that may invite others.
-const admitRole = 'admit'
-const knownRoles = new Set([admitRole])
+import { admitRole, inviteRoles } from './roles.ts'
 
 /** What an invite grants; everything may be left out. */
 export interface InviteOptions {
   /** The site that joining hosts will be in; their own `--site` when absent. */
   readonly site?: string | undefined
   readonly roles?: readonly string[] | undefined
-  /** Life of the ticket and of memberships by it, milliseconds; defaultInviteMs when absent. */
+  /** Life of the ticket, and of memberships by it that nobody counter-signed, milliseconds; defaultInviteMs when absent. */
   readonly expiresMs?: number | undefined
-  /** How many hosts may join; recorded and enforced once memberships are counter-signed. */
+  /** How many hosts may be counter-signed. */
   readonly uses?: number | undefined
 }
 
@@ -72,9 +69,9 @@ export function checkAddresses(addresses: readonly string[]): readonly string[] 
 
 function checkRoles(roles: readonly string[]): string[] {
   for (const role of roles) {
-    if (!knownRoles.has(role)) {
+    if (!inviteRoles.includes(role)) {
       throw new InvalidMembershipOptionError(
-        `unknown role ${JSON.stringify(role)}; known: ${[...knownRoles].join(', ')}`,
+        `unknown role ${JSON.stringify(role)}; known: ${inviteRoles.join(', ')}`,
       )
     }
   }

@@ -18,12 +18,11 @@ export const maxRoleBytes = 32
 export const maxBodyBytes = 1536
 /** Most bytes of a peer id (RSA multihash; Ed25519 needs 38). */
 export const maxPeerIdBytes = 64
-/** Most bytes of the stored state: chain, root seed and ticket addresses. */
-export const maxStateBytes = 16_384
+/** Most bytes of the stored state: chains, root seed and ticket addresses. */
+export const maxStateBytes = 32_768
 /**
- * How long an invite admits when nothing else is said, milliseconds: 30 days. Every membership is
- * provisional and ends with its invite until counter-signing exists, so a short default would end
- * a working mesh.
+ * How long an invite admits when nothing else is said, milliseconds: 30 days, since a program that
+ * cannot be counter-signed (of an older version) is out with its invite. The command line says 24 h.
  */
 export const defaultInviteMs: number = 30 * 24 * 3_600_000
 /** Longest life of an invite, milliseconds: ten years. */
@@ -32,3 +31,29 @@ export const maxInviteMs: number = 3650 * 24 * 3_600_000
 export const clockSkewMs: number = 5 * 60_000
 /** Most uses an invite can name; it fits 32 bits. */
 export const maxUses: number = 2 ** 31 - 1
+/** Most bytes of the reason that a revocation carries; one line for people. */
+export const maxReasonBytes = 200
+/** Most rotations of a mesh's root: each is a signed record of some 230 bytes in every chain. */
+export const maxRotations = 6
+/** Most changes of a host's key before it needs a new ticket: each is 170 bytes in its chain. */
+export const maxSuccessions = 3
+/** How deep signers may stand on signers: root, administrator, inviter, host. */
+export const maxSignerDepth = 2
+/** Most members that a rotation takes along, and that a node remembers. */
+export const maxKnownMembers = 4096
+/** Bytes of each of them in a rotation: a second peer id with the same costs 2^128. */
+export const keptBytes = 16
+/** Most revocations by administrators that a node keeps: 1 % of a mesh of 4,000 each week for two years. */
+export const maxRevocations = 4096
+/** Most records of other kinds (members that left or changed keys, spent invites). */
+export const maxMinorRecords = 2048
+/** Most of those that one member can make. */
+export const maxMinorPerSigner = 256
+/** Bytes that name a record. */
+export const recordIdBytes = 16
+/** Most bytes of one record: a body, its signer's chain and, in a rotation, all kept members. */
+export const maxRecordBytes: number = 8192 + maxKnownMembers * keptBytes
+/** Most bytes of all records: 1 KiB each. */
+export const maxLedgerBytes = 8_388_608
+/** Counter-signatures that one node gives: a fleet at once, then so many a second. */
+export const admissionRate = { perSecond: 10, burst: 1024 } as const

@@ -1,43 +1,32 @@
-import { peerIdFromString } from '@libp2p/peer-id'
-import type { Invite } from './certificate.ts'
+import { Administration } from './administration.ts'
+import { Admitting } from './admitting.ts'
+import { isEqual } from './bytes.ts'
+import type { Invite, SignedBody } from './certificate.ts'
 import { signInvite, signMember } from './certificate.ts'
 import type { Chain, Member } from './chain.ts'
-import {
-  defaultSite,
-  encodeChain,
-  parseChain,
-  toMember,
-  verifyChain,
-  verifyLinks,
-} from './chain.ts'
+import { defaultSite, encodeChain } from './chain.ts'
 import { newSeed, publicKeyOf } from './ed25519.ts'
-import { MembershipStateError, NotAllowedError, NotAMemberError, OtherMeshError } from './errors.ts'
+import { NotAllowedError, NotAMemberError, OtherMeshError } from './errors.ts'
 import type { InviteOptions } from './invite-options.ts'
-import { checkAddresses, checkName, checkSite, founderInvite, toInvite } from './invite-options.ts'
-import type { MembershipState } from './membership-state.ts'
-import { decodeState, encodeState } from './membership-state.ts'
-import type { MembershipStore } from './membership-store.ts'
+import { checkAddresses, checkName, checkSite, toInvite } from './invite-options.ts'
+import { verifyChain } from './judge.ts'
+import type { Ledger } from './ledger.ts'
+import type { MembershipInit, MembershipStores } from './membership-core.ts'
+import { MembershipCore, peerBytes } from './membership-core.ts'
 import { meshIdOf } from './mesh-id.ts'
+import { mayAdmit, mayGive } from './roles.ts'
+import type { Roster } from './roster.ts'
+import { foundingChain } from './signing.ts'
 import type { Ticket } from './ticket.ts'
 import { checkTicketTimes, formatTicket, parseTicket } from './ticket.ts'
 
-/** Who this node is, before any mesh. */
-export interface MembershipInit {
-  /** Our libp2p peer id in text form. */
-  readonly peerId: string
-  /** Shown to other members; the peer id's end by default. */
-  readonly name?: string | undefined
-  /** The site of this host unless a ticket names one. */
-  readonly site?: string | undefined
-  /** Milliseconds since 1970; the machine's clock by default. */
-  readonly nowMs?: (() => number) | undefined
-}
-
-interface Standing {
-  readonly state: MembershipState
-  readonly chain: Chain
-  readonly self: Member
-  readonly invite: Invite
+/** A ticket, and what people need to know of it. */
+export interface Invitation {
+  readonly ticket: string
+  /** Hex serial of its invite, by which it can be revoked. */
+  readonly invite: string
+  /** Milliseconds since 1970. */
+  readonly expiresMs: number
 }
 
 /**
@@ -45,97 +34,127 @@ interface Standing {
  * membership). A node without a mesh is alone: it admits nobody.
  */
 export class Membership {
-  readonly #store: MembershipStore
-  readonly #init: MembershipInit
-  readonly #peer: Uint8Array
-  readonly #listeners = new Set<() => void>()
-  #standing: Standing | undefined
-  #queue: Promise<unknown> = Promise.resolve()
+  /** What administrators do. */
+  readonly administration: Administration
+  /** What counter-signers do, and who is counter-signed. */
+  readonly admitting: Admitting
+  readonly #core: MembershipCore
 
-  private constructor(store: MembershipStore, init: MembershipInit) {
-    this.#store = store
-    this.#init = init
-    this.#peer = peerIdFromString(init.peerId).toMultihash().bytes
+  private constructor(core: MembershipCore) {
+    this.#core = core
+    this.administration = new Administration(core)
+    this.admitting = new Admitting(core)
   }
 
   /**
    * Reads the stored membership. Throws MembershipStateError when it is damaged or another
    * identity's, InvalidMembershipOptionError for an unusable name or site.
    */
-  static async open(
-    components: { readonly store: MembershipStore },
-    init: MembershipInit,
-  ): Promise<Membership> {
+  static async open(stores: MembershipStores, init: MembershipInit): Promise<Membership> {
     if (init.site !== undefined) checkSite(init.site)
     if (init.name !== undefined) checkName(init.name)
-    const membership = new Membership(components.store, init)
-    const bytes = await components.store.read()
-    if (bytes !== undefined) await membership.#restore(decodeState(bytes))
+    const core = new MembershipCore(stores, init)
+    await core.restore()
+    const membership = new Membership(core)
+    await membership.#renewFounder()
     return membership
   }
 
   /** Names our mesh, or undefined on a lone node. */
   meshId(): string | undefined {
-    return this.#standing === undefined ? undefined : meshIdOf(this.#standing.chain.root)
+    const { standing } = this.#core
+    return standing && meshIdOf(standing.chain.root)
   }
 
   /** Returns what we show to others, at most maxChainBytes, or undefined on a lone node. */
   chain(): Uint8Array | undefined {
-    return this.#standing?.state.chain
+    return this.#core.standing?.state.chain
   }
 
   /** Returns our own membership, also an expired one, or undefined on a lone node. */
   self(): Member | undefined {
-    return this.#standing?.self
+    return this.#core.standing?.self
+  }
+
+  /** What the mesh says of its members for good; undefined on a lone node. */
+  get ledger(): Ledger | undefined {
+    return this.#core.ledger
+  }
+
+  /** The members that we know. */
+  get roster(): Roster {
+    return this.#core.roster
   }
 
   /** Returns the time by which memberships are judged, milliseconds since 1970. */
   nowMs(): number {
-    return (this.#init.nowMs ?? Date.now)()
+    return this.#core.nowMs()
   }
 
-  /** Tells whether we are a member of a mesh at this time. */
+  /** Tells whether we are a member of a mesh at this time, as far as we know. */
   isMember(nowMs: number = this.nowMs()): boolean {
-    const expiresMs = this.#standing?.self.expiresMs
-    return this.#standing !== undefined && (expiresMs === undefined || nowMs < expiresMs)
+    const { standing, refusal } = this.#core
+    if (standing === undefined || refusal !== undefined) return false
+    const { expiresMs } = standing.self
+    return expiresMs === undefined || nowMs < expiresMs
+  }
+
+  /** Why others refuse us, as far as we know; undefined while they do not. */
+  refusal(): NotAMemberError | undefined {
+    return this.#core.refusal
   }
 
   /** Returns the addresses that came with the ticket. */
   ticketAddresses(): readonly string[] {
-    return this.#standing?.state.addresses ?? []
+    return this.#core.standing?.state.addresses ?? []
   }
 
   /** Returns our site: the membership's, else the configured one, else `default`. */
   site(): string {
-    return this.#standing?.self.site ?? this.#init.site ?? defaultSite
+    return this.#core.standing?.self.site ?? this.#core.init.site ?? defaultSite
   }
 
   /** Returns our name as members see it. */
   name(): string {
-    return this.#standing?.self.name ?? this.#name()
+    return this.#core.standing?.self.name ?? this.#name()
   }
 
-  /** Checks the chain that a peer showed; `remotePeerId` must be proven by the handshake. Throws NotAMemberError. */
+  /**
+   * Checks the chain that a peer showed; `remotePeerId` must be proven by the handshake. A member
+   * that lost its counter-signature is judged by the one that we know. Throws NotAMemberError.
+   */
   verify(bytes: Uint8Array, remotePeerId: string, nowMs: number = this.nowMs()): Member {
-    if (this.#standing === undefined) {
-      throw new NotAMemberError('no-mesh', 'this node belongs to no mesh')
+    const { ledger: view, roster } = this.#core
+    if (view === undefined) throw new NotAMemberError('no-mesh', 'this node belongs to no mesh')
+    const expected = { view, peerId: remotePeerId, peer: peerBytes(remotePeerId) }
+    const known = roster.get(remotePeerId)?.member
+    try {
+      const member = verifyChain(bytes, expected, nowMs)
+      this.admitting.checkUses(member)
+      return member
+    } catch (error) {
+      if (known?.admittedMs === undefined || !isMendable(error)) throw error
+      return verifyChain(known.chain, expected, nowMs)
     }
-    const peer = peerIdFromString(remotePeerId).toMultihash().bytes
-    const { root } = this.#standing.chain
-    return verifyChain(bytes, { root, peerId: remotePeerId, peer }, nowMs)
   }
 
   /**
    * Makes a ticket; on a lone node this makes the mesh first. Durable when it resolves. Throws
-   * NotAllowedError on a node that joined, InvalidMembershipOptionError for unusable options.
+   * NotAllowedError on a node that may not admit, InvalidMembershipOptionError for unusable options.
    */
-  invite(options: InviteOptions, addresses: readonly string[]): Promise<string> {
-    return this.#exclusive(async () => {
+  async invite(options: InviteOptions, addresses: readonly string[]): Promise<string> {
+    return (await this.invitation(options, addresses)).ticket
+  }
+
+  /** As `invite`, with what people need to know of the ticket. */
+  invitation(options: InviteOptions, addresses: readonly string[]): Promise<Invitation> {
+    return this.#core.exclusive(async () => {
       const seed = newSeed()
       const invite = toInvite(options, publicKeyOf(seed), this.nowMs())
       const known = checkAddresses(addresses)
-      const { root, rootSeed } = await this.#rootKey()
-      return formatTicket({ root, seed, invite: signInvite(invite, rootSeed), addresses: known })
+      const ticket = formatTicket({ ...(await this.#issue(invite)), seed, addresses: known })
+      const serial = Buffer.from(invite.serial).toString('hex')
+      return { ticket, invite: serial, expiresMs: invite.until ?? Infinity }
     })
   }
 
@@ -146,126 +165,137 @@ export class Membership {
    * InvalidTicketError, OtherMeshError.
    */
   join(text: string): Promise<{ readonly addresses: readonly string[] }> {
-    return this.#exclusive(async () => {
+    return this.#core.exclusive(async () => {
       const { ticket, invite } = parseTicket(text)
+      const { addresses } = ticket
       this.#checkSameMesh(ticket)
-      if (this.#keepsCurrent(invite)) return { addresses: ticket.addresses }
-      checkTicketTimes(invite, this.nowMs())
-      await this.#adopt({
-        chain: this.#claim(ticket.root, ticket.invite, invite, ticket.seed),
-        rootSeed: undefined,
-        addresses: ticket.addresses,
-      })
-      return { addresses: ticket.addresses }
+      if (this.#keepsCurrent(invite)) return { addresses }
+      const renamed = this.#renamed(ticket, invite)
+      if (renamed === undefined) checkTicketTimes(invite, this.nowMs())
+      const chain = encodeChain(renamed ?? this.#claim(ticket, invite))
+      const { rootSeed } = this.#core.standing?.state ?? {}
+      await this.#core.adopt({ chain, rootSeed, addresses })
+      return { addresses }
     })
+  }
+
+  /** Leaves the mesh: this node is alone when it resolves, and its root key is gone. */
+  leave(): Promise<void> {
+    return this.#core.exclusive(() => this.#core.forget())
   }
 
   /** Calls the listener after each change of our membership. Returns a function that stops it. */
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
+    return this.#core.onChange(listener)
   }
 
-  async #restore(state: MembershipState): Promise<void> {
-    this.#standing = this.#check(state)
-    const { chain, self } = this.#standing
-    if (state.rootSeed === undefined || this.#fits(self)) return
-    // The founder holds the root key, so a changed --name or --site needs no new ticket.
-    const renewed = this.#foundingChain(chain.root, state.rootSeed)
-    await this.#adopt({ ...state, chain: renewed })
+  /** Calls the listener after each new record of the ledger. Returns a function that stops it. */
+  onLedger(listener: () => void): () => void {
+    return this.#core.onLedger(listener)
   }
 
-  #check(state: MembershipState): Standing {
-    try {
-      const chain = parseChain(state.chain)
-      const { invite, claim } = verifyLinks(chain)
-      if (Buffer.compare(claim.peer, this.#peer) !== 0) {
-        throw new MembershipStateError('the stored membership belongs to another identity')
-      }
-      const { rootSeed } = state
-      if (rootSeed !== undefined && Buffer.compare(publicKeyOf(rootSeed), chain.root) !== 0) {
-        throw new MembershipStateError('the stored root key is not that of the mesh')
-      }
-      return { state, chain, invite, self: toMember(this.#init.peerId, invite, claim) }
-    } catch (cause) {
-      if (cause instanceof MembershipStateError) throw cause
-      throw new MembershipStateError('the stored membership is not valid', { cause })
-    }
+  /** The founder holds the root key, so a changed --name or --site needs no new ticket. */
+  async #renewFounder(): Promise<void> {
+    const { standing } = this.#core
+    const seed = this.#core.rootSeed()
+    if (standing === undefined || seed === undefined) return
+    const isFounder = standing.proof.invite.until === undefined
+    if (!isFounder || (this.#fits(standing.self) && standing.proof.admission)) return
+    const chain = encodeChain(this.#found(standing.chain.root, seed))
+    await this.#core.adopt({ ...standing.state, chain })
   }
 
-  async #rootKey(): Promise<{ root: Uint8Array; rootSeed: Uint8Array }> {
-    if (this.#standing === undefined) {
-      const rootSeed = newSeed()
-      const chain = this.#foundingChain(publicKeyOf(rootSeed), rootSeed)
-      await this.#adopt({ chain, rootSeed, addresses: [] })
-      return { root: publicKeyOf(rootSeed), rootSeed }
-    }
-    const { rootSeed } = this.#standing.state
-    if (rootSeed === undefined) {
+  #found(first: Uint8Array, seed: Uint8Array): Chain {
+    const site = this.#core.init.site ?? defaultSite
+    const claim = { peer: this.#core.peer, name: this.#name(), site, at: this.nowMs() }
+    return foundingChain({ first, seed }, claim, this.#core.ledger?.headers ?? [])
+  }
+
+  async #issue(invite: Invite): Promise<Omit<Ticket, 'seed' | 'addresses'>> {
+    const { standing } = this.#core
+    if (standing === undefined) return await this.#issueFirst(invite)
+    const by = this.#core.authority()
+    const { root } = standing.chain
+    const rotations: readonly SignedBody[] = this.#core.ledger?.headers ?? []
+    if (by?.kind === 'root') return { root, invite: signInvite(invite, by.seed), rotations }
+    const { self } = standing
+    if (by === undefined || !mayAdmit(self.roles) || !this.isMember()) {
       throw new NotAllowedError(
-        'this node joined its mesh and holds no key to invite with; invite on the node that made the mesh',
+        'this node joined its mesh and may not invite; invite on the node that made the mesh, or give this one the role with a ticket of: modmesh invite --roles admit',
       )
     }
-    return { root: this.#standing.chain.root, rootSeed }
+    if (!mayGive(self.roles, invite.roles)) {
+      throw new NotAllowedError(
+        `this node has the roles ${self.roles.join(', ')} and can give no others`,
+      )
+    }
+    return { root, invite: signInvite(invite, by.seed), issuer: by.chain, rotations }
   }
 
-  #foundingChain(root: Uint8Array, rootSeed: Uint8Array): Uint8Array {
-    // The seed is forgotten after this one signature: nobody can join by the founder's invite.
-    const seed = newSeed()
-    const invite = founderInvite(publicKeyOf(seed), this.nowMs())
-    return this.#claim(root, signInvite(invite, rootSeed), invite, seed)
+  async #issueFirst(invite: Invite): Promise<Omit<Ticket, 'seed' | 'addresses'>> {
+    const rootSeed = newSeed()
+    const root = publicKeyOf(rootSeed)
+    const chain = encodeChain(this.#found(root, rootSeed))
+    await this.#core.adopt({ chain, rootSeed, addresses: [] })
+    return { root, invite: signInvite(invite, rootSeed) }
   }
 
-  #claim(root: Uint8Array, signed: Ticket['invite'], invite: Invite, seed: Uint8Array): Uint8Array {
-    const site = invite.site ?? this.#init.site ?? defaultSite
-    const claim = { v: 1 as const, peer: this.#peer, name: this.#name(), site, at: this.nowMs() }
-    return encodeChain({ root, invite: signed, member: signMember(claim, seed) })
+  #claim(ticket: Ticket, invite: Invite): Chain {
+    const { root, issuer, rotations } = ticket
+    const member = this.#signClaim(ticket, invite, this.#core.peer)
+    return { root, invite: ticket.invite, member, issuer, rotations }
   }
 
-  async #adopt(state: MembershipState): Promise<void> {
-    const standing = this.#check(state)
-    await this.#store.write(encodeState(state))
-    this.#standing = standing
-    for (const listener of this.#listeners) listener()
+  /** The same membership under another name: the counter-signature stays. */
+  #renamed(ticket: Ticket, invite: Invite): Chain | undefined {
+    const { standing } = this.#core
+    if (standing?.proof.admission === undefined || !this.isMember()) return undefined
+    if (!isEqual(standing.proof.invite.serial, invite.serial)) return undefined
+    const member = this.#signClaim(ticket, invite, standing.proof.peers[0])
+    return { ...standing.chain, member }
+  }
+
+  #signClaim(ticket: Ticket, invite: Invite, peer: Uint8Array): SignedBody {
+    const site = invite.site ?? this.#core.init.site ?? defaultSite
+    return signMember({ v: 1, peer, name: this.#name(), site, at: this.nowMs() }, ticket.seed)
   }
 
   #checkSameMesh(ticket: Ticket): void {
-    const root = this.#standing?.chain.root
-    if (root === undefined || Buffer.compare(root, ticket.root) === 0) return
+    const root = this.#core.standing?.chain.root
+    if (root === undefined || isEqual(root, ticket.root)) return
     throw new OtherMeshError(
-      `this node belongs to mesh ${meshIdOf(root)}, the ticket is for ${meshIdOf(ticket.root)}`,
+      `this node belongs to mesh ${meshIdOf(root)}, the ticket is for ${meshIdOf(ticket.root)}; to change: modmesh leave`,
     )
   }
 
   #keepsCurrent(offered: Invite): boolean {
-    if (this.#standing === undefined) return false
-    const { state, self, invite } = this.#standing
-    if (state.rootSeed !== undefined) return true
+    const { standing } = this.#core
+    if (standing === undefined) return false
+    const { self, proof } = standing
+    if (this.#core.rootSeed() !== undefined) return true
     if (!this.isMember()) return false
-    const expired = offered.until !== undefined && offered.until <= this.nowMs()
-    if (expired) return true
-    const same = Buffer.compare(offered.serial, invite.serial) === 0
-    if (same) return this.#fits(self)
-    return endsLater(self.expiresMs, offered.until)
+    const isExpired = offered.until !== undefined && offered.until <= this.nowMs()
+    if (isEqual(offered.serial, proof.invite.serial)) {
+      return this.#fits(self) || (isExpired && self.admittedMs === undefined)
+    }
+    return isExpired || endsLater(self.expiresMs, offered.until)
   }
 
   #fits(self: Member): boolean {
-    const site = this.#standing?.invite.site ?? this.#init.site ?? defaultSite
+    const { standing, init } = this.#core
+    const site = standing?.proof.invite.site ?? init.site ?? defaultSite
     return self.name === this.#name() && self.site === site
   }
 
   #name(): string {
-    return this.#init.name ?? this.#init.peerId.slice(-8)
+    return this.#core.init.name ?? this.#core.init.peerId.slice(-8)
   }
+}
 
-  // One change at a time: two first invites at once must not make two roots.
-  #exclusive<T>(change: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(change)
-    this.#queue = result.catch(() => {
-      // The caller has the rejection; the next change starts all the same.
-    })
-    return result
-  }
+/** Whether a better chain of the same peer could be accepted. */
+function isMendable(error: unknown): boolean {
+  if (!(error instanceof NotAMemberError)) return false
+  return ['expired', 'revoked', 'used-up', 'old-root', 'bad-signature'].includes(error.reason)
 }
 
 function endsLater(current: number | undefined, offered: number | undefined): boolean {

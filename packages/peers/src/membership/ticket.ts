@@ -1,11 +1,22 @@
 import { createHash } from 'node:crypto'
 import * as v from 'valibot'
-import { decodeFields, encodeFields, exactBytes, plainText } from './canonical-cbor.ts'
+import { isEqual } from './bytes.ts'
+import { decodeFields, encodeFields, exactBytes, plainText, someBytes } from './canonical-cbor.ts'
 import type { Invite, SignedBody } from './certificate.ts'
 import { isInviteSigned, parseInvite, signedBodySchema } from './certificate.ts'
+import { parseChain } from './chain.ts'
 import { keyBytes, publicKeyOf } from './ed25519.ts'
-import { InvalidTicketError } from './errors.ts'
-import { maxAddressChars, maxTicketAddresses, maxTicketChars } from './limits.ts'
+import { InvalidTicketError, NotAMemberError } from './errors.ts'
+import {
+  maxAddressChars,
+  maxChainBytes,
+  maxRotations,
+  maxTicketAddresses,
+  maxTicketChars,
+} from './limits.ts'
+import { publicKeyOfPeer } from './peer-key.ts'
+import { extendRoots, lastOf, proveChain } from './proof.ts'
+import { mayAdmit } from './roles.ts'
 
 const prefix = 'modmesh'
 const version = '1'
@@ -20,6 +31,10 @@ export interface Ticket {
   /** Seed of the invite key. */
   readonly seed: Uint8Array
   readonly invite: SignedBody
+  /** Chain of the member that signed the invite; absent: the root did. */
+  readonly issuer?: Uint8Array | undefined
+  /** Changes of the root, in order. */
+  readonly rotations?: readonly SignedBody[] | undefined
   /** Multiaddrs with peer id, best first. */
   readonly addresses: readonly string[]
 }
@@ -29,17 +44,34 @@ const ticketSchema = v.looseObject({
   root: exactBytes(keyBytes),
   seed: exactBytes(keyBytes),
   invite: signedBodySchema,
+  issuer: v.optional(someBytes(maxChainBytes)),
+  rotations: v.optional(v.pipe(v.array(signedBodySchema), v.maxLength(maxRotations))),
   addresses: v.pipe(v.array(plainText(maxAddressChars)), v.maxLength(maxTicketAddresses)),
 })
 
-/** Prints a ticket: `modmesh1` and base64url of length, CBOR and checksum. */
+/**
+ * Prints a ticket: `modmesh1` and base64url of length, CBOR and checksum. Leaves out the last
+ * addresses when a long chain of inviters would make it too long.
+ */
 export function formatTicket(ticket: Ticket): string {
+  const text = format(ticket)
+  if (text.length <= maxTicketChars || ticket.addresses.length === 0) return text
+  return formatTicket({ ...ticket, addresses: ticket.addresses.slice(0, -1) })
+}
+
+function format(ticket: Ticket): string {
+  const { root, seed, invite, issuer, rotations = [], addresses } = ticket
   const content = encodeFields({
     v: 1,
-    root: ticket.root,
-    seed: ticket.seed,
-    invite: [ticket.invite.body, ticket.invite.signature],
-    addresses: [...ticket.addresses],
+    root,
+    seed,
+    invite: [invite.body, invite.signature],
+    issuer,
+    rotations:
+      rotations.length === 0
+        ? undefined
+        : rotations.map(({ body, signature }) => [body, signature]),
+    addresses: [...addresses],
   })
   const framed = Buffer.alloc(lengthBytes + content.byteLength + checksumBytes)
   framed.writeUInt16BE(content.byteLength)
@@ -49,20 +81,33 @@ export function formatTicket(ticket: Ticket): string {
 }
 
 /**
- * Reads a ticket as people paste it (white space anywhere is ignored) and checks its signature,
+ * Reads a ticket as people paste it (white space anywhere is ignored) and checks its signatures,
  * but not its times. Throws InvalidTicketError, whose message never shows the ticket.
  */
 export function parseTicket(text: string): { ticket: Ticket; invite: Invite } {
   const content = unframe(decodeBase64url(payloadOf(text)))
   const ticket = malformed(() => toTicket(v.parse(ticketSchema, decodeFields(content))))
-  if (!isInviteSigned(ticket.invite, ticket.root)) {
+  if (!isSignedByMesh(ticket)) {
     throw new InvalidTicketError('bad-signature', 'the ticket is not signed by its mesh')
   }
   const invite = malformed(() => parseInvite(ticket.invite.body))
-  if (Buffer.compare(publicKeyOf(ticket.seed), invite.key) !== 0) {
+  if (!isEqual(publicKeyOf(ticket.seed), invite.key)) {
     throw new InvalidTicketError('bad-signature', 'the key in the ticket is not the invited one')
   }
   return { ticket, invite }
+}
+
+function isSignedByMesh({ root, invite, issuer, rotations = [] }: Ticket): boolean {
+  try {
+    const roots = extendRoots([root], rotations)
+    if (issuer === undefined) return roots.some((key) => isInviteSigned(invite, key))
+    const proof = proveChain(parseChain(issuer), roots)
+    const key = publicKeyOfPeer(lastOf(proof.peers))
+    return mayAdmit(proof.roles) && key !== undefined && isInviteSigned(invite, key)
+  } catch (error) {
+    if (error instanceof NotAMemberError) return false
+    throw error
+  }
 }
 
 /** Checks that a ticket's invite still admits. Throws InvalidTicketError. */
@@ -123,6 +168,8 @@ function toTicket(fields: v.InferOutput<typeof ticketSchema>): Ticket {
     root: fields.root,
     seed: fields.seed,
     invite: { body, signature },
+    issuer: fields.issuer,
+    rotations: fields.rotations?.map(([header, by]) => ({ body: header, signature: by })),
     addresses: fields.addresses,
   }
 }

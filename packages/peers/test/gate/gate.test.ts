@@ -73,7 +73,7 @@ describe('members', () => {
       name: 'other',
       site: 'north',
     })
-    expect(other.network.member(member.network.peerId)).toMatchObject({ roles: ['admit'] })
+    expect(other.network.member(member.network.peerId)).toMatchObject({ roles: ['admin', 'admit'] })
     expect(member.network.libp2p.getConnections()[0]?.encryption).toBe('/modmesh/gate/1/tls')
     expect(causes()).toEqual([])
   })

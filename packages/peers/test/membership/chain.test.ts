@@ -6,9 +6,11 @@ import { decodeFields, encodeFields } from '../../src/membership/canonical-cbor.
 import type { Invite, MemberClaim } from '../../src/membership/certificate.ts'
 import { signInvite, signMember } from '../../src/membership/certificate.ts'
 import type { Chain } from '../../src/membership/chain.ts'
-import { encodeChain, parseChain, verifyChain } from '../../src/membership/chain.ts'
+import { encodeChain, parseChain } from '../../src/membership/chain.ts'
 import { newSeed, publicKeyOf, signBody } from '../../src/membership/ed25519.ts'
+import { verifyChain } from '../../src/membership/judge.ts'
 import { clockSkewMs, maxChainBytes } from '../../src/membership/limits.ts'
+import { bareView } from '../../src/membership/mesh-view.ts'
 import { newTestIdentity } from '../../testing/index.ts'
 
 const now = 1_800_000_000_000
@@ -50,7 +52,7 @@ function chain(changes: Partial<Chain> = {}): Chain {
 }
 
 function verify(bytes: Uint8Array, nowMs: number = now) {
-  return verifyChain(bytes, { root, peerId, peer }, nowMs)
+  return verifyChain(bytes, { view: bareView(root), peerId, peer }, nowMs)
 }
 
 function refusal(reason: string) {
@@ -117,7 +119,7 @@ test('a chain of another mesh is refused, however well it is signed', () => {
 test('the chain of one peer shown by another is refused', async () => {
   const thief = await newTestIdentity()
   const thiefPeer = peerIdFromString(thief.peerId).toMultihash().bytes
-  const expected = { root, peerId: thief.peerId, peer: thiefPeer }
+  const expected = { view: bareView(root), peerId: thief.peerId, peer: thiefPeer }
   expect(() => verifyChain(encodeChain(chain()), expected, now)).toThrow(refusal('wrong-peer'))
 })
 

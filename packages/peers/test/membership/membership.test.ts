@@ -51,7 +51,10 @@ describe('a lone node', () => {
     lone.membership.onChange(() => changes++)
     await lone.membership.invite({}, [])
     expect(lone.membership.meshId()).toMatch(/^[a-z2-7]{16}$/)
-    expect(lone.membership.self()).toMatchObject({ roles: ['admit'], expiresMs: undefined })
+    expect(lone.membership.self()).toMatchObject({
+      roles: ['admin', 'admit'],
+      expiresMs: undefined,
+    })
     expect(changes).toBe(1)
   })
 

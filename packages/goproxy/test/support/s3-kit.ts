@@ -14,7 +14,7 @@ export const keys = {
   secretAccessKey: 'very/secret+key',
   sessionToken: 'secret-session-token',
 } as const
-export const env: Readonly<Record<string, string>> = {
+const env: Readonly<Record<string, string>> = {
   AWS_ACCESS_KEY_ID: keys.accessKeyId,
   AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
   AWS_SESSION_TOKEN: keys.sessionToken,

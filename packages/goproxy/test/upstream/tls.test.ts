@@ -71,19 +71,20 @@ test('an upstream that prefers HTTP/2 is asked over kept connections of HTTP/1.1
     readFile(file('server.pem')),
   ])
   const seen: string[] = []
-  let connections = 0
+  const sockets = new Set<unknown>()
   const server = createSecureServer({ key, cert, allowHTTP1: true }, (request, response) => {
     seen.push(request.httpVersion)
+    sockets.add(request.socket)
     response.end('module example.com/m\n')
   })
-  server.on('secureConnection', () => connections++)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const upstream = ask(
     `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
     file('ca.pem'),
   )
   onTestFinished(() => void server.close())
-  for (let n = 0; n < 3; n++) await upstream.fetchMod(module, { signal })
-  expect(seen).toEqual(['1.1', '1.1', '1.1'])
-  expect(connections).toBe(1)
+  for (let n = 0; n < 10; n++) await upstream.fetchMod(module, { signal })
+  expect(new Set(seen)).toEqual(new Set(['1.1']))
+  // A second one may open while the first answer is still being put away.
+  expect(sockets.size).toBeLessThanOrEqual(2)
 })

@@ -15,6 +15,9 @@ import { isObject } from './zip-record.ts'
 
 type Shard = Map<string, FirstHash>
 
+/** Files read at once: there are 256 at most, and each takes two descriptors. */
+const shardsAtOnce = 32
+
 /**
  * The first hashes of module versions that nobody can prove. They must not roll back (design, section 7), so they
  * are in small durable files, each of which holds some of the module paths: one write costs the size of one.
@@ -66,9 +69,11 @@ export class DiskFirstHashes implements FirstHashes {
   async #readChanged(): Promise<Shard> {
     const names = await this.#disk.list(this.#layout.firstHashes)
     const changed: Shard = new Map()
-    for (const name of names.filter(isShardName)) {
-      for (const [key, entry] of await this.#read(name)) {
-        if (entry.changed !== undefined) changed.set(key, entry)
+    const shards = names.filter(isShardName)
+    for (let i = 0; i < shards.length; i += shardsAtOnce) {
+      const some = shards.slice(i, i + shardsAtOnce).map((name) => this.#read(name))
+      for (const shard of await Promise.all(some)) {
+        for (const [key, entry] of shard) if (entry.changed !== undefined) changed.set(key, entry)
       }
     }
     return changed

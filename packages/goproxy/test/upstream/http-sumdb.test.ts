@@ -67,6 +67,14 @@ describe('who is asked', () => {
     expect(yes.count()).toBe(4)
   })
 
+  test('the next one before the time is over when the first never answers', async () => {
+    const [silent, good] = [await startFake(), await startFake()]
+    silent.break(() => true, { kind: 'stall' })
+    const sumdb = open({ list: `${silent.url}|${good.url}`, fetchTimeoutMs: 2_000 })
+    expect(await text(sumdb.read('/latest', { signal }))).toContain('go.sum database tree')
+    expect(silent.count()).toBe(1)
+  })
+
   test.for<[',' | '|', boolean]>([
     [',', false],
     ['|', true],

@@ -7,13 +7,14 @@ import { asError, ModuleNotFoundError, UpstreamUnavailableError } from './errors
 import type { FillEvent } from './fill-event.ts'
 import type { FirstHashes } from './first-hashes.ts'
 import { EarnedHeadStart } from './head-start.ts'
-import { maxUnwrittenZips } from './limits.ts'
+import { maxStrangers, maxUnwrittenZips, meshNegativeTtlMs } from './limits.ts'
 import { ownerKey } from './owner.ts'
 import { OwnerTrust } from './owner-trust.ts'
 import type { PeerId, Peers } from './peers.ts'
+import { RecentSet } from './recent-set.ts'
 import { RemoteLevel } from './remote-level.ts'
 import type { RemoteStore } from './remote-store.ts'
-import { Scope } from './scope.ts'
+import { abortable, handled, Scope } from './scope.ts'
 import type { Upstream } from './upstream.ts'
 import { WriteBack } from './write-back.ts'
 import type { HeldZip, StoredRecord, ZipStore } from './zip-store.ts'
@@ -60,8 +61,11 @@ export class FillContext {
   readonly budgets: Budgets
   readonly headStart: EarnedHeadStart
   readonly owners: OwnerTrust
+  /** Module versions of which the mesh just knew nothing. */
+  readonly strangers: RecentSet
   readonly random: () => number
   readonly #init: FillInit
+  readonly #closing: AbortSignal
   readonly #tasks = new Set<Promise<unknown>>()
   readonly #bodies = new Map<string, () => number>()
   readonly #unwritten = new Map<string, StoredRecord>()
@@ -70,7 +74,9 @@ export class FillContext {
     { readonly zip: HeldZip; readonly ended: Promise<unknown> }
   >()
 
-  constructor(components: FillComponents, init: FillInit) {
+  /** `closing` aborts when the fill closes. */
+  constructor(components: FillComponents, init: FillInit, closing: AbortSignal) {
+    this.#closing = closing
     this.store = components.store
     this.peers = components.peers
     this.upstream = components.upstream
@@ -81,6 +87,7 @@ export class FillContext {
     this.budgets = init.budgets
     this.headStart = new EarnedHeadStart(init.budgets)
     this.owners = new OwnerTrust(components)
+    this.strangers = new RecentSet(components, { entries: maxStrangers, ms: meshNegativeTtlMs })
     this.#init = init
     this.remote = components.remote && this.#makeRemote(components.remote)
     this.writeBack = this.remote && this.#makeWriteBack(this.remote)
@@ -140,6 +147,16 @@ export class FillContext {
   /** Resolves when no background work is left. */
   async settled(): Promise<void> {
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
+  }
+
+  /**
+   * Starts work that others may be waiting for, too, or will ask for next: who started it may go, and
+   * it ends with the fill.
+   */
+  lasting<T>(start: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const work = handled(abortable(start(this.#closing), this.#closing))
+    this.background(work)
+    return work
   }
 
   /** Runs one piece of work with the overall deadline; its branches end with it. */

@@ -15,7 +15,7 @@ import type { Answer } from './module-source.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
 import { findInfoFault, keepFromRemote, keepVerified, type VerifiedParts } from './peer-facts.ts'
 import { type Branch, DecidingError, firstSuccess } from './race.ts'
-import { RecordSearch } from './record-search.ts'
+import { type RecordSearch, searchRecords } from './record-search.ts'
 import type { RemoteLevel } from './remote-level.ts'
 import {
   type Before,
@@ -88,7 +88,7 @@ async function race(
   part: Part,
   scope: Scope,
 ): Promise<Answer<Uint8Array>> {
-  const search = startSearch(ctx, module, scope)
+  const search = searchRecords(ctx, module, scope)
   const startedMs = ctx.clock.monotonicMs()
   // An .info of upstream needs no hashes; anybody else's needs a proof that the version exists at all.
   const hasOthers = search !== undefined || ctx.canAskRemote(module.path)
@@ -107,14 +107,6 @@ async function race(
     branches.push((signal) => fromUpstream(ctx, module, part, { before, sums, signal }))
   }
   return await firstSuccess(branches, { signal: scope.signal, background: ctx.background })
-}
-
-function startSearch(
-  ctx: FillContext,
-  module: ModuleVersion,
-  scope: Scope,
-): RecordSearch | undefined {
-  return ctx.canAskPeers(module.path) ? new RecordSearch(ctx, module, scope) : undefined
 }
 
 async function findSums(

@@ -12,7 +12,7 @@ import { keepAllVerified } from './peer-facts.ts'
 import type { PeerId } from './peers.ts'
 import type { Proof } from './proof.ts'
 import { AllFailedError } from './race.ts'
-import { RecordSearch } from './record-search.ts'
+import { type RecordSearch, searchRecords } from './record-search.ts'
 import { relaySums } from './relay.ts'
 import { resolveSums, withNeed } from './resolve-sums.ts'
 import { handled, noLongerNeeded, Scope } from './scope.ts'
@@ -203,8 +203,7 @@ class ZipFill {
   }
 
   #startRecords(): RecordSearch | undefined {
-    if (!this.#ctx.canAskPeers(this.#module.path)) return undefined
-    this.#records = new RecordSearch(this.#ctx, this.#module, this.#work)
+    this.#records = searchRecords(this.#ctx, this.#module, this.#work)
     return this.#records
   }
 

@@ -2,7 +2,7 @@ import type { ModuleVersion } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
 import type { FillContext } from './fill-context.ts'
 import { keepAllVerified } from './peer-facts.ts'
-import { RecordSearch } from './record-search.ts'
+import { type RecordSearch, searchRecords } from './record-search.ts'
 import { resolveSums } from './resolve-sums.ts'
 import type { Scope } from './scope.ts'
 
@@ -14,7 +14,7 @@ export async function learnSums(
 ): Promise<ProvenSums> {
   let asked: RecordSearch | undefined
   const search = () => {
-    asked = ctx.canAskPeers(module.path) ? new RecordSearch(ctx, module, scope) : undefined
+    asked = searchRecords(ctx, module, scope)
     return asked
   }
   const { sums } = await resolveSums(ctx, module, 'mod', { signal: scope.signal, search })

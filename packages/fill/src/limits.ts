@@ -61,6 +61,9 @@ export const maxHedgedPeersAlone = 4
 /** How long "nobody in the mesh has it" is believed: one burst of a `go` command, ms. */
 export const meshNegativeTtlMs = 1_000
 
+/** Module versions of which the mesh just knew nothing: what a build asks for in that time. */
+export const maxStrangers = 4_096
+
 /** Less than this within `stallMs` is no progress: a peer that trickles bytes must not hold a request. */
 export const minProgressBytes: number = 16 << 10
 

@@ -36,7 +36,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   readonly #mutables: MutableAnswers
 
   constructor(components: FillComponents, init: FillInit) {
-    this.#ctx = new FillContext(components, init)
+    this.#ctx = new FillContext(components, init, this.#closing.signal)
     const ctx = this.#ctx
     this.#negatives = new NegativeAnswers(ctx, { ttlMs: init.negativeTtlMs })
     const parts = { ctx, answers: components.answers, negatives: this.#negatives }

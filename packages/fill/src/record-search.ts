@@ -4,6 +4,22 @@ import { maxRecordsPerSearch } from './limits.ts'
 import type { ModuleRecord } from './peers.ts'
 import { noLongerNeeded, type Scope, until } from './scope.ts'
 
+/**
+ * Asks the mesh about a module version; undefined when it may not be asked, or just knew nothing of it
+ * and upstream can be asked: `go` asks for the parts of a version one after another.
+ */
+export function searchRecords(
+  ctx: FillContext,
+  module: ModuleVersion,
+  scope: Scope,
+): RecordSearch | undefined {
+  if (!ctx.canAskPeers(module.path)) return undefined
+  if (ctx.canAskUpstream(module.path) && ctx.strangers.has(formatModuleVersion(module))) {
+    return undefined
+  }
+  return new RecordSearch(ctx, module, scope)
+}
+
 /** One question to the mesh about a module version, and the answers so far; any number may read them. */
 export class RecordSearch {
   readonly #seen: ModuleRecord[] = []
@@ -43,7 +59,9 @@ export class RecordSearch {
         else ctx.blame(record.peer, module, 'sent a record of another module version')
         if (this.#seen.length >= maxRecordsPerSearch) return
       }
-      if (this.#seen.length === 0 && !cut.signal.aborted) ctx.headStart.missed()
+      if (this.#seen.length > 0 || cut.signal.aborted) return
+      ctx.headStart.missed()
+      ctx.strangers.add(formatModuleVersion(module))
     } finally {
       stop()
       scope.signal.removeEventListener('abort', stop)

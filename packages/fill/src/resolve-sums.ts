@@ -135,7 +135,9 @@ async function askDatabase(
 ): Promise<ResolvedSums> {
   await giveHeadStarts(ctx, before, signal)
   try {
-    const sums = await abortable(ctx.checksumDb.lookup(module, { signal }), signal)
+    // What needed it may be answered before: the next request for this version needs it again.
+    const lookup = ctx.lasting((lasting) => ctx.checksumDb.lookup(module, { signal: lasting }))
+    const sums = await abortable(lookup, signal)
     return { sums: withNeed(sums, need), from: undefined }
   } catch (error) {
     if (!hasDbCode(error, 'SUMDB_NOT_FOUND')) throw error

@@ -62,6 +62,7 @@ export class StatusReporter {
         peerId: state.mesh?.peerId ?? null,
         addresses: state.mesh?.addresses() ?? [],
         peers,
+        messagesSent: Object.fromEntries(state.mesh?.messagesSent() ?? []),
       },
       upstream: this.#upstream(report),
       checksumDatabase,

@@ -82,6 +82,8 @@ export interface RunningStatus {
     readonly peerId: string | null
     readonly addresses: readonly string[]
     readonly peers: readonly PeerLine[]
+    /** Control messages sent since the start, by kind. */
+    readonly messagesSent: Readonly<Record<string, number>>
   }
   readonly upstream: {
     readonly state: 'on' | 'off' | 'offline'

@@ -58,7 +58,13 @@ const lone: RunningStatus = {
   site: 'default',
   name: 'build-07',
   proxy: { url: 'http://127.0.0.1:4770', lastAnswerAt: null },
-  mesh: { id: null, peerId: '12D3KooWabcdefghijklmnQv8xyz', addresses: [], peers: [] },
+  mesh: {
+    id: null,
+    peerId: '12D3KooWabcdefghijklmnQv8xyz',
+    addresses: [],
+    peers: [],
+    messagesSent: {},
+  },
   upstream: {
     state: 'on',
     list: 'https://proxy.golang.org',

@@ -10,6 +10,8 @@ import { FetchDesk } from './control/fetch-desk.ts'
 import { HeadGossip } from './control/head-gossip.ts'
 import { type GossipOwner, MemberGossip } from './control/member-gossip.ts'
 import { controlVersions, type Hello } from './control/message.ts'
+import { isMembershipQuery, MembershipGossip, type TrustOwner } from './control/membership-gossip.ts'
+import { membershipCapability } from './control/membership-message.ts'
 import { OwnInventory } from './control/own-inventory.ts'
 import {
   fetchCapability,
@@ -57,8 +59,12 @@ export class MeshCore {
   readonly finder: Finder
   readonly siteOwner: SiteOwner
   readonly bodies: BodyClient
+  /** Gossip about members and what the mesh says of them. */
+  readonly trust: MembershipGossip
   /** Wall clock of first contact of each connected peer. */
   readonly since: Map<PeerId, number> = new Map()
+  /** Control messages sent since the start, by kind. */
+  readonly sent: Map<string, number> = new Map()
   readonly #components: CoreComponents
   readonly #init: MeshInit
   readonly #clock: Clock
@@ -103,6 +109,7 @@ export class MeshCore {
     const links = () => this.hub.links()
     this.#heads = new HeadGossip({ exchange: heads, links, failed: this.failed })
     this.#members = new MemberGossip({ clock, owner: this.#gossipOwner() })
+    this.trust = new MembershipGossip({ clock, membership, owner: this.#trustOwner(links) })
     const owner = {
       given: (peer: PeerId, bytes: number) => this.scores.gave(peer, bytes),
       fault: (peer: PeerId, reason: string) => this.blame(peer, reason),
@@ -133,6 +140,7 @@ export class MeshCore {
     this.#stopShelf()
     this.#heads.stop()
     this.#members.stop()
+    this.trust.stop()
     this.#announcer?.stop()
     this.#dialLoop.stop()
     await this.#lan?.[Symbol.asyncDispose]()
@@ -188,15 +196,18 @@ export class MeshCore {
 
   #newLink(peer: PeerId, wire: ConstructorParameters<typeof PeerLink>[0]['wire']): PeerLink {
     const owner: LinkOwner = {
-      answer: (peer, query, options) =>
-        query.kind === 'fetch-query'
-          ? this.#fetchDesk.answer(peer, query, options)
-          : this.#desk.answer(query),
-      told: (link, notice) =>
-        notice.kind === 'peers'
-          ? this.#members.told(link, notice)
-          : this.#heads.received(link, notice),
+      answer: (peer, query, options) => {
+        if (query.kind === 'fetch-query') return this.#fetchDesk.answer(peer, query, options)
+        if (isMembershipQuery(query)) return this.trust.answer(peer, query)
+        return this.#desk.answer(query)
+      },
+      told: (link, notice) => {
+        if (notice.kind === 'peers') this.#members.told(link, notice)
+        else if (notice.kind === 'tree-head') this.#heads.received(link, notice)
+        else this.trust.told(link, notice)
+      },
       failed: this.failed,
+      sent: (kind) => this.sent.set(kind, (this.sent.get(kind) ?? 0) + 1),
     }
     const { own } = this
     const components = { wire, clock: this.#clock, own, owner }
@@ -219,6 +230,7 @@ export class MeshCore {
   #capabilities(): readonly string[] {
     const canFetch = this.#components.fetcher?.canFetch() ?? false
     return [
+      membershipCapability,
       ...(this.#init.inventory ? [inventoryCapability] : []),
       ...(canFetch ? [fetchCapability] : []),
     ]
@@ -236,12 +248,24 @@ export class MeshCore {
     }
     this.#heads.greet(link)
     this.#members.greet(link)
+    this.trust.greet(link)
   }
 
   #down({ peer }: PeerLink): void {
     this.since.delete(peer)
     this.#members.left(peer)
     this.#log({ kind: 'peer-down', peer })
+  }
+
+  #trustOwner(links: () => readonly PeerLink[]): TrustOwner {
+    const { network } = this
+    return {
+      links,
+      member: (peer) => network.member(peer),
+      proved: (member) => network.proved(member),
+      cut: (peer, reason) => network.cut(peer, reason),
+      failed: this.failed,
+    }
   }
 
   #gossipOwner(): GossipOwner {

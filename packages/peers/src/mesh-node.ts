@@ -85,6 +85,11 @@ export class MeshNode implements Peers, AsyncDisposable {
     return [...new Set([...connected, ...scores.blamed()])].map((peer) => this.#status(peer))
   }
 
+  /** Control messages sent since the start, by kind. */
+  messagesSent(): ReadonlyMap<string, number> {
+    return this.#core.sent
+  }
+
   /**
    * Makes a ticket; on a lone node this makes the mesh first, without restart. Throws
    * NotAllowedError on a node that joined, InvalidMembershipOptionError for unusable options.

@@ -9,11 +9,12 @@ import { controlLimits as limits } from '../limits.ts'
 import type { PeerShelf } from '../peer-shelf.ts'
 import { joinKeys, splitKeys } from './content-set.ts'
 import type { NodeQuery } from './control-session.ts'
+import type { MembershipQuery } from './membership-message.ts'
 import type { AnyReply, Reply, WireProof } from './message.ts'
 import type { OwnInventory } from './own-inventory.ts'
 
 /** A query that is answered without asking anybody. */
-type ShelfQuery = Exclude<NodeQuery, { readonly kind: 'fetch-query' }>
+type ShelfQuery = Exclude<NodeQuery, { readonly kind: 'fetch-query' } | MembershipQuery>
 
 /** Answers members' queries from the shelf alone. What is not on it costs one look. */
 export class AnswerDesk {

@@ -42,6 +42,8 @@ export interface SessionHandlers {
   notice(notice: Notice): void
   /** Told of exceptions of the two above: bugs or failing disks of ours. */
   failed(error: unknown): void
+  /** Told of each message that goes out. Must not throw. */
+  sent(kind: Message['kind']): void
 }
 
 /** Why a session is over; `fault` says that the peer broke the protocol. */
@@ -349,6 +351,7 @@ export class ControlSession {
   }
 
   #send(message: Message): void {
+    this.#handlers.sent(message.kind)
     if (this.#outbox.push(encodeMessage(message)) === 'full') {
       this.#finish({ fault: true, reason: 'peer does not read what it asked for' })
     }

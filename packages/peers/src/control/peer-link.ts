@@ -7,7 +7,8 @@ import {
   type SessionHandlers,
 } from './control-session.ts'
 import { InventoryFeed } from './inventory-feed.ts'
-import type { AnyReply, Hello, Notice, PeersNotice, TreeHead } from './message.ts'
+import type { MembershipNotice } from './membership-message.ts'
+import type { AnyReply, Hello, Message, Notice, PeersNotice, TreeHead } from './message.ts'
 import type { OwnInventory } from './own-inventory.ts'
 import { PeerInventory } from './peer-inventory.ts'
 import type { Wire } from './wire.ts'
@@ -25,10 +26,12 @@ export interface LinkOwner {
     query: NodeQuery,
     options: Parameters<SessionHandlers['answer']>[1],
   ): Promise<AnyReply>
-  /** Takes a tree head or addresses that a member told us. */
-  told(link: PeerLink, notice: TreeHead | PeersNotice): void
+  /** Takes a tree head, addresses or words about membership that a member told us. */
+  told(link: PeerLink, notice: TreeHead | PeersNotice | MembershipNotice): void
   /** Told of exceptions of ours. */
   failed(error: unknown): void
+  /** Told of each message that goes out. Must not throw. */
+  sent(kind: Message['kind']): void
 }
 
 /** One member's live control session and what it told us in it. */
@@ -108,6 +111,7 @@ export class PeerLink {
       answer: (query, options) => this.#owner.answer(this.peer, query, options),
       notice: (notice) => this.#onNotice(notice),
       failed: (error) => this.#owner.failed(error),
+      sent: (kind) => this.#owner.sent(kind),
     }
   }
 
@@ -122,6 +126,9 @@ export class PeerLink {
         return
       case 'tree-head':
       case 'peers':
+      case 'ledger':
+      case 'own-chain':
+      case 'your-chain':
         this.#owner.told(this, notice)
     }
   }

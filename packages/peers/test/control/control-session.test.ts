@@ -45,6 +45,7 @@ function side(
       }),
     notice: (notice) => notices.push(notice),
     failed: (error) => failures.push(error),
+    sent: () => {},
   }
   const session = new ControlSession(
     { wire, clock, handlers },

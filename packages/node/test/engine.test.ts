@@ -24,3 +24,24 @@ test('what is loaded after cacheCode is compiled once, into the data directory',
     await rm(dir, { recursive: true, force: true })
   }
 })
+
+test('buffers that pass through do not pile up, though objects are few', async () => {
+  const script = `
+    const { relaxCollections, boundGarbage } = await import(${JSON.stringify(engine)})
+    const { setTimeout: sleep } = await import('node:timers/promises')
+    relaxCollections()
+    if (process.argv[1] === 'bound') boundGarbage()
+    let most = 0
+    for (let wave = 0; wave < 60; wave++) {
+      for (let i = 0; i < 100; i++) Buffer.allocUnsafeSlow(64 << 10)
+      most = Math.max(most, process.memoryUsage().arrayBuffers)
+      await sleep(20)
+    }
+    console.log(most)`
+  const most = async (how: string): Promise<number> => {
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script, how])
+    return Number(stdout)
+  }
+  const [bound, free] = await Promise.all([most('bound'), most('free')])
+  expect(bound).toBeLessThan(free * 0.75)
+})

@@ -48,6 +48,12 @@ export class MeshLog {
       case 'member-expired':
         log.info({ peer: event.peer }, 'membership of a peer ran out')
         return
+      case 'member-revoked':
+        log.warn(
+          { peer: event.peer, reason: printableName(event.message) },
+          'peer is out: its membership was ended',
+        )
+        return
       case 'dial-failed': {
         const reason = printableName(event.message)
         log.debug({ target: event.target, reason }, 'peer not reached')

@@ -6,15 +6,18 @@
  */
 export {
   InvalidMembershipOptionError,
+  InvalidRootKeyError,
   InvalidTicketError,
   MembershipStateError,
   NotAllowedError,
   NotAMemberError,
   OtherMeshError,
+  UnknownMemberError,
 } from './membership/errors.ts'
 export type { InviteOptions } from './membership/invite-options.ts'
 export type { MembershipStore } from './membership/membership-store.ts'
 export type { MeshComponents, MeshEvent, MeshInit, PeerStatus } from './mesh-init.ts'
+export type { MemberStatus, MeshMembers } from './mesh-members.ts'
 export { MeshNode } from './mesh-node.ts'
 export {
   InvalidPeerAddressError,

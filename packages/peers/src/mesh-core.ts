@@ -9,9 +9,13 @@ import { ControlHub, type HubOwner } from './control/control-hub.ts'
 import { FetchDesk } from './control/fetch-desk.ts'
 import { HeadGossip } from './control/head-gossip.ts'
 import { type GossipOwner, MemberGossip } from './control/member-gossip.ts'
-import { controlVersions, type Hello } from './control/message.ts'
-import { isMembershipQuery, MembershipGossip, type TrustOwner } from './control/membership-gossip.ts'
+import {
+  isMembershipQuery,
+  MembershipGossip,
+  type TrustOwner,
+} from './control/membership-gossip.ts'
 import { membershipCapability } from './control/membership-message.ts'
+import { controlVersions, type Hello } from './control/message.ts'
 import { OwnInventory } from './control/own-inventory.ts'
 import {
   fetchCapability,
@@ -43,7 +47,7 @@ import { PeerScores } from './peer-score.ts'
 import type { ShelfItem } from './peer-shelf.ts'
 
 /** What a core works with. */
-export interface CoreComponents extends Omit<MeshComponents, 'membership'> {
+export interface CoreComponents extends Omit<MeshComponents, 'membership' | 'ledger' | 'roster'> {
   readonly network: Network
   readonly membership: Membership
 }

@@ -24,6 +24,10 @@ export interface MeshComponents {
   readonly shelf: PeerShelf
   /** Where the membership is kept. */
   readonly membership: MembershipStore
+  /** Where revocations are kept; absent: not over a restart. */
+  readonly ledger?: MembershipStore | undefined
+  /** Where the members that were seen are kept; absent: not over a restart. */
+  readonly roster?: MembershipStore | undefined
   readonly heads: HeadExchange
   /** Asks upstream for members of our site; absent: we do not offer to. */
   readonly fetcher?: SiteFetcher | undefined

@@ -23,6 +23,7 @@ import type { InviteOptions } from './membership/invite-options.ts'
 import { Membership } from './membership/membership.ts'
 import { MeshCore } from './mesh-core.ts'
 import type { MeshComponents, MeshInit, PeerStatus } from './mesh-init.ts'
+import { MeshMembers } from './mesh-members.ts'
 import { createNetwork } from './network/create-network.ts'
 import type { ShelfItem } from './peer-shelf.ts'
 
@@ -31,11 +32,14 @@ import type { ShelfItem } from './peer-shelf.ts'
  * it holds and giving it to them. Hints and bytes, never trust.
  */
 export class MeshNode implements Peers, AsyncDisposable {
+  /** Who belongs to the mesh, and what administrators do about it. */
+  readonly members: MeshMembers
   readonly #core: MeshCore
   #stopping: Promise<void> | undefined
 
   private constructor(core: MeshCore) {
     this.#core = core
+    this.members = new MeshMembers(core)
   }
 
   /**
@@ -45,8 +49,10 @@ export class MeshNode implements Peers, AsyncDisposable {
   static async start(components: MeshComponents, init: MeshInit): Promise<MeshNode> {
     const peerId = peerIdFromPrivateKey(privateKeyFromProtobuf(init.privateKey)).toString()
     const { name, site } = init
-    const store = components.membership
-    const membership = await Membership.open({ store }, { peerId, name, site })
+    const { membership: store, ledger, roster } = components
+    const { privateKey } = init
+    const who = { peerId, privateKey, name, site }
+    const membership = await Membership.open({ store, ledger, roster }, who)
     const network = await createNetwork({ membership, log: components.log }, init)
     let core: MeshCore | undefined
     try {

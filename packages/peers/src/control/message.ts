@@ -1,5 +1,11 @@
 import * as v from 'valibot'
 import { controlLimits as limits } from '../limits.ts'
+import {
+  type MembershipAnswer,
+  type MembershipNotice,
+  type MembershipQuery,
+  membershipSchemas,
+} from './membership-message.ts'
 
 /** The control protocol's name at multistream-select. */
 export const controlProtocol = '/modmesh/control/1'
@@ -11,7 +17,7 @@ export const contentKeyBytes = 8
 export interface Hello {
   readonly kind: 'hello'
   readonly versions: readonly number[]
-  /** Abilities beyond the version; unknown ones are ignored. `inventory`: sends and wants inventories; `fetch`: asks upstream for its site. */
+  /** Abilities beyond the version; unknown ones are ignored. `inventory`: sends and wants inventories; `fetch`: asks upstream for its site; `membership`: keeps a ledger. */
   readonly capabilities: readonly string[]
   readonly site: string
   readonly name: string
@@ -81,7 +87,7 @@ interface TileQuery {
   readonly path: string
 }
 /** What is asked of a site's owner; later versions may know more. */
-export const fetchKinds = ['zip', 'mod', 'info', 'sums', 'list', 'latest', 'query'] as const
+const fetchKinds = ['zip', 'mod', 'info', 'sums', 'list', 'latest', 'query'] as const
 
 interface FetchQuery {
   readonly kind: 'fetch-query'
@@ -160,14 +166,22 @@ interface ErrorAnswer {
   readonly reason: 'busy' | 'unsupported' | 'failed'
 }
 
-export type Notice = InventoryFrame | InventoryResync | TreeHead | PeersNotice
-export type Query = HaveQuery | RecordQuery | VersionsQuery | TileQuery | FetchQuery | Heartbeat
+export type Notice = InventoryFrame | InventoryResync | TreeHead | PeersNotice | MembershipNotice
+export type Query =
+  | HaveQuery
+  | RecordQuery
+  | VersionsQuery
+  | TileQuery
+  | FetchQuery
+  | MembershipQuery
+  | Heartbeat
 export type Answer =
   | HaveAnswer
   | RecordAnswer
   | VersionsAnswer
   | TileAnswer
   | FetchAnswer
+  | MembershipAnswer
   | HeartbeatAnswer
   | ErrorAnswer
 export type Message = Hello | Notice | Query | Answer | Fetching
@@ -179,6 +193,9 @@ export interface AnswerKinds {
   'versions-query': 'versions-answer'
   'tile-query': 'tile-answer'
   'fetch-query': 'fetch-answer'
+  'ledger-query': 'ledger-answer'
+  'ledger-read': 'ledger-records'
+  'members-query': 'members-answer'
   heartbeat: 'heartbeat-answer'
 }
 
@@ -200,6 +217,9 @@ export const answerKinds: Readonly<AnswerKinds> = {
   'versions-query': 'versions-answer',
   'tile-query': 'tile-answer',
   'fetch-query': 'fetch-answer',
+  'ledger-query': 'ledger-answer',
+  'ledger-read': 'ledger-records',
+  'members-query': 'members-answer',
   heartbeat: 'heartbeat-answer',
 }
 
@@ -228,6 +248,7 @@ const member = v.object({
 })
 
 const schemas = {
+  ...membershipSchemas,
   hello: v.object({
     kind: v.literal('hello'),
     versions: v.pipe(v.array(count), v.maxLength(limits.helloItems)),

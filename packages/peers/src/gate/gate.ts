@@ -48,6 +48,12 @@ export class Gate {
     return this.#members.get(peerId)
   }
 
+  /** Takes what a peer that passed proves from now on; undefined: nothing any more. */
+  prove(peerId: string, member: Member | undefined): void {
+    if (member === undefined) this.#members.delete(peerId)
+    else this.#remember(peerId, member)
+  }
+
   /** Wraps an encrypter under a protocol name of its own, which also versions the exchange. */
   wrap<C>(
     factory: (components: C) => ConnectionEncrypter,

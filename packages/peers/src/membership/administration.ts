@@ -6,7 +6,8 @@ import { newSeed, publicKeyOf } from './ed25519.ts'
 import { NotAllowedError, NotAMemberError, OtherMeshError } from './errors.ts'
 import { judge } from './judge.ts'
 import { keepList, Ledger } from './ledger.ts'
-import { formatRecord } from './ledger-record.ts'
+import type { LedgerRecord } from './ledger-record.ts'
+import { formatRecord, parseRecord } from './ledger-record.ts'
 import { maxReasonBytes, maxRotations } from './limits.ts'
 import type { MembershipCore, Standing } from './membership-core.ts'
 import { peerBytes } from './membership-core.ts'
@@ -151,10 +152,13 @@ export class Administration {
   }
 
   /**
-   * Says that this node leaves, for others to know; undefined when nobody needs to. `leave` of
-   * Membership then forgets the mesh. Throws NotAllowedError while it holds the mesh's root key.
+   * Makes the record by which others know that this node left; undefined when nobody needs to.
+   * `leave` of Membership then forgets the mesh. Throws NotAllowedError while this node holds the
+   * mesh's root key.
    */
-  depart(options: { readonly forgetRoot?: boolean | undefined } = {}): Promise<boolean> {
+  depart(
+    options: { readonly forgetRoot?: boolean | undefined } = {},
+  ): Promise<LedgerRecord | undefined> {
     return this.#core.exclusive(async () => {
       const { standing } = this.#core
       if (standing === undefined) throw new NotAllowedError('this node belongs to no mesh')
@@ -164,13 +168,13 @@ export class Administration {
         )
       }
       const seed = this.#core.identitySeed()
-      if (seed === undefined || standing.proof.admission === undefined) return false
+      if (seed === undefined || standing.proof.admission === undefined) return undefined
       const { peer } = this.#core
       const invite = standing.proof.invite.serial
       const at = this.#core.nowMs()
       const signed = departures.sign({ v: 1, at, peer, invite }, seed)
-      await this.#core.addRecord(formatRecord('leave', signed, { by: standing.state.chain }))
-      return true
+      // Not kept here: we would cut our own connections before anybody has heard of it.
+      return parseRecord(formatRecord('leave', signed, { by: standing.state.chain }))
     })
   }
 

@@ -92,14 +92,18 @@ export function formatRecord(
   return encodeFields({ v: 1, kind, ...signed, ...extra })
 }
 
+/** Returns the id of a record, in hex. */
+export function recordId(bytes: Uint8Array): string {
+  return hex(sha256(bytes).subarray(0, recordIdBytes))
+}
+
 /** Reads a record without checking who signed it. Throws InvalidRecordError. */
 export function parseRecord(bytes: Uint8Array): LedgerRecord {
   if (bytes.byteLength > maxRecordBytes) throw new InvalidRecordError('the record is too large')
   try {
     const { kind, body, signature, by, keep } = v.parse(recordSchema, decodeFields(bytes))
     const fact = { kind, body: statements[kind].parse(body) } as LedgerFact
-    const id = hex(sha256(bytes).subarray(0, recordIdBytes))
-    return { id, bytes, fact, signed: { body, signature }, by, keep }
+    return { id: recordId(bytes), bytes, fact, signed: { body, signature }, by, keep }
   } catch (cause) {
     throw new InvalidRecordError('the record cannot be read', { cause })
   }

@@ -55,5 +55,3 @@ export const recordIdBytes = 16
 export const maxRecordBytes: number = 8192 + maxKnownMembers * keptBytes
 /** Most bytes of all records: 1 KiB each. */
 export const maxLedgerBytes = 8_388_608
-/** Counter-signatures that one node gives: a fleet at once, then so many a second. */
-export const admissionRate = { perSecond: 10, burst: 1024 } as const

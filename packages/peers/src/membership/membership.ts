@@ -6,11 +6,12 @@ import { signInvite, signMember } from './certificate.ts'
 import type { Chain, Member } from './chain.ts'
 import { defaultSite, encodeChain } from './chain.ts'
 import { newSeed, publicKeyOf } from './ed25519.ts'
+import type { RefusalReason } from './errors.ts'
 import { NotAllowedError, NotAMemberError, OtherMeshError } from './errors.ts'
 import type { InviteOptions } from './invite-options.ts'
 import { checkAddresses, checkName, checkSite, toInvite } from './invite-options.ts'
 import { verifyChain } from './judge.ts'
-import type { Ledger } from './ledger.ts'
+import type { Ledger, LedgerOutcome } from './ledger.ts'
 import type { MembershipInit, MembershipStores } from './membership-core.ts'
 import { MembershipCore, peerBytes } from './membership-core.ts'
 import { meshIdOf } from './mesh-id.ts'
@@ -138,6 +139,19 @@ export class Membership {
     }
   }
 
+  /** Says why a member would be refused now; undefined when it would not. */
+  judge({ chain, peerId }: Member): RefusalReason | undefined {
+    const { ledger: view } = this.#core
+    if (view === undefined) return 'no-mesh'
+    try {
+      verifyChain(chain, { view, peerId, peer: peerBytes(peerId) }, this.nowMs())
+      return undefined
+    } catch (error) {
+      if (error instanceof NotAMemberError) return error.reason
+      throw error
+    }
+  }
+
   /**
    * Makes a ticket; on a lone node this makes the mesh first. Durable when it resolves. Throws
    * NotAllowedError on a node that may not admit, InvalidMembershipOptionError for unusable options.
@@ -182,6 +196,11 @@ export class Membership {
   /** Leaves the mesh: this node is alone when it resolves, and its root key is gone. */
   leave(): Promise<void> {
     return this.#core.exclusive(() => this.#core.forget())
+  }
+
+  /** Keeps a signed record that somebody told us. Throws InvalidRecordError or NotAMemberError for a bad one. */
+  addRecord(bytes: Uint8Array): Promise<LedgerOutcome> {
+    return this.#core.addRecord(bytes)
   }
 
   /** Calls the listener after each change of our membership. Returns a function that stops it. */

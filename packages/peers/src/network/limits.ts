@@ -71,3 +71,5 @@ export const maxUnsentBytes: number = 256 * KiB
 export const maxUnwrittenBytes: number = 1 * MiB
 /** Received chunks are joined up to this before they go to the sink: one write for many. */
 export const joinedBytes: number = 256 * KiB
+/** How long after news of a revocation connections are looked at, milliseconds: news of one moment go together. */
+export const ledgerCheckMs = 20

@@ -6,6 +6,7 @@ export type NetworkEvent =
   | { readonly kind: 'dial-failed'; readonly target: string; readonly message: string }
   | { readonly kind: 'dial-succeeded'; readonly target: string; readonly peer: string }
   | { readonly kind: 'member-expired'; readonly peer: string }
+  | { readonly kind: 'member-revoked'; readonly peer: string; readonly message: string }
   | { readonly kind: 'hints-recreated'; readonly message: string }
   | { readonly kind: 'lan-discovery-failed'; readonly message: string }
   | { readonly kind: 'lan-peer-found'; readonly peer: string }

@@ -18,6 +18,10 @@ export interface Network extends AsyncDisposable {
   addresses(): string[]
   /** Returns what a peer proved at the gate, or undefined for one that never passed. */
   member(peerId: string): Member | undefined
+  /** Takes what a connected peer proves from now on. */
+  proved(member: Member): void
+  /** Ends the connections of a peer. */
+  cut(peerId: string, reason: Error): void
   /** Calls the listener for each connection that did not pass the gate. Returns a function that stops it. */
   onRefusal(listener: (refusal: Refusal) => void): () => void
   /** Closes connections and listeners, then the hints. */
@@ -63,6 +67,16 @@ export class RunningNetwork implements Network {
 
   member(peerId: string): Member | undefined {
     return this.#parts.gate.member(peerId)
+  }
+
+  proved(member: Member): void {
+    this.#parts.gate.prove(member.peerId, member)
+  }
+
+  cut(peerId: string, reason: Error): void {
+    for (const connection of this.libp2p.getConnections()) {
+      if (connection.remotePeer.toString() === peerId) connection.abort(reason)
+    }
   }
 
   onRefusal(listener: (refusal: Refusal) => void): () => void {

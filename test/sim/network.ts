@@ -36,6 +36,11 @@ export class SimNetwork {
     return this.#cuts.has(`${from}>${to}`)
   }
 
+  /** Whether a node does not see another one that is there. */
+  isOverlooked(rng: Rng): boolean {
+    return !this.#isCalm && rng.chance(this.#plan.overlooked)
+  }
+
   /** No more loss and no more cuts. */
   calm(): void {
     this.#isCalm = true

@@ -13,6 +13,8 @@ export interface Plan {
   /** Probability that a message between nodes is lost. */
   readonly loss: number
   readonly latencyMs: number
+  /** Probability that a node does not see another one when it looks for an owner. */
+  readonly overlooked: number
   readonly partitions: number
   readonly crashes: number
   /** Probability that one step of the disk fails. */
@@ -40,6 +42,7 @@ export function drawPlan(rng: Rng): Plan {
     negativeTtlMs: rng.pick([0, 300, 10_000]),
     loss: rng.pick([0, 0, 0.05, 0.3]),
     latencyMs: rng.pick([1, 5, 40, 120]),
+    overlooked: rng.pick([0, 0, 0.1, 0.5]),
     partitions: rng.between(0, 3),
     crashes: rng.between(0, 4),
     diskFaults: rng.pick([0, 0, 0, 0.02]),
@@ -59,6 +62,7 @@ function drawBudgets(rng: Rng): Budgets {
   if (rng.chance(0.2)) budgets.firstByteMs = 1
   if (rng.chance(0.2)) budgets.stallMs = 50
   if (rng.chance(0.2)) budgets.meshOnlyMs = 20
+  if (rng.chance(0.1)) budgets.ownerStallMs = 1_000
   if (rng.chance(0.2)) budgets.fetchTimeoutMs = rng.pick([10, 300, 4_000])
   return budgets
 }

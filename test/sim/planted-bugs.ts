@@ -55,6 +55,32 @@ export const shunPeers: PlantedBug = {
   }),
 }
 
+/** Waits for owners that do not say that they work. */
+export const waitForSilent: PlantedBug = {
+  ...noBug,
+  clock: (clock, budgets) => ({
+    monotonicMs: () => clock.monotonicMs(),
+    wallMs: () => clock.wallMs(),
+    sleep: (ms, options) => clock.sleep(ms === budgets.ownerNoticeMs ? 10 * ms : ms, options),
+  }),
+}
+
+/** Lets everybody ask upstream. */
+export const noOwners: PlantedBug = {
+  ...noBug,
+  peers: (peers) => ({
+    isAlone: () => peers.isAlone(),
+    findRecords: (module, options) => peers.findRecords(module, options),
+    findVersions: (path, options) => peers.findVersions(path, options),
+    holders: (zipHash) => peers.holders(zipHash),
+    findHolders: (zipHash, options) => peers.findHolders(zipHash, options),
+    fetchZip: (peer, zipHash, sink, options) => peers.fetchZip(peer, zipHash, sink, options),
+    owner: () => undefined,
+    askOwner: (peer, question, options) => peers.askOwner(peer, question, options),
+    blame: (peer, what) => peers.blame(peer, what),
+  }),
+}
+
 /** Syncs neither files nor folders: a power cut takes the last commits along. */
 export const skipSync: PlantedBug = {
   ...noBug,

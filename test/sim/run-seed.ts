@@ -12,9 +12,11 @@ import { Truth } from './truth.ts'
 
 /**
  * I1 answers are true; I3 commits survive; I4 one answer each, in time; I7 nothing private leaks;
- * I9 offline asks nobody; I11 nothing is left; L1 when the faults are over, whoever can have a zip gets it.
+ * I9 offline asks nobody; I11 nothing is left; L1 when the faults are over, whoever can have a zip gets
+ * it; S1 then a site of honest nodes asks upstream once for what all of them want; S2 an owner that is
+ * silent costs no more than its missed notices.
  */
-export type Invariant = 'I1' | 'I3' | 'I4' | 'I7' | 'I9' | 'I11' | 'L1'
+export type Invariant = 'I1' | 'I3' | 'I4' | 'I7' | 'I9' | 'I11' | 'L1' | 'S1' | 'S2'
 
 /** How a seed ended. */
 export interface SeedResult {
@@ -101,6 +103,7 @@ class SimWorld {
       bug: options.bug ?? noBug,
       onEvent: (node: SimNode, event: FillEvent) => this.#onEvent(node, event),
       onLeak: (node: SimNode, what: string) => this.#fail('I7', `${node.id} ${what}`),
+      onSilence: (node: SimNode, ms: number) => this.#onSilence(node, ms),
     }
     for (const index of this.#plan.roles.keys()) this.#nodes.push(new SimNode(index, around))
   }
@@ -264,13 +267,34 @@ class SimWorld {
     this.#clock.after(settleMs, () => {
       for (const node of this.#nodes) void this.#demand(node)
     })
+    this.#clock.after(2 * settleMs, () => void this.#demandTogether())
+  }
+
+  /** S1: what all want at one instant upstream is asked for once, if there is no liar among them. */
+  async #demandTogether(): Promise<void> {
+    const { roles, diskFaults } = this.#plan
+    const isClean = diskFaults === 0 && roles.every((role) => role === 'honest')
+    if (!isClean || !this.#isPatient()) return
+    const { module } = this.#truth.late
+    for (const kind of ['info', 'mod', 'zip'] as const) {
+      const question: Question = { kind, module }
+      const asking = this.#nodes.map((node) => this.#request(demandId, node, question, patience))
+      await Promise.all(asking)
+      const count = this.#internet.asked.get(`${kind} ${formatModuleVersion(module)}`) ?? 0
+      this.#count(`together ${count}`)
+      if (count > 1) this.#fail('S1', `${count} requests for one ${kind} of ${this.#nodes.length}`)
+    }
+  }
+
+  #isPatient(): boolean {
+    const { fetchTimeoutMs, meshOnlyMs, stallMs, ownerStallMs } = this.#plan.budgets
+    const isLong = fetchTimeoutMs >= 30_000 && meshOnlyMs >= 5_000 && stallMs >= 2_000
+    return isLong && ownerStallMs >= 65_000
   }
 
   /** L1: liars and stallers that stay do not keep a node from what upstream or an honest peer has. */
   async #demand(node: SimNode): Promise<void> {
-    const { budgets, diskFaults, online } = this.#plan
-    const isPatient =
-      budgets.fetchTimeoutMs >= 30_000 && budgets.meshOnlyMs >= 5_000 && budgets.stallMs >= 2_000
+    const { diskFaults, online } = this.#plan
     const release = this.#rng.fork(`demand ${node.id}`).pick(this.#truth.releases)
     const zipHash = release.sums.zip
     const question: Question = { kind: 'zip', module: release.module }
@@ -278,7 +302,7 @@ class SimWorld {
       (other) => other.role === 'honest' && zipHash !== undefined && other.inventory.has(zipHash),
     )
     const isDue = online[node.index] === true || (isHeld && !release.isPrivate)
-    if (!isPatient || diskFaults > 0 || !isDue) return
+    if (!this.#isPatient() || diskFaults > 0 || !isDue) return
     const outcome = await this.#request(demandId, node, question, patience)
     this.#count(`demanded ${outcome}`)
     if (outcome !== 'ok') this.#fail('L1', `${node.id} ${describe(question)}: ${outcome}`)
@@ -289,8 +313,16 @@ class SimWorld {
     this.#count(event.kind === 'answered' ? `from ${event.source.kind}` : event.kind)
     const { life } = node
     if (event.kind === 'committed') node.committed(event.module)
+    if (event.kind === 'owner-asked') this.#count(`owner ${event.outcome}`)
     if (event.kind !== 'answered' && event.kind !== 'failed') return
     if (life !== undefined) this.#told.set(life, (this.#told.get(life) ?? 0) + 1)
+  }
+
+  /** S2: the notices it missed, and one more that was due. */
+  #onSilence(node: SimNode, ms: number): void {
+    const { ownerNoticeMs, ownerMissed } = this.#plan.budgets
+    if (ms <= (ownerMissed + 1) * ownerNoticeMs) return
+    this.#fail('S2', `${node.id} waited for a silent owner for ${ms} ms`)
   }
 
   /** I3: what was told to be committed is there after any crash, with its bytes. */

@@ -4,6 +4,9 @@ import {
   ModuleFill,
   type ModuleRecord,
   mayShare,
+  type OwnerAnswer,
+  type OwnerQuestion,
+  PeerError,
   type PeerId,
   type ProvenSums,
 } from '@modmesh/fill'
@@ -38,6 +41,7 @@ export interface Surroundings {
   readonly database: { fault: MemoryChecksumDb['fault'] }
   readonly onEvent: (node: SimNode, event: FillEvent) => void
   readonly onLeak: (node: SimNode, what: string) => void
+  readonly onSilence: (node: SimNode, ms: number) => void
 }
 
 /** One life of a node, from a start to a stop or a crash. */
@@ -99,7 +103,9 @@ export class SimNode {
     })
     const db = this.#openDb(clock)
     const onLeak = (what: string) => this.#around.onLeak(this, what)
-    const parts = { self: this, nodes, network, clock, rng: rng.fork('peers'), onLeak }
+    const onSilence = (ms: number) => this.#around.onSilence(this, ms)
+    const own = { self: this, clock, rng: rng.fork('peers') }
+    const parts = { ...own, nodes, network, onLeak, onSilence }
     const picks = rng.fork('fill')
     const components = {
       store: bug.store(store),
@@ -170,6 +176,33 @@ export class SimNode {
       record: sums?.record,
       holdsZip: zip !== undefined,
     }
+  }
+
+  /** Whether it offers to ask upstream for others. */
+  get canFetch(): boolean {
+    return this.isUp && this.#around.plan.online[this.index] === true
+  }
+
+  /** Answers as the owner of a key, or dies over it. */
+  async answerSite(question: OwnerQuestion, peer: PeerId): Promise<OwnerAnswer> {
+    const { id, role } = this
+    const life = this.#life
+    if (life === undefined) throw new PeerError(id, 'reset', { fault: 'unable' })
+    if (role === 'liar' && this.#rng.chance(0.7)) return await this.#lieAsOwner(question)
+    const { signal } = life.ended
+    const dead = new Promise<never>((_, reject) => {
+      const fail = () => reject(new PeerError(id, 'reset', { fault: 'unable' }))
+      if (signal.aborted) fail()
+      signal.addEventListener('abort', fail, { once: true })
+    })
+    return await Promise.race([life.fill.answerSite(question, { peer, signal }), dead])
+  }
+
+  async #lieAsOwner(question: OwnerQuestion): Promise<OwnerAnswer> {
+    if (!('module' in question) || this.#rng.chance(0.3)) return { kind: 'nothing' }
+    if (this.#rng.chance(0.2)) return { kind: 'refused', why: 'failed' }
+    const record = this.#falseRecord(question.module)
+    return { kind: 'record', record }
   }
 
   async giveVersions(path: ModulePath): Promise<readonly Version[]> {

@@ -4,9 +4,12 @@ import {
   type Holder,
   type ModuleRecord,
   type OwnerAnswer,
+  type OwnerNotice,
+  type OwnerQuestion,
   PeerError,
   type PeerId,
   type Peers,
+  pickOwner,
 } from '@modmesh/fill'
 import { untilAborted } from '@modmesh/fill/twins'
 import {
@@ -30,6 +33,7 @@ export class SimPeers implements Peers {
   readonly #clock: Clock
   readonly #rng: Rng
   readonly #onLeak: (what: string) => void
+  readonly #onSilence: (ms: number) => void
   readonly blamed = new Set<PeerId>()
 
   constructor(parts: {
@@ -39,6 +43,8 @@ export class SimPeers implements Peers {
     readonly clock: Clock
     readonly rng: Rng
     readonly onLeak: (what: string) => void
+    /** Told how long an owner was waited for without a sign of life. */
+    readonly onSilence: (ms: number) => void
   }) {
     this.#self = parts.self
     this.#nodes = parts.nodes
@@ -46,6 +52,7 @@ export class SimPeers implements Peers {
     this.#clock = parts.clock
     this.#rng = parts.rng
     this.#onLeak = parts.onLeak
+    this.#onSilence = parts.onSilence
   }
 
   isAlone(): boolean {
@@ -101,12 +108,67 @@ export class SimPeers implements Peers {
     return { zipDigest: fastZipDigest(bytes), size: bytes.length }
   }
 
-  owner(): PeerId | undefined {
-    return undefined
+  /** Views differ: now and then a node does not see one of the others. */
+  owner(
+    key: string,
+    options: {
+      readonly isCandidate: boolean
+      readonly isTrusted: (peer: PeerId) => boolean
+    },
+  ): PeerId | undefined {
+    const seen = this.#connected().filter((node) => node.canFetch && options.isTrusted(node.id))
+    const names = seen.filter(() => !this.#network.isOverlooked(this.#rng)).map(({ id }) => id)
+    const owner = pickOwner(key, options.isCandidate ? [this.#self.id, ...names] : names)
+    return owner === this.#self.id ? undefined : owner
   }
 
-  async askOwner(peer: PeerId): Promise<OwnerAnswer> {
-    throw new PeerError(peer, 'not asked', { fault: 'unable' })
+  async askOwner(
+    id: PeerId,
+    question: OwnerQuestion,
+    options: Asking & { readonly onNotice: (notice: OwnerNotice) => void },
+  ): Promise<OwnerAnswer> {
+    this.#watch('module' in question ? question.module.path : question.path)
+    const owner = this.#nodes.find((node) => node.id === id)!
+    const work = new AbortController()
+    let heardMs = this.#clock.monotonicMs()
+    const stop = () => {
+      if (!work.signal.aborted) this.#onSilence(this.#clock.monotonicMs() - heardMs)
+      work.abort(options.signal.reason)
+    }
+    options.signal.addEventListener('abort', stop, { once: true })
+    const { signal } = work
+    const onNotice = (notice: OwnerNotice) => {
+      heardMs = this.#clock.monotonicMs()
+      options.onNotice(notice)
+    }
+    try {
+      void this.#hear(owner, { signal, onNotice })
+      await this.#network.travel(this.#self.index, owner.index, { clock: this.#clock, signal })
+      if (owner.role === 'staller' && this.#rng.chance(0.5)) await this.#hangOrStall({ signal })
+      const answer = await owner.answerSite(question, this.#self.id)
+      await this.#back(owner, { signal })
+      return answer
+    } finally {
+      stop()
+      options.signal.removeEventListener('abort', stop)
+    }
+  }
+
+  /** An owner's signs of life; a staller's, too, now and then. */
+  async #hear(
+    owner: SimNode,
+    options: Asking & { readonly onNotice: (notice: OwnerNotice) => void },
+  ): Promise<void> {
+    const isMute = owner.role === 'staller' && this.#rng.chance(0.5)
+    try {
+      for (;;) {
+        await this.#clock.sleep(500, options)
+        const isHeard = owner.isUp && !this.#network.isCut(owner.index, this.#self.index)
+        if (isHeard && !isMute) options.onNotice({ bytes: 0 })
+      }
+    } catch {
+      // Answered, or not waited for any more.
+    }
   }
 
   blame(peer: PeerId): void {

@@ -8,7 +8,7 @@ import {
   UpstreamUnavailableError,
 } from '@modmesh/fill'
 import { untilAborted } from '@modmesh/fill/twins'
-import type { ModulePath, ModuleVersion } from '@modmesh/module'
+import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
 import type { Rng } from './rng.ts'
 import type { Truth } from './truth.ts'
 
@@ -27,6 +27,12 @@ export const upstreamMoods: readonly UpstreamMood[] = [
 /** The one upstream of the world. */
 export class Internet {
   mood: UpstreamMood = 'well'
+  /** How often each file was asked for, by everybody together. */
+  readonly asked = new Map<string, number>()
+
+  count(what: string): void {
+    this.asked.set(what, (this.asked.get(what) ?? 0) + 1)
+  }
 }
 
 /** A node's way to upstream. */
@@ -62,6 +68,7 @@ export class SimUpstream implements Upstream {
     sink: ByteSink,
     options: { readonly signal: AbortSignal; readonly onReset: () => Promise<void> },
   ): Promise<{ readonly from: string }> {
+    this.#internet.count(`zip ${formatModuleVersion(module)}`)
     const mood = await this.#ask(options)
     const zip = this.#give(mood, module, 'zip')
     await sink.write(zip.subarray(0, 32))
@@ -76,11 +83,13 @@ export class SimUpstream implements Upstream {
   }
 
   async fetchMod(module: ModuleVersion, options: Asking): Promise<UpstreamAnswer> {
+    this.#internet.count(`mod ${formatModuleVersion(module)}`)
     const mood = await this.#ask(options)
     return { bytes: this.#give(mood, module, 'mod'), from }
   }
 
   async fetchInfo(module: ModuleVersion, options: Asking): Promise<UpstreamAnswer> {
+    this.#internet.count(`info ${formatModuleVersion(module)}`)
     const mood = await this.#ask(options)
     return { bytes: this.#give(mood, module, 'info'), from }
   }

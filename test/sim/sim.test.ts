@@ -2,11 +2,13 @@ import { describe, expect, test } from 'vitest'
 import {
   dropDeadline,
   forgetDiscard,
+  noOwners,
   type PlantedBug,
   shunPeers,
   skipSync,
   skipVerify,
   tellEarly,
+  waitForSilent,
 } from './planted-bugs.ts'
 import { type Invariant, runSeed } from './run-seed.ts'
 
@@ -19,7 +21,11 @@ describe('the simulated mesh', () => {
       for (const what of tally.keys()) seen.add(what)
     }
     // A simulation in which nothing happens proves nothing.
-    for (const what of ['from peer', 'from upstream', 'from held', 'peer-blamed', 'crash', 'cut']) {
+    const sources = ['from peer', 'from upstream', 'from held']
+    const owners = ['answered', 'nothing', 'failed', 'gone', 'silent', 'lied'].map(
+      (o) => `owner ${o}`,
+    )
+    for (const what of [...sources, ...owners, 'together 1', 'peer-blamed', 'crash', 'cut']) {
       expect(seen).toContain(what)
     }
   })
@@ -45,6 +51,8 @@ describe('the simulated mesh', () => {
     ['commits are not synced', skipSync, 'I3'],
     ['zips are told of before they are durable', tellEarly, 'I3'],
     ['peers are never asked', shunPeers, 'L1'],
+    ['everybody asks upstream', noOwners, 'S1'],
+    ['a silent owner is waited for', waitForSilent, 'S2'],
   ]
   test.for(bugs)('sees when %s', async ([, bug, invariant]) => {
     const failures = new Map<Invariant, number>()

@@ -30,6 +30,8 @@ export class Truth {
   readonly log = new MemoryLog()
   readonly releases: readonly Release[]
   readonly paths: readonly ModulePath[]
+  /** A module version that nobody asks for before the end. */
+  readonly late: Release
   /** Module versions that exist nowhere. */
   readonly missing: readonly ModuleVersion[]
   readonly #byKey = new Map<string, Release>()
@@ -45,7 +47,8 @@ export class Truth {
     }
     releases.push(this.#release(privatePath, 'v1.0.0', rng))
     this.releases = releases
-    for (const release of releases) this.#byKey.set(release.key, release)
+    this.late = this.#release('example.com/late', 'v1.0.0', rng)
+    for (const release of [...releases, this.late]) this.#byKey.set(release.key, release)
     this.paths = [...new Set(releases.map((release) => release.module.path))]
     this.missing = [parseModuleVersion('example.com/m0', 'v1.9.0')]
   }

@@ -107,7 +107,7 @@ export const maxUnwrittenZips = 256
 export const ownerRestMs = 5_000
 
 /** The longest such rest, ms: upstream may be well again where it was not. */
-export const ownerRestMaxMs = 300_000
+export const ownerRestMaxMs = 60_000
 
 /** How long one question that tries it keeps the others from it, ms: longer than a silence that is given up. */
 export const ownerTrialMs = 2_500

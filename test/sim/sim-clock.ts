@@ -11,6 +11,11 @@ export class SimClock implements Clock {
     this.#clock = clock
   }
 
+  /** Whether its life ended by a kill: what goes on of it is nobody's. */
+  get isDead(): boolean {
+    return this.#isDead
+  }
+
   get pending(): number {
     return this.#cancels.size
   }

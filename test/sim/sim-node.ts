@@ -118,7 +118,9 @@ export class SimNode {
     const fill = new ModuleFill(components, {
       budgets: plan.budgets,
       isPrivate: (path) => path === privatePath,
-      onEvent: (event) => this.#around.onEvent(this, event),
+      onEvent: (event) => {
+        if (!clock.isDead) this.#around.onEvent(this, event)
+      },
       ttlMs: plan.ttlMs,
       negativeTtlMs: plan.negativeTtlMs,
     })

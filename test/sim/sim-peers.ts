@@ -1,6 +1,5 @@
 import {
   type ByteSink,
-  type Clock,
   type Holder,
   type ModuleRecord,
   type OwnerAnswer,
@@ -22,6 +21,7 @@ import {
 } from '@modmesh/module'
 import type { SimNetwork } from './network.ts'
 import type { Rng } from './rng.ts'
+import type { SimClock } from './sim-clock.ts'
 import type { SimNode } from './sim-node.ts'
 import { fastZipDigest, privatePath } from './truth.ts'
 
@@ -30,7 +30,7 @@ export class SimPeers implements Peers {
   readonly #self: SimNode
   readonly #nodes: readonly SimNode[]
   readonly #network: SimNetwork
-  readonly #clock: Clock
+  readonly #clock: SimClock
   readonly #rng: Rng
   readonly #onLeak: (what: string) => void
   readonly #onSilence: (ms: number) => void
@@ -40,7 +40,7 @@ export class SimPeers implements Peers {
     readonly self: SimNode
     readonly nodes: readonly SimNode[]
     readonly network: SimNetwork
-    readonly clock: Clock
+    readonly clock: SimClock
     readonly rng: Rng
     readonly onLeak: (what: string) => void
     /** Told how long an owner was waited for without a sign of life. */
@@ -132,7 +132,9 @@ export class SimPeers implements Peers {
     const work = new AbortController()
     let heardMs = this.#clock.monotonicMs()
     const stop = () => {
-      if (!work.signal.aborted) this.#onSilence(this.#clock.monotonicMs() - heardMs)
+      // Who was killed waits no more.
+      if (!this.#clock.isDead && !work.signal.aborted)
+        this.#onSilence(this.#clock.monotonicMs() - heardMs)
       work.abort(options.signal.reason)
     }
     options.signal.addEventListener('abort', stop, { once: true })

@@ -20,7 +20,7 @@ export function nth(n: number): ReturnType<typeof moduleAt> {
 }
 
 /** The bytes of a zip that does not get smaller by deflating. */
-export function noiseZip(n: number): Uint8Array {
+function noiseZip(n: number): Uint8Array {
   return smallZip(nth(n), randomBytes(contentBytes).toString('base64')).bytes
 }
 

@@ -36,51 +36,51 @@ export interface LedgerNotice {
 }
 
 /** The chain that the sender shows from now on. */
-export interface OwnChain {
+interface OwnChain {
   readonly kind: 'own-chain'
   readonly chain: Uint8Array
 }
 
 /** The chain that the receiver should show from now on: counter-signed. */
-export interface YourChain {
+interface YourChain {
   readonly kind: 'your-chain'
   readonly chain: Uint8Array
 }
 
 /** Asks for the ids of all records. */
-export interface LedgerQuery {
+interface LedgerQuery {
   readonly kind: 'ledger-query'
   readonly id: number
 }
 
 /** Asks for some records. */
-export interface LedgerRead {
+interface LedgerRead {
   readonly kind: 'ledger-read'
   readonly id: number
   readonly ids: Uint8Array
 }
 
 /** A counter-signer asks another for the members it knows, from that place on. */
-export interface MembersQuery {
+interface MembersQuery {
   readonly kind: 'members-query'
   readonly id: number
   readonly from: number
 }
 
-export interface LedgerAnswer {
+interface LedgerAnswer {
   readonly kind: 'ledger-answer'
   readonly re: number
   readonly ids: Uint8Array
 }
 
 /** Records in the order asked for; those that found no room are missing at the end. */
-export interface LedgerRecords {
+interface LedgerRecords {
   readonly kind: 'ledger-records'
   readonly re: number
   readonly records: readonly Uint8Array[]
 }
 
-export interface MembersAnswer {
+interface MembersAnswer {
   readonly kind: 'members-answer'
   readonly re: number
   readonly chains: readonly Uint8Array[]

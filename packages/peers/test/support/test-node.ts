@@ -5,7 +5,7 @@ import type { PeerId } from '@modmesh/fill'
 import type { MeshEvent, MeshInit } from '../../src/mesh-init.ts'
 import { MeshNode } from '../../src/mesh-node.ts'
 import type { HeadExchange, ReadTile } from '../../src/peer-shelf.ts'
-import { MemoryMembershipStore, newTestIdentity } from '../../testing/index.ts'
+import { MemoryMembershipStore, newTestIdentity, type TestIdentity } from '../../testing/index.ts'
 import { MemoryShelf } from './memory-shelf.ts'
 
 interface ReceivedHead {
@@ -40,9 +40,20 @@ class TestHeads implements HeadExchange {
   }
 }
 
+/** What a node finds again after a restart. */
+export class TestStores {
+  readonly membership: MemoryMembershipStore = new MemoryMembershipStore()
+  readonly ledger: MemoryMembershipStore = new MemoryMembershipStore()
+  readonly roster: MemoryMembershipStore = new MemoryMembershipStore()
+}
+
 /** A mesh node on loopback with a shelf in memory. */
 export interface TestNode extends AsyncDisposable {
   readonly node: MeshNode
+  readonly identity: TestIdentity
+  readonly stores: TestStores
+  /** Its first address, also after it stopped. */
+  readonly address: string
   readonly shelf: MemoryShelf
   readonly heads: TestHeads
   readonly events: MeshEvent[]
@@ -50,17 +61,22 @@ export interface TestNode extends AsyncDisposable {
 
 /** Starts a node on loopback, without multicast unless asked. */
 export async function startNode(
-  init: Partial<MeshInit> & { readonly ticket?: string; readonly shelf?: MemoryShelf } = {},
+  init: Partial<MeshInit> & {
+    readonly ticket?: string
+    readonly shelf?: MemoryShelf
+    readonly identity?: TestIdentity
+    readonly stores?: TestStores
+  } = {},
 ): Promise<TestNode> {
-  const { ticket, shelf = new MemoryShelf(), ...given } = init
-  const { privateKey } = await newTestIdentity()
+  const { ticket, shelf = new MemoryShelf(), identity = await newTestIdentity(), ...rest } = init
+  const { stores = new TestStores(), ...given } = rest
+  const { privateKey } = identity
   const datastoreDir = await mkdtemp(join(tmpdir(), 'modmesh-node-'))
   const heads = new TestHeads()
   const events: MeshEvent[] = []
-  const membership = new MemoryMembershipStore()
   const log = (event: MeshEvent): void => void events.push(event)
   const node = await MeshNode.start(
-    { shelf, heads, membership, log },
+    { shelf, heads, ...stores, log },
     {
       privateKey,
       datastoreDir,
@@ -75,6 +91,9 @@ export async function startNode(
   if (ticket !== undefined) await node.join(ticket)
   return {
     node,
+    identity,
+    stores,
+    address: node.addresses()[0] ?? '',
     shelf,
     heads,
     events,

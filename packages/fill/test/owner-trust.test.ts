@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { ownerRestMaxMs, ownerRestMs, ownerTrialMs } from '../src/limits.ts'
 import { OwnerTrust } from '../src/owner-trust.ts'
 
-function open(): { readonly trust: OwnerTrust; pass(ms: number): Promise<void> } {
+function open(): { readonly trust: OwnerTrust; readonly pass: (ms: number) => Promise<void> } {
   const clock = new FakeClock()
   const pass = async (ms: number): Promise<void> => {
     const due = clock.sleep(ms, { signal: new AbortController().signal })

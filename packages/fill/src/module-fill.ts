@@ -229,11 +229,12 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     const { options } = asked
     const direct = (waiting: Pick<AskOptions, 'signal'>) => flights.join(key, ways.direct, waiting)
     const isDirect = options.isForwarded === true || flights.has(key)
-    const owner = isDirect ? undefined : this.#ctx.ownerOf(asked.module ?? { path: asked.path })
-    if (owner === undefined) return await direct(options)
+    const now = () => this.#ctx.ownerOf(asked.module ?? { path: asked.path })
+    const first = isDirect ? undefined : now()
+    if (first === undefined) return await direct(options)
     const { signal } = this.#closing
     const shared = { relay: ways.relay, direct: () => direct({ signal }) }
-    const start = () => viaOwner(this.#ctx, key, owner, shared, signal)
+    const start = () => viaOwner(this.#ctx, key, { first, now }, shared, signal)
     return await flights.join(`owner ${key}`, start, options)
   }
 

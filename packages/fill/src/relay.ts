@@ -18,28 +18,40 @@ export interface Ways<T> {
 }
 
 /**
- * Asks the owner, then helps itself. An owner that still works after half of the time there is gets
- * company: whoever is first answers.
+ * Asks the owner, should that one fail the next, then helps itself. Owners that still work after half
+ * of the time there is get company: whoever is first answers.
  */
 export async function viaOwner<T>(
   ctx: FillContext,
   name: string,
-  owner: PeerId,
+  owners: { readonly first: PeerId; readonly now: () => PeerId | undefined },
   ways: Ways<T>,
   signal: AbortSignal,
 ): Promise<T> {
   return await ctx.withDeadline(name, signal, async (scope) => {
-    const asked = scope.start(() => ways.relay(owner, scope))
+    const asked = scope.start(() => askOwners(owners, ways, scope))
     const late = scope.start((ended) =>
       ctx.clock.sleep(ctx.budgets.fetchTimeoutMs / 2, { signal: ended }),
     )
     const first = await Promise.race([asked.then((value) => ({ value })), late])
     if (first !== undefined) return first.value ?? (await ways.direct())
-    ctx.owners.failed(owner)
+    ctx.owners.failed(owners.first)
     const direct = handled(ways.direct())
     const either = Promise.any([asked.then((value) => value ?? direct), direct])
     return await either.catch(() => direct)
   })
+}
+
+/** All who lost an owner turn to the same next one: so even then upstream is asked once. */
+async function askOwners<T>(
+  owners: { readonly first: PeerId; readonly now: () => PeerId | undefined },
+  ways: Ways<T>,
+  scope: Scope,
+): Promise<T | undefined> {
+  const value = await ways.relay(owners.first, scope)
+  if (value !== undefined) return value
+  const next = owners.now()
+  return next === undefined || next === owners.first ? undefined : await ways.relay(next, scope)
 }
 
 /** A go.mod or `.info` as the owner has it, checked as any peer's. */

@@ -172,6 +172,30 @@ describe('we help ourselves', () => {
     expect(world.clock.monotonicMs() - startedMs).toBeLessThan(2_100 + 20 * 100)
   })
 
+  test('not before the next owner was asked, where the first one failed', async () => {
+    const { world, owner } = owned()
+    const release = world.publish()
+    owner.isSilent = true
+    const next = world.peers.add('next')
+    next.owns = has(release)
+    world.peers.owner = (_key, { isTrusted }) => (isTrusted('owner') ? 'owner' : 'next')
+    const answer = await world.run(world.fill.mod(release.module, patient))
+    expect(answer.source).toEqual({ kind: 'peer', peer: 'next', via: 'owner' })
+    expect(outcomes(world)).toEqual(['silent', 'answered'])
+  })
+
+  test('after two owners that failed', async () => {
+    const { world, owner } = owned()
+    const release = world.publish()
+    owner.isSilent = true
+    for (const id of ['second', 'third']) world.peers.add(id).isSilent = true
+    const ids = ['owner', 'second', 'third']
+    world.peers.owner = (_key, { isTrusted }) => ids.find(isTrusted)
+    const answer = await world.run(world.fill.mod(release.module, patient))
+    expect(answer.source.kind).toBe('upstream')
+    expect(outcomes(world)).toEqual(['silent', 'silent'])
+  })
+
   test('a zip that does not verify blames it, and upstream is asked', async () => {
     const { world, owner } = owned()
     const release = world.publish()

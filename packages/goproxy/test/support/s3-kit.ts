@@ -87,9 +87,9 @@ export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** A zip as it arrived. */
+/** A zip as it arrived: its hash, since a difference of large arrays takes minutes to print. */
 export interface ReadZip {
-  readonly bytes: Uint8Array
+  readonly sha256: string
   readonly resets: number
 }
 
@@ -113,7 +113,7 @@ export async function readZip(
     resets++
   }
   const found = await store.fetchZip(module, sink, { ...options, onReset })
-  return found ? { bytes: new Uint8Array(Buffer.concat(chunks)), resets } : undefined
+  return found ? { sha256: sha256(Buffer.concat(chunks)), resets } : undefined
 }
 
 /** What a request of the store fails with. */

@@ -79,7 +79,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   }
 
   const reporter = new StatusReporter({ state, traffic, store }, plan)
-  const answer = answerControl({ state, reporter, store })
+  const answer = answerControl({ state, reporter, store, dir })
   lifecycle.add('control socket', await ControlServer.listen(dir, answer))
 
   const via = new ViaChain()
@@ -245,6 +245,8 @@ async function startMesh(
     {
       shelf: new SharedShelf({ store, client }, { isPrivate }),
       membership: new DurableFile(join(meshDir, 'membership')),
+      ledger: new DurableFile(join(meshDir, 'ledger')),
+      roster: new DurableFile(join(meshDir, 'roster')),
       heads,
       // The fill needs the mesh, and comes after it.
       fetcher: new SiteFill({ fill: () => state.fill, upstream, database: client }),

@@ -54,7 +54,17 @@ async function readIdentity(path: string, file: FileHandle): Promise<Uint8Array>
 }
 
 async function createIdentity(path: string): Promise<Uint8Array> {
-  const bytes = generateKey()
+  const bytes = newIdentity()
+  await writeKey(path, bytes)
+  return bytes
+}
+
+/** Puts another key in place of the node's own; it counts from the next start on. */
+export async function replaceIdentity(dir: string, bytes: Uint8Array): Promise<void> {
+  await writeKey(join(dir, 'identity.key'), bytes)
+}
+
+async function writeKey(path: string, bytes: Uint8Array): Promise<void> {
   const fresh = `${path}.new`
   const file = await open(fresh, 'w', 0o600)
   try {
@@ -65,10 +75,10 @@ async function createIdentity(path: string): Promise<Uint8Array> {
   }
   await rename(fresh, path)
   await syncFolder(dirname(path))
-  return bytes
 }
 
-function generateKey(): Uint8Array {
+/** Makes a new private key, in libp2p's protobuf form. */
+export function newIdentity(): Uint8Array {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
   // The seed and the public key are the last 32 bytes of their DER forms (RFC 8410).
   const seed = privateKey.export({ type: 'pkcs8', format: 'der' }).subarray(-32)

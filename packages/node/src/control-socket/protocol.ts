@@ -31,18 +31,30 @@ export type StoreRequest =
   /** Each PATH@VERSION; none only lists what waits. */
   | { readonly command: 'accept'; readonly modules: readonly string[] }
 
-/** What a client may ask of a running node. */
-export type ControlRequest =
-  | StoreRequest
-  /** Who are you: answered even while starting. */
-  | { readonly command: 'hello' }
-  | { readonly command: 'status' }
+/** What only a running node can do: it is the one that is in the mesh. */
+export type MeshRequest =
   | {
       readonly command: 'invite'
       readonly site?: string | undefined
+      readonly roles?: string[] | undefined
       readonly expiresMs?: number | undefined
       readonly uses?: number | undefined
     }
+  | { readonly command: 'join'; readonly ticket: string }
+  | { readonly command: 'members' | 'rekey' | 'root-export' | 'root-rotate' }
+  /** A name, a peer id, or the serial of an invite. */
+  | { readonly command: 'revoke'; readonly target: string; readonly why?: string | undefined }
+  | { readonly command: 'leave'; readonly forgetRoot?: boolean | undefined }
+  | { readonly command: 'root-import'; readonly key: string }
+  | { readonly command: 'root-grant'; readonly target: string }
+
+/** What a client may ask of a running node. */
+export type ControlRequest =
+  | StoreRequest
+  | MeshRequest
+  /** Who are you: answered even while starting. */
+  | { readonly command: 'hello' }
+  | { readonly command: 'status' }
 
 export type ControlResponse =
   | { readonly ok: true; readonly result: unknown }
@@ -98,8 +110,35 @@ const requestSchema = v.variant('command', [
     v: v.literal(controlVersion),
     command: v.literal('invite'),
     site: v.optional(v.string()),
+    roles: v.optional(v.array(v.string())),
     expiresMs: v.optional(v.number()),
     uses: v.optional(v.number()),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.picklist(['members', 'rekey', 'root-export', 'root-rotate']),
+  }),
+  v.strictObject({ v: v.literal(controlVersion), command: v.literal('join'), ticket: v.string() }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('revoke'),
+    target: v.string(),
+    why: v.optional(v.string()),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('leave'),
+    forgetRoot: v.optional(v.boolean()),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('root-import'),
+    key: v.string(),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('root-grant'),
+    target: v.string(),
   }),
 ])
 

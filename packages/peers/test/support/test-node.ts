@@ -41,10 +41,18 @@ class TestHeads implements HeadExchange {
 }
 
 /** What a node finds again after a restart. */
-export class TestStores {
-  readonly membership: MemoryMembershipStore = new MemoryMembershipStore()
-  readonly ledger: MemoryMembershipStore = new MemoryMembershipStore()
-  readonly roster: MemoryMembershipStore = new MemoryMembershipStore()
+export interface TestStores {
+  readonly membership: MemoryMembershipStore
+  readonly ledger: MemoryMembershipStore
+  readonly roster: MemoryMembershipStore
+}
+
+function newStores(): TestStores {
+  return {
+    membership: new MemoryMembershipStore(),
+    ledger: new MemoryMembershipStore(),
+    roster: new MemoryMembershipStore(),
+  }
 }
 
 /** A mesh node on loopback with a shelf in memory. */
@@ -69,7 +77,7 @@ export async function startNode(
   } = {},
 ): Promise<TestNode> {
   const { ticket, shelf = new MemoryShelf(), identity = await newTestIdentity(), ...rest } = init
-  const { stores = new TestStores(), ...given } = rest
+  const { stores = newStores(), ...given } = rest
   const { privateKey } = identity
   const datastoreDir = await mkdtemp(join(tmpdir(), 'modmesh-node-'))
   const heads = new TestHeads()

@@ -7,7 +7,7 @@ import { planStart } from '../../packages/node/src/start-plan.ts'
 import { type LaunchedServer, type Launcher, type LaunchInit, privatePattern } from './run-case.ts'
 
 /** Longest wait of one request for upstream: a stall is to be seen in a test's time. Seconds. */
-const fetchSeconds = 3
+const fetchSeconds = 5
 
 /** Our node with everything that `modmesh start` wires, but in this process, where it starts in 50 ms. */
 export const nodeInProcess: Launcher = {

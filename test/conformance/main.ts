@@ -26,7 +26,7 @@ const ourCommand = [
   'MODMESH_PATH_SECRET={secret} MODMESH_OFFLINE={offline} MODMESH_NOPROXY=',
   `exec ${process.execPath} ${program} start --dir {dir} --listen 127.0.0.1:{port}`,
   "--mesh-listen 127.0.0.1:0 --mdns off --log error --upstream '{upstream}' --sumdb '{sumdb}'",
-  "--private '{private}' --ttl {ttl} --fetch-timeout 3",
+  "--private '{private}' --ttl {ttl} --fetch-timeout 5",
 ].join(' ')
 
 const { values } = parseArgs({

@@ -21,12 +21,13 @@ export class World implements AsyncDisposable {
     init: { readonly before?: number; readonly port?: number } = {},
   ): Promise<World> {
     const database = filledLog(init.before ?? 0)
+    const host = init.port === undefined ? nextHost() : '127.0.0.1'
     const port = init.port === undefined ? {} : { port: init.port }
     return new World(
       database,
-      await FakeUpstream.start({ sumdb: database, ...port }),
-      await FakeUpstream.start({ sumdb: database }),
-      await freePort(),
+      await FakeUpstream.start({ sumdb: database, host, ...port }),
+      await FakeUpstream.start({ sumdb: database, host }),
+      `http://${host}:${await freePort(host)}`,
     )
   }
 
@@ -34,12 +35,12 @@ export class World implements AsyncDisposable {
     database: FakeSumdb,
     upstream: FakeUpstream,
     second: FakeUpstream,
-    deadPort: number,
+    dead: string,
   ) {
     this.database = database
     this.upstream = upstream
     this.second = second
-    this.dead = `http://127.0.0.1:${deadPort}`
+    this.dead = dead
   }
 
   add(module: FakeModule): void {
@@ -142,8 +143,20 @@ function filledLog(size: number): FakeSumdb {
   return grown.fork(size)
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
+let worlds = 0
+
+/**
+ * An address of its own for each world: where cases run side by side, a port that one closed must not be opened by
+ * another, whose upstream would hear the first one's server.
+ */
+function nextHost(): string {
+  if (process.platform !== 'linux') return '127.0.0.1'
+  worlds += 1
+  return `127.77.${(worlds >> 8) % 256}.${worlds % 256}`
+}
+
+async function freePort(host: string): Promise<number> {
+  const server = createServer().listen(0, host)
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   await new Promise((resolve) => server.close(resolve))

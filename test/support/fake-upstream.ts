@@ -72,8 +72,10 @@ export interface FakeUpstreamInit {
   readonly delayMs?: number
   /** Whether `/sumdb/<name>/supported` is 200. Default: true. */
   readonly proxiesSumdb?: boolean
-  /** Default: a free port of 127.0.0.1. */
+  /** Default: a free port. */
   readonly port?: number
+  /** Address to listen on. Default: 127.0.0.1. */
+  readonly host?: string
 }
 
 interface PlannedFault {
@@ -101,6 +103,7 @@ export class FakeUpstream implements AsyncDisposable {
   readonly #versions = new Map<string, Set<string>>()
   readonly #faults: PlannedFault[] = []
   #server: Server | undefined
+  readonly #host: string
   #port: number
   #connections = 0
 
@@ -112,6 +115,7 @@ export class FakeUpstream implements AsyncDisposable {
 
   private constructor(init: FakeUpstreamInit) {
     this.#init = init
+    this.#host = init.host ?? '127.0.0.1'
     this.#port = init.port ?? 0
     this.sumdb = init.sumdb ?? new FakeSumdb()
     for (const module of init.modules ?? []) this.add(module)
@@ -119,7 +123,7 @@ export class FakeUpstream implements AsyncDisposable {
 
   /** For `--upstream` and GOPROXY. */
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`
+    return `http://${this.#host}:${this.#port}`
   }
 
   /** For `--sumdb` and GOSUMDB: the key and where this upstream serves the database. */
@@ -214,7 +218,7 @@ export class FakeUpstream implements AsyncDisposable {
     if (this.#server !== undefined) return
     const server = createServer((request, response) => void this.#serve(request, response))
     server.on('connection', () => this.#connections++)
-    server.listen(this.#port, '127.0.0.1')
+    server.listen(this.#port, this.#host)
     await once(server, 'listening')
     this.#port = (server.address() as AddressInfo).port
     this.#server = server

@@ -12,7 +12,15 @@ export interface SiteWays {
   zip(module: ModuleVersion, options: AskOptions): Promise<unknown>
   part(what: 'mod' | 'info', module: ModuleVersion, options: AskOptions): Promise<unknown>
   sums(module: ModuleVersion, options: AskOptions): Promise<ProvenSums>
+  /** Upstream's own fresh word; undefined when there is none. */
+  mutable(
+    question: ChangingQuestion,
+    options: AskOptions,
+  ): Promise<Omit<Extract<OwnerAnswer, { readonly kind: 'bytes' }>, 'kind'> | undefined>
 }
+
+/** A question whose answer changes. */
+export type ChangingQuestion = Exclude<OwnerQuestion, { readonly module: ModuleVersion }>
 
 /**
  * Answers a member of our site that takes us for the owner: from what is held, else from upstream,
@@ -74,8 +82,12 @@ async function lookUp(
       return await recordOf(ctx, question.module)
     case 'list':
     case 'latest':
-    case 'query':
-      return { kind: 'refused', why: 'declined' }
+    case 'query': {
+      const found = await ways.mutable(question, options)
+      return found === undefined
+        ? { kind: 'refused', why: 'declined' }
+        : { kind: 'bytes', ...found }
+    }
   }
 }
 

@@ -2,10 +2,12 @@ import {
   compareVersions,
   formatVersionInfo,
   InvalidFileError,
+  InvalidVersionError,
   isPseudoVersion,
   type ModulePath,
   type ModuleVersion,
   parseSemver,
+  parseVersion,
   parseVersionInfo,
   pseudoVersionRev,
   selectLatest,
@@ -16,6 +18,7 @@ import type { FillContext } from './fill-context.ts'
 import { heldVersions } from './held-versions.ts'
 import { maxListBytes } from './limits.ts'
 import type { AskOptions } from './module-source.ts'
+import type { OwnerQuestion } from './peers.ts'
 import { abortable, type Scope } from './scope.ts'
 import type { MutableAsk, UpstreamAnswer } from './upstream.ts'
 
@@ -30,7 +33,11 @@ export interface MutableQuestion {
   /** For messages, e.g. `golang.org/x/text@latest`. */
   readonly name: string
   readonly path: ModulePath
+  /** How the owner of the path is asked. */
+  readonly asked: OwnerQuestion
   ask(options: MutableAsk): Promise<UpstreamAnswer>
+  /** The version that a `go` command would pick from these bytes: from a peer it needs a proof. */
+  picked(bytes: Uint8Array): Version | undefined
   /** Why upstream's bytes are no answer, or undefined. */
   fault(bytes: Uint8Array): string | undefined
   /** The answer from what is held here and, unless cachedOnly, by peers; undefined when nothing is. */
@@ -49,7 +56,9 @@ export function listQuestion(ctx: FillContext, path: ModulePath): MutableQuestio
     key: `list ${path} `,
     name: `${path}@v/list`,
     path,
+    asked: { what: 'list', path },
     ask: (options) => ctx.upstream.fetchList(path, options),
+    picked: (bytes) => selectLatest(listedVersions(bytes)),
     fault: notAList,
     fromHeld: async (options) => {
       const { complete } = await heldVersions(ctx, path, options)
@@ -78,6 +87,8 @@ export function latestQuestion(
     key: `latest ${path} `,
     name: `${path}@latest`,
     path,
+    asked: { what: 'latest', path },
+    picked: infoVersion,
     ask: (options) => ctx.upstream.fetchLatest(path, options),
     fault: notAnInfo,
     fromHeld: async (options) => {
@@ -107,6 +118,8 @@ export function refQuestion(
     key: `query ${path} ${ref}`,
     name: `${path}@${ref}`,
     path,
+    asked: { what: 'query', path, query: ref },
+    picked: infoVersion,
     ask: (options) => ctx.upstream.fetchQuery(path, ref, options),
     fault: notAnInfo,
     fromHeld: async (options) => {
@@ -117,6 +130,24 @@ export function refQuestion(
     },
     mend: async (older) => older,
   }
+}
+
+/** The lines of a list that are versions; the rest counts for nothing. */
+function listedVersions(bytes: Uint8Array): Version[] {
+  const versions: Version[] = []
+  for (const line of new TextDecoder().decode(bytes).split('\n')) {
+    const text = line.trim().replaceAll('\t', ' ').split(' ', 1)[0] ?? ''
+    try {
+      if (text !== '') versions.push(parseVersion(text))
+    } catch (error) {
+      if (!(error instanceof InvalidVersionError)) throw error
+    }
+  }
+  return versions
+}
+
+function infoVersion(bytes: Uint8Array): Version {
+  return parseVersionInfo(bytes).version
 }
 
 /** How asking upstream ended. */

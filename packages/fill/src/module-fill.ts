@@ -1,5 +1,5 @@
 import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
-import { answerSite, type SiteWays } from './answer-site.ts'
+import { answerSite, type ChangingQuestion, type SiteWays } from './answer-site.ts'
 import type { ProvenSums } from './checksum-db.ts'
 import { asError, FillClosedError, ModuleNotFoundError, NoProofError } from './errors.ts'
 import { type FillComponents, FillContext, type FillInit } from './fill-context.ts'
@@ -41,7 +41,8 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     this.#negatives = new NegativeAnswers(ctx, { ttlMs: init.negativeTtlMs })
     const parts = { ctx, answers: components.answers, negatives: this.#negatives }
     const { signal } = this.#closing
-    this.#mutables = new MutableAnswers(parts, { ttlMs: init.ttlMs, closing: signal })
+    const prove = (module: ModuleVersion, options: AskOptions) => this.sums(module, options)
+    this.#mutables = new MutableAnswers(parts, { ttlMs: init.ttlMs, closing: signal, prove })
   }
 
   async zip(module: ModuleVersion, options: AskOptions): Promise<Answer<HeldZip>> {
@@ -199,6 +200,19 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
       this.#offerRemote({ what, ...module, module, options }, source)
     },
     sums: (module, options) => this.sums(module, options),
+    mutable: (question, options) => this.#mutables.forSite(this.#mutableOf(question), options),
+  }
+
+  #mutableOf(question: ChangingQuestion): MutableQuestion {
+    const { path } = question
+    switch (question.what) {
+      case 'list':
+        return listQuestion(this.#ctx, path)
+      case 'latest':
+        return latestQuestion(this.#ctx, path, this.#findInfo)
+      case 'query':
+        return refQuestion(this.#ctx, path, question.query, this.#findInfo)
+    }
   }
 
   async #mutable(asked: Asked, question: MutableQuestion): Promise<Answer<Uint8Array>> {

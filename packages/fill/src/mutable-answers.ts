@@ -1,4 +1,6 @@
+import type { ModuleVersion } from '@modmesh/module'
 import type { AnswerStore } from './answer-store.ts'
+import { OwnerLiedError, withOwner } from './ask-owner.ts'
 import { ModuleNotFoundError } from './errors.ts'
 import { type FillContext, notHere } from './fill-context.ts'
 import { type Source, sourceOf } from './fill-event.ts'
@@ -16,6 +18,9 @@ import {
 import { MemoryLevel } from './memory-level.ts'
 import type { Answer, AskOptions } from './module-source.ts'
 import type { NegativeAnswers } from './negative-answers.ts'
+import type { PeerId } from './peers.ts'
+import { viaOwner, type Ways } from './relay.ts'
+import type { Scope } from './scope.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { UpstreamAnswer } from './upstream.ts'
 
@@ -24,6 +29,8 @@ interface Confirmed {
   readonly bytes: Uint8Array
   readonly from: string
   readonly validator: string | undefined
+  /** Who told us, if it was not upstream. */
+  readonly owner: PeerId | undefined
   readonly confirmedMs: number
   readonly freshUntilMs: number
   /** When it was last written to disk. */
@@ -49,6 +56,11 @@ export interface MutableAnswersInit {
   readonly ttlMs: number
   /** Ends refreshes when the fill closes. */
   readonly closing: AbortSignal
+  /** Makes the hashes of a module version known and proven, or throws. */
+  readonly prove: (
+    module: ModuleVersion,
+    options: { readonly signal: AbortSignal },
+  ) => Promise<unknown>
 }
 
 /**
@@ -108,8 +120,25 @@ export class MutableAnswers {
     const readyNow = this.#ready(key, options)
     if (readyNow !== undefined) return readyNow
     if (options.cachedOnly === true) return await this.#fromStore(question, options)
-    const flight = this.#refreshes.join(key, () => this.#refresh(question), options)
-    return await this.#orOlder(question, flight)
+    const flight = this.#renew(question, options)
+    return options.isForwarded === true ? await flight : await this.#orOlder(question, flight)
+  }
+
+  /**
+   * What others of our site may take for upstream's word: fresh, and not heard from another owner.
+   * Undefined when there is none. Throws as `find` does.
+   */
+  async forSite(
+    question: MutableQuestion,
+    options: AskOptions,
+  ): Promise<
+    { readonly bytes: Uint8Array; readonly from: string; readonly ageMs: number } | undefined
+  > {
+    await this.find(question, options)
+    const confirmed = this.#memory.get(question.key)?.confirmed
+    const isOurs = confirmed !== undefined && confirmed.owner === undefined
+    if (!isOurs || this.#ctx.clock.monotonicMs() > confirmed.freshUntilMs) return undefined
+    return { bytes: confirmed.bytes, from: confirmed.from, ageMs: this.#ageOf(confirmed) }
   }
 
   /** Resolves when no refresh is under way. */
@@ -135,8 +164,57 @@ export class MutableAnswers {
     const confirmedMs = nowMs - ageMs
     const { bytes, from, validator } = stored
     this.#put(key, {
-      confirmed: { bytes, from, validator, confirmedMs, freshUntilMs: nowMs, keptMs: confirmedMs },
+      confirmed: {
+        bytes,
+        from,
+        validator,
+        owner: undefined,
+        confirmedMs,
+        freshUntilMs: nowMs,
+        keptMs: confirmedMs,
+      },
       standIn: undefined,
+    })
+  }
+
+  /** Asks the owner of the path, else upstream; equal requests share it, forwarded ones only the latter. */
+  async #renew(question: MutableQuestion, options: AskOptions): Promise<Held> {
+    const { key, name, path } = question
+    const direct = (waiting: Pick<AskOptions, 'signal'>) =>
+      this.#refreshes.join(key, () => this.#refresh(question), waiting)
+    const now = () => this.#ctx.ownerOf({ path })
+    const isDirect = options.isForwarded === true || this.#refreshes.has(key)
+    const first = isDirect ? undefined : now()
+    if (first === undefined) return await direct(options)
+    const signal = this.#init.closing
+    const ways: Ways<Held> = {
+      relay: (owner, scope) => this.#relay(question, owner, scope),
+      direct: () => direct({ signal }),
+    }
+    const start = () => viaOwner(this.#ctx, name, { first, now }, ways, signal)
+    return await this.#refreshes.join(`owner ${key}`, start, options)
+  }
+
+  /**
+   * Takes the owner's word for upstream's: nobody can prove it. But the version that would be picked
+   * must be proven to exist, and what is known here stays.
+   */
+  async #relay(
+    question: MutableQuestion,
+    owner: PeerId,
+    { signal }: Scope,
+  ): Promise<Held | undefined> {
+    return await withOwner(this.#ctx, owner, question.asked, { signal }, async (finding) => {
+      if (finding.kind !== 'bytes') throw new OwnerLiedError()
+      const { bytes, from, ageMs } = finding
+      if (ageMs > this.#ttlMs(question.kind)) return undefined
+      if (question.fault(bytes) !== undefined) throw new OwnerLiedError()
+      const version = question.picked(bytes)
+      if (version !== undefined)
+        await this.#init.prove({ path: question.path, version }, { signal })
+      const mended = await question.mend(bytes, { signal })
+      const known = this.#memory.get(question.key)?.confirmed
+      return this.#confirm(question, { bytes: mended, from }, known, { owner, ageMs })
     })
   }
 
@@ -161,23 +239,33 @@ export class MutableAnswers {
     }
   }
 
-  #confirm(question: MutableQuestion, answer: UpstreamAnswer, known: Confirmed | undefined): Held {
-    const { from, validator } = answer
+  #confirm(
+    question: MutableQuestion,
+    answer: UpstreamAnswer,
+    known: Confirmed | undefined,
+    via?: { readonly owner: PeerId; readonly ageMs: number },
+  ): Held {
+    const { from } = answer
     const nowMs = this.#ctx.clock.monotonicMs()
     const isSame = known !== undefined && isEqual(known.bytes, answer.bytes)
     const bytes = isSame ? known.bytes : answer.bytes
     const keep = !isSame || nowMs - known.keptMs >= keepAnswerAgainMs
+    const ageMs = via?.ageMs ?? 0
     const confirmed: Confirmed = {
       bytes,
       from,
-      validator,
-      confirmedMs: nowMs,
-      freshUntilMs: nowMs + this.#ttlMs(question.kind),
+      // An owner tells none: upstream's older one stays good for the same bytes.
+      validator: via !== undefined && isSame ? known.validator : answer.validator,
+      owner: via?.owner,
+      confirmedMs: nowMs - ageMs,
+      freshUntilMs: nowMs - ageMs + this.#ttlMs(question.kind),
       keptMs: keep ? nowMs : known.keptMs,
     }
     this.#put(question.key, { confirmed, standIn: undefined })
     if (keep) this.#keep(question.key, confirmed)
-    return { value: bytes, source: sourceOf(answer), ageMs: 0 }
+    const source: Source =
+      via === undefined ? sourceOf(answer) : { kind: 'peer', peer: via.owner, via: 'owner' }
+    return { value: bytes, source, ageMs }
   }
 
   /** What is answered without upstream: its older answer, or what is held here and by peers. */
@@ -275,9 +363,10 @@ export class MutableAnswers {
     if (this.#answers !== undefined) this.#ctx.background(this.#answers.dropAnswer(key))
   }
 
-  #keep(key: string, { bytes, from, validator }: Confirmed): void {
+  #keep(key: string, { bytes, from, validator, confirmedMs: atMs }: Confirmed): void {
     if (this.#answers === undefined) return
-    const confirmedMs = this.#ctx.clock.wallMs()
+    const { clock } = this.#ctx
+    const confirmedMs = clock.wallMs() - (clock.monotonicMs() - atMs)
     const stored = { bytes, from, validator, confirmedMs }
     this.#ctx.background(this.#answers.putAnswer(key, stored))
   }

@@ -1,16 +1,15 @@
 import { Command, CommanderError, Option as Flag } from 'commander'
 import { closestWord } from './closest-word.ts'
+import { type Bind, flagOf, type Run } from './command-parts.ts'
 import { CommandError, errorText, UsageError } from './errors.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
 import { commandHelp, exitCodeHelp, firstSteps } from './help-texts.ts'
-import { flagName, optionNames, options, variableName } from './options.ts'
+import { addMeshCommands } from './mesh-commands.ts'
+import { optionNames } from './options.ts'
 import { escapeInvisible } from './printable.ts'
 import { type FlagTexts, takeSurroundings } from './read-options.ts'
-import type { Option, OptionName, Surroundings } from './settings.ts'
+import type { Surroundings } from './settings.ts'
 import { programVersion } from './version.ts'
-
-/** What a command is run with; returns its exit code or throws CommandError. */
-type Run<T> = (flags: T, around: Surroundings) => Promise<ExitCode>
 
 /**
  * Runs one command and returns its exit code. Errors become one line on stderr. Commands are loaded
@@ -52,13 +51,11 @@ function buildProgram(around: Surroundings, done: (exitCode: ExitCode) => void):
   addStart(program, bind)
   addStatus(program, bind)
   addEnv(program, bind)
-  addInvite(program, bind)
+  addMeshCommands(program, bind)
   addStoreCommands(program, bind)
-  for (const command of [program, ...program.commands]) quiet(command)
+  for (const command of allCommands(program)) quiet(command)
   return program
 }
-
-type Bind = <T>(load: () => Promise<Run<T>>) => (flags: T) => Promise<void>
 
 function addStart(program: Command, bind: Bind): void {
   const start = program.command('start').summary('run the node in the foreground')
@@ -92,18 +89,6 @@ function addEnv(program: Command, bind: Bind): void {
     )
     .option('--json', 'print one JSON object')
     .action(bind<FlagTexts>(async () => (await import('./commands/env.ts')).env))
-}
-
-function addInvite(program: Command, bind: Bind): void {
-  program
-    .command('invite')
-    .summary('print a ticket with which other hosts join the mesh')
-    .description(commandHelp.invite)
-    .addOption(flagOf('dir'))
-    .option('--site <NAME>', 'the site of those who join with it (default: they choose)')
-    .option('--expires <TIME>', 'how long it can be used: 30m, 12h, 7d (default: 24h)')
-    .option('--json', 'print one JSON object')
-    .action(bind<FlagTexts>(async () => (await import('./commands/invite.ts')).invite))
 }
 
 /** What works on the store: done by the running node, or by the command itself. */
@@ -142,24 +127,8 @@ function withNames(
   return (names, flags) => run({ ...flags, names })
 }
 
-/** A row of the option table as a flag. */
-function flagOf(name: OptionName): Flag {
-  const option: Option<unknown> = options[name]
-  const placeholder =
-    option.kind === 'switch' ? `[${option.placeholder}]` : `<${option.placeholder}>`
-  const fallback = option.fallbackText === undefined ? '' : `, default ${option.fallbackText}`
-  const flag = new Flag(
-    `--${flagName(name)} ${placeholder}`,
-    `${option.help} [${variableName(name)}${fallback}]`,
-  ).helpGroup(`${option.group}:`)
-  if (option.kind === 'switch') flag.preset('on')
-  const joint = option.kind === 'list' ? ',' : ';'
-  if (['list', 'rules', 'routes'].includes(option.kind)) {
-    flag.argParser((text: string, before: unknown) =>
-      typeof before === 'string' ? `${before}${joint}${text}` : text,
-    )
-  }
-  return flag
+function allCommands(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(allCommands)]
 }
 
 /** Usage errors are thrown instead of printed, so that one place decides how errors look. */
@@ -183,7 +152,7 @@ function checkCommandName(program: Command, first: string | undefined): void {
 /** Go people type one dash: `-json` is taken for `--json` where such a long flag exists. */
 function oneDashAsTwo(program: Command, args: readonly string[]): readonly string[] {
   const known = new Set(
-    [program, ...program.commands].flatMap((command) =>
+    allCommands(program).flatMap((command) =>
       command.options.map((option) => option.long?.slice(2)),
     ),
   )

@@ -19,6 +19,16 @@ type CommandName =
   | 'status'
   | 'env'
   | 'invite'
+  | 'join'
+  | 'members'
+  | 'revoke'
+  | 'leave'
+  | 'rekey'
+  | 'root'
+  | 'rootExport'
+  | 'rootImport'
+  | 'rootGrant'
+  | 'rootRotate'
   | 'ls'
   | 'verify'
   | 'gc'
@@ -56,7 +66,51 @@ until it expires. Hand it over by file or variable, never as an argument:
 
   modmesh invite > ticket
   modmesh start --join ticket        on the other host, or with the ticket
-                                     itself in MODMESH_JOIN`,
+                                     itself in MODMESH_JOIN
+
+Who has joined stays when the ticket expires, once it has met a member with
+the role admit. A node that joined may invite when its own ticket was made
+with: modmesh invite --roles admit`,
+  join: `Join a mesh with the running node. The ticket comes from the file, else from
+MODMESH_JOIN, else from standard input; on a terminal it is asked for.
+Exits 20 when the node is in the mesh but has reached no member yet.`,
+  members: `List the members of the mesh that this node knows, and how they stand:
+
+  member        counter-signed: stays until it is revoked or leaves
+  provisional   met nobody yet who may admit: ends with its ticket
+  revoked       is out, or left
+
+A node with the role admit knows all that such nodes know; others know whom
+they have met.`,
+  revoke: `End a member: it is cut off by everybody who hears of it, within seconds, and
+stays out, also with a new key and the ticket that it came by. That ticket
+takes no new hosts any more; those that came by it before stay.
+
+With the number of an invite: that ticket admits nobody any more, and who came
+by it and was not counter-signed is out.
+
+  modmesh revoke build-7
+  modmesh revoke 1f0c99ab
+
+There is no way back: to take a host in again, give it a new key and ticket.
+Only nodes that hold the root key, and administrators, can revoke.`,
+  leave: `Leave the mesh: tell its members, and be a lone node from now on. What the
+node holds stays. To come back it needs a new ticket.`,
+  rekey: `Give this node a new key and let it stay in the mesh: the old key names the new
+one, and ends. It counts from the next start on.`,
+  root: `The root key rules a mesh. It is made by the first \`modmesh invite\` and lies on
+that node alone: keep a copy, in a safe place.`,
+  rootExport: `Print the root key of the mesh, alone on stdout. Whoever has it rules the mesh.
+
+  umask 077; modmesh root export > root-key`,
+  rootImport: `Take an exported root key: a member of the mesh becomes an administrator that
+holds it; a lone node becomes a node of that mesh, when all others are gone.`,
+  rootGrant: `Make a member an administrator: it may invite, counter-sign and revoke, but not
+change the root key, nor revoke other administrators.`,
+  rootRotate: `Change the root key, when it may be known to others or its holder goes.
+Members that were counter-signed and are known to this node stay, also those
+that are off; tickets that are out admit nobody any more. A mesh can do this
+6 times.`,
   ls: `List the module zips that are held, one a line: size, last use, pins. With
 names only those.
 

@@ -4,6 +4,8 @@ import { errorText } from './errors.ts'
 import type { Logger } from './log.ts'
 import { printableName } from './printable.ts'
 
+type Refusal = Extract<MeshEvent, { readonly kind: 'refused' }>['refusal']
+
 /** Lines about strangers per minute: they can knock as often as they like. */
 const strangerLines = 10
 const minuteMs = 60_000
@@ -39,11 +41,7 @@ export class MeshLog {
         log.warn({ peer: event.peer, reason: printableName(event.reason) }, 'peer is avoided')
         return
       case 'refused':
-        this.#stranger({
-          ...event.refusal,
-          message: undefined,
-          reason: printableName(event.refusal.message),
-        })
+        this.#refused(event.refusal)
         return
       case 'member-expired':
         log.info({ peer: event.peer }, 'membership of a peer ran out')
@@ -77,7 +75,16 @@ export class MeshLog {
     }
   }
 
-  #stranger(fields: object): void {
+  #refused(refusal: Refusal): void {
+    const isOurs = refusal.cause.kind === 'refused-by-peer'
+    const reason = printableName(refusal.message)
+    this.#stranger(
+      { ...refusal, message: undefined, reason },
+      isOurs ? 'a peer refuses this node' : 'connection refused: not a member',
+    )
+  }
+
+  #stranger(fields: object, words: string): void {
     const minute = Math.floor(this.#clock.monotonicMs() / minuteMs)
     if (minute !== this.#minute) {
       if (this.#left > 0) this.#log.warn({ count: this.#left }, 'further connections refused')
@@ -86,7 +93,7 @@ export class MeshLog {
       this.#left = 0
     }
     this.#lines += 1
-    if (this.#lines <= strangerLines) this.#log.warn(fields, 'connection refused: not a member')
+    if (this.#lines <= strangerLines) this.#log.warn(fields, words)
     else this.#left += 1
   }
 }

@@ -105,6 +105,12 @@ export class StatusReporter {
   #warnings(report: TrafficReport): readonly string[] {
     const { state } = this.#components
     const warnings: string[] = [...state.openDoors()]
+    const refusal = state.mesh?.members.refusal()
+    if (refusal !== undefined) warnings.push(`this node is out of its mesh: ${refusal}`)
+    const refusers = state.mesh?.members.refusers()
+    if (refusers !== undefined) {
+      warnings.push(`${refusers.count} members of the mesh refuse this node: ${refusers.reason}`)
+    }
     if (state.client !== undefined) {
       const { folder } = this.#components.store.sumdbCache(state.client.name)
       warnings.push(...databaseWarnings(state.client, folder))

@@ -78,6 +78,11 @@ describe('a usage error', () => {
       says: '--join: /does/not/exist: does not exist',
     },
     { args: ['invite', '--expires', 'never'], says: '--expires: "never" is not allowed' },
+    { args: ['invite', '--uses', '0'], says: '--uses: "0" is not allowed' },
+    { args: ['join', 'modmesh1abc'], says: 'a ticket is secret, and arguments are not' },
+    { args: ['join', '/does/not/exist'], says: '/does/not/exist: does not exist' },
+    { args: ['root', 'import', 'modmesh-root-1-x'], says: 'a root key is secret' },
+    { args: ['revoke'], says: "missing required argument 'member|invite'" },
     { args: ['accept', 'corp.example.com/lib'], says: 'it takes PATH@VERSION' },
     { args: ['env', '--shell', 'csh'], says: 'Allowed choices are go, sh, fish, pwsh' },
   ])('$args ends with 2 and one line: $says', async ({ args, says }) => {
@@ -182,12 +187,75 @@ describe('beside a node', () => {
 
   test('invite prints the ticket alone on stdout', async () => {
     const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
-    const invitation = { ticket: 'modmesh1abc', mesh: 'm', site: null, expiresAt }
+    const invitation = {
+      ticket: 'modmesh1abc',
+      mesh: 'm',
+      invite: '0123456789abcdef0123456789abcdef',
+      site: null,
+      roles: ['admit'],
+      uses: 2,
+      expiresAt,
+    }
     await using _control = await ControlServer.listen(dir, async () => invitation)
     const { code, stdout, stderr } = await run(['invite', '--dir', dir, '--site', 'oslo'])
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'modmesh1abc\n' })
     expect(stderr).toContain('Ticket for mesh m')
+    expect(stderr).toContain('and 2 hosts, with the roles admit')
+    expect(stderr).toContain('modmesh revoke 01234567\n')
     expect(stderr).not.toContain('modmesh1abc')
+  })
+
+  test('join takes the ticket from a file, the environment or standard input', async () => {
+    const asked: unknown[] = []
+    const report = { mesh: 'm', site: 'default', connected: ['a'] }
+    await using _control = await ControlServer.listen(dir, async (request) => {
+      asked.push(request)
+      return report
+    })
+    const file = join(dir, 'ticket')
+    await writeFile(file, ' modmesh1file\n')
+    const byFile = await run(['join', file, '--dir', dir])
+    expect(byFile).toEqual({
+      code: 0,
+      stdout: 'In mesh m, site default, connected to a\n',
+      stderr: '',
+    })
+    const env = { MODMESH_JOIN: 'modmesh1variable' }
+    expect((await run(['join', '--dir', dir], { env })).code).toBe(0)
+    report.connected = []
+    const alone = await run(['join', '--json', '--dir', dir], { env })
+    expect(alone.code).toBe(20)
+    expect(JSON.parse(alone.stdout)).toEqual({ schema: 'modmesh.join/1', ...report })
+    expect(asked.slice(0, 2)).toEqual([
+      { command: 'join', ticket: 'modmesh1file' },
+      { command: 'join', ticket: 'modmesh1variable' },
+    ])
+    const empty = await run(['join', '--dir', dir])
+    expect(empty).toMatchObject({ code: 2, stderr: 'modmesh: there is no ticket in it\n' })
+  })
+
+  test('members prints a line for each, and no name can forge another', async () => {
+    const member = {
+      peer: '12D3KooWx',
+      name: 'a\nfake  default  member',
+      site: 'default',
+      roles: ['admin', 'admit'],
+      self: false,
+      connected: true,
+      standing: 'member',
+      admittedAt: null,
+      expiresAt: null,
+      lastSeenAt: null,
+      invite: '0123456789abcdef0123456789abcdef',
+    }
+    const report = { mesh: 'm', root: false, members: [member] }
+    await using _control = await ControlServer.listen(dir, async () => report)
+    const { code, stdout } = await run(['members', '--dir', dir])
+    expect(code).toBe(0)
+    expect(stdout.split('\n')).toHaveLength(3)
+    expect(stdout).toContain('admin,admit  connected  01234567  12D3KooWx')
+    const json = await run(['members', '-json', '--dir', dir])
+    expect(JSON.parse(json.stdout)).toEqual({ schema: 'modmesh.members/1', ...report })
   })
 
   test('accept prints what was accepted, and ends with 1 for what does not wait', async () => {

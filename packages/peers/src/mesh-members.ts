@@ -3,6 +3,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { PeerId } from '@modmesh/fill'
 import type { ControlHub } from './control/control-hub.ts'
 import type { MembershipGossip } from './control/membership-gossip.ts'
+import type { Refusal } from './gate/refusal.ts'
 import type { Revoked } from './membership/administration.ts'
 import type { Member } from './membership/chain.ts'
 import type { RefusalReason } from './membership/errors.ts'
@@ -39,6 +40,9 @@ export interface MeshMembersComponents {
   readonly trust: MembershipGossip
 }
 
+/** Peers remembered that refuse us: enough to tell that it is not one alone. */
+const maxRefusers = 64
+
 /** Characters of an invite's serial that are enough to name it. */
 const shortSerial = 8
 
@@ -48,12 +52,15 @@ export class MeshMembers {
   readonly #network: Network
   readonly #hub: ControlHub
   readonly #trust: MembershipGossip
+  readonly #refusers = new Map<PeerId, RefusalReason>()
 
   constructor(components: MeshMembersComponents) {
     this.#membership = components.membership
     this.#network = components.network
     this.#hub = components.hub
     this.#trust = components.trust
+    // The network goes with this node, and its listeners with it.
+    this.#network.onRefusal((refusal) => this.#noteRefusal(refusal))
   }
 
   /** Ourselves and all members that this node has seen or, as a counter-signer, heard of. */
@@ -70,6 +77,15 @@ export class MeshMembers {
   /** Why others refuse this node, as far as it knows; undefined while they do not. */
   refusal(): string | undefined {
     return this.#membership.refusal()?.message
+  }
+
+  /** How many members have refused this node lately and were not connected since, and why the last one did. */
+  refusers(): { readonly count: number; readonly reason: RefusalReason } | undefined {
+    for (const peer of this.#refusers.keys()) {
+      if (this.#hub.link(peer) !== undefined) this.#refusers.delete(peer)
+    }
+    const reason = [...this.#refusers.values()].at(-1)
+    return reason && { count: this.#refusers.size, reason }
   }
 
   /** Whether this node holds the root key of its mesh. */
@@ -135,6 +151,14 @@ export class MeshMembers {
   changeKey(privateKey: Uint8Array): Promise<void> {
     const next = peerIdFromPrivateKey(privateKeyFromProtobuf(privateKey)).toString()
     return this.#membership.administration.changeKey(next)
+  }
+
+  #noteRefusal({ cause, peer }: Refusal): void {
+    if (cause.kind !== 'refused-by-peer' || cause.reason === undefined || peer === undefined) return
+    this.#refusers.delete(peer)
+    const oldest = this.#refusers.keys().next().value
+    if (this.#refusers.size >= maxRefusers && oldest !== undefined) this.#refusers.delete(oldest)
+    this.#refusers.set(peer, cause.reason)
   }
 
   #status(member: Member, lastSeenMs: number | undefined): MemberStatus {

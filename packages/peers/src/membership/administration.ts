@@ -63,7 +63,8 @@ export class Administration {
       const by = this.#authority()
       const peer = target.peer === undefined ? undefined : peerBytes(target.peer)
       if (peer !== undefined) this.#checkMayEnd(peer, target.peer ?? '', by)
-      const serial = target.invite ?? (target.peer && this.#closableInvite(target.peer))
+      const { roster } = this.#core
+      const serial = target.invite ?? roster.get(target.peer ?? '')?.member.invite
       const at = this.#closingMs(serial, target.peer)
       const invite = serial === undefined ? undefined : fromHex(serial)
       await this.#resign(target.peer, by)
@@ -235,19 +236,13 @@ export class Administration {
     throw new NotAllowedError('only a node that holds the root key can revoke an administrator')
   }
 
-  /** The founder's invite admits nobody: there is nothing to close. */
-  #closableInvite(peerId: string): string | undefined {
-    const member = this.#core.roster.get(peerId)?.member
-    return member?.invite === this.#core.standing?.self.invite ? undefined : member?.invite
-  }
-
   /** Not before the last good counter-signature by the invite, however our clock stands to the signer's. */
   #closingMs(invite: string | undefined, revoked: string | undefined): number {
     const others = this.#core.roster
       .all()
       .filter(({ member }) => member.invite === invite && member.peerId !== revoked)
     const dates = others.map(({ member }) => member.admittedMs ?? 0)
-    return Math.max(this.#core.nowMs(), ...dates)
+    return Math.max(this.#core.nowMs(), this.#core.standing?.self.admittedMs ?? 0, ...dates)
   }
 
   async #sayRevoked(

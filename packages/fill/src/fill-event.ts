@@ -3,6 +3,7 @@ import type { HashChangedError } from './errors.ts'
 import type { PeerId } from './peers.ts'
 import type { RemotePart } from './remote-store.ts'
 import type { UpstreamAnswer } from './upstream.ts'
+import type { UpstreamReason } from './why-upstream.ts'
 
 /** Where an answer came from. */
 export type Source =
@@ -46,6 +47,11 @@ export type OwnerOutcome =
   | 'slow'
   | 'lied'
 
+/** Who was asked for the bytes of a zip. */
+export type Asked =
+  | { readonly kind: 'peer' | 'owner'; readonly peer: PeerId }
+  | { readonly kind: 'remote' | 'upstream' }
+
 /** What happened, for logs, status and `why`. */
 export type FillEvent =
   | {
@@ -66,6 +72,30 @@ export type FillEvent =
       /** That there is nothing was known from before: nobody was asked. */
       readonly isRemembered?: true
       readonly tookMs: number
+    }
+  /** Peers were asked what they know of a module version; these knew something. */
+  | {
+      readonly kind: 'peers-told'
+      readonly module: ModuleVersion
+      readonly answers: readonly { readonly peer: PeerId; readonly holdsZip: boolean }[]
+      readonly tookMs: number
+    }
+  /** Somebody was asked for a zip and that ended; `unneeded`: another one was faster, or nobody waits. */
+  | {
+      readonly kind: 'zip-asked'
+      readonly module: ModuleVersion
+      readonly asked: Asked
+      readonly outcome: 'gave' | 'failed' | 'unneeded'
+      readonly error: Error | undefined
+      readonly bytes: number
+      readonly tookMs: number
+    }
+  /** Upstream is asked now. */
+  | {
+      readonly kind: 'upstream-chosen'
+      readonly what: 'zip' | 'mod' | 'info'
+      readonly module: ModuleVersion
+      readonly why: UpstreamReason
     }
   /** A peer sent something that does not verify, or broke the protocol. */
   | {

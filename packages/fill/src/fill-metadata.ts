@@ -27,6 +27,7 @@ import {
 } from './resolve-sums.ts'
 import { abortable, type Scope } from './scope.ts'
 import type { UpstreamAnswer } from './upstream.ts'
+import { whyNoPeers } from './why-upstream.ts'
 
 type Part = keyof VerifiedParts
 
@@ -173,6 +174,9 @@ async function fromUpstream(
 ): Promise<Answer<Uint8Array>> {
   const { before, sums, signal } = way
   await giveHeadStarts(ctx, before, signal)
+  const late = before.peers.work === undefined ? 'no-holder' : 'peers-late'
+  const why = whyNoPeers(ctx, module.path) ?? late
+  ctx.emit({ kind: 'upstream-chosen', what: part, module, why })
   try {
     const value =
       part === 'mod'

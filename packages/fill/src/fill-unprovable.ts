@@ -5,6 +5,7 @@ import { nameOfSource } from './fill-event.ts'
 import { checkFirstHash } from './first-hashes.ts'
 import type { Answer } from './module-source.ts'
 import type { Scope } from './scope.ts'
+import { whyNoPeers } from './why-upstream.ts'
 import { fetchFromUpstream, Progress, type VerifiedZip } from './zip-attempt.ts'
 import type { HeldZip } from './zip-store.ts'
 
@@ -18,6 +19,8 @@ export async function fillUnprovable(
   const progress = new Progress(ctx.clock.monotonicMs())
   const expected = Promise.resolve(pinned?.zip)
   const job = { module, expected, progress, onProgress: () => {} }
+  const why = whyNoPeers(ctx, module.path) ?? 'no-database'
+  ctx.emit({ kind: 'upstream-chosen', what: 'zip', module, why })
   const verified = await fetchFromUpstream(ctx, job, scope)
   if (pinned?.zip !== undefined) return await commitZip(ctx, verified, pinned.proof)
   await checkFirst(ctx, module, verified)

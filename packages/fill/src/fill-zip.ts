@@ -4,6 +4,7 @@ import { commitZip } from './commit-zip.ts'
 import { asError, ModuleNotFoundError, PeerError, UpstreamUnavailableError } from './errors.ts'
 import { explainFailure } from './explain-failure.ts'
 import { type FillContext, notHere } from './fill-context.ts'
+import type { Asked } from './fill-event.ts'
 import { fillUnprovable } from './fill-unprovable.ts'
 import { HolderList, type KnownHolder } from './holder-list.ts'
 import type { Answer } from './module-source.ts'
@@ -17,6 +18,7 @@ import { relaySums } from './relay.ts'
 import { resolveSums, withNeed } from './resolve-sums.ts'
 import { handled, noLongerNeeded, Scope } from './scope.ts'
 import { StoreFailure } from './store-failure.ts'
+import { whyNoPeers, whyRaceAsksUpstream } from './why-upstream.ts'
 import {
   fetchFromPeer,
   fetchFromRemote,
@@ -74,6 +76,7 @@ export async function relayZip(
 
 interface RunningAttempt {
   readonly kind: Attempt['kind']
+  readonly asked: Asked
   readonly startedMs: number
   readonly windowMs: number
   readonly progress: Progress
@@ -238,7 +241,7 @@ class ZipFill {
     const { budgets } = this.#ctx
     const windowMs = Math.max(budgets.firstByteMs, budgets.firstByteRtts * (holder.rttMs ?? 0))
     const patienceMs = this.#hasUpstream() ? windowMs + budgets.stallMs : budgets.meshOnlyMs
-    const attempt = this.#begin('peer', windowMs)
+    const attempt = this.#begin({ kind: 'peer', peer: holder.peer }, windowMs)
     this.#firstPeer ??= attempt
     const job = { module: this.#module, ...holder, patienceMs, ...this.#transfer(attempt) }
     const fetching = this.#work.start((signal) => fetchFromPeer(this.#ctx, job, { signal }))
@@ -254,7 +257,7 @@ class ZipFill {
     this.#owner = 'running'
     const peer = this.#ownerId
     if (peer === undefined) return
-    const attempt = this.#begin('owner', Number.POSITIVE_INFINITY)
+    const attempt = this.#begin({ kind: 'owner', peer }, Number.POSITIVE_INFINITY)
     const { firstByteMs, stallMs } = this.#ctx.budgets
     const patienceMs = firstByteMs + stallMs
     const job = { module: this.#module, peer, patienceMs, ...this.#transfer(attempt) }
@@ -282,7 +285,7 @@ class ZipFill {
     const { budgets } = this.#ctx
     const windowMs = level.headStart.ms
     const patienceMs = this.#hasUpstream() ? windowMs + budgets.stallMs : budgets.meshOnlyMs
-    const attempt = this.#begin('remote', windowMs)
+    const attempt = this.#begin({ kind: 'remote' }, windowMs)
     const expected = this.#zipHash.promise
     const job = { module: this.#module, level, expected, patienceMs, ...this.#transfer(attempt) }
     const fetching = this.#work.start((signal) => fetchFromRemote(this.#ctx, job, { signal }))
@@ -292,21 +295,25 @@ class ZipFill {
   }
 
   #askUpstream(): void {
+    const module = this.#module
+    const why = whyNoPeers(this.#ctx, module.path) ?? whyRaceAsksUpstream(this.#view())
+    this.#ctx.emit({ kind: 'upstream-chosen', what: 'zip', module, why })
     this.#upstream = 'running'
     const remote = [...this.#attempts].find(({ kind }) => kind === 'remote')
     if (remote?.progress.hasFirstByte === false) this.#ctx.remote?.headStart.missed()
-    const attempt = this.#begin('upstream', 0)
+    const attempt = this.#begin({ kind: 'upstream' }, 0)
     const expected = this.#zipHash.promise
-    const job = { module: this.#module, expected, ...this.#transfer(attempt) }
+    const job = { module, expected, ...this.#transfer(attempt) }
     const fetching = this.#work.start((signal) => fetchFromUpstream(this.#ctx, job, { signal }))
     this.#follow(attempt, fetching, (error) => {
       this.#upstream = error instanceof ModuleNotFoundError ? 'no' : 'failed'
     })
   }
 
-  #begin(kind: RunningAttempt['kind'], windowMs: number): RunningAttempt {
+  #begin(asked: Asked, windowMs: number): RunningAttempt {
     const startedMs = this.#ctx.clock.monotonicMs()
-    const attempt = { kind, startedMs, windowMs, progress: new Progress(startedMs) }
+    const { kind } = asked
+    const attempt = { kind, asked, startedMs, windowMs, progress: new Progress(startedMs) }
     this.#attempts.add(attempt)
     return attempt
   }
@@ -322,11 +329,16 @@ class ZipFill {
   ): void {
     const ended = fetching.then(
       (verified) => {
-        if (this.#isOver || this.#verified !== undefined) return verified.staged.discard()
+        if (this.#isOver || this.#verified !== undefined) {
+          this.#tell(attempt, 'unneeded')
+          return verified.staged.discard()
+        }
         this.#verified = verified
+        this.#tell(attempt, 'gave')
       },
       (error: unknown) => {
-        if (this.#work.signal.aborted) return
+        if (this.#work.signal.aborted) return this.#tell(attempt, 'unneeded')
+        this.#tell(attempt, 'failed', asError(error))
         this.#errors.push(error)
         onFailure(error)
         if (error instanceof StoreFailure) this.#work.abort(error)
@@ -338,6 +350,21 @@ class ZipFill {
         this.#wake()
       }),
     )
+  }
+
+  #tell(attempt: RunningAttempt, outcome: 'gave' | 'failed' | 'unneeded', error?: Error): void {
+    const { asked, startedMs, progress } = attempt
+    const tookMs = this.#ctx.clock.monotonicMs() - startedMs
+    const { bytes } = progress
+    this.#ctx.emit({
+      kind: 'zip-asked',
+      module: this.#module,
+      asked,
+      outcome,
+      error,
+      bytes,
+      tookMs,
+    })
   }
 
   #judge(holder: KnownHolder, error: unknown): void {

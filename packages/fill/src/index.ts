@@ -21,7 +21,7 @@ export {
   UpstreamUnavailableError,
 } from './errors.ts'
 export type { FillComponents, FillInit } from './fill-context.ts'
-export type { FillEvent, FillKind, OwnerOutcome, Source } from './fill-event.ts'
+export type { Asked, FillEvent, FillKind, OwnerOutcome, Source } from './fill-event.ts'
 export { acceptChange, type FirstHash, type FirstHashes, type PartHashes } from './first-hashes.ts'
 export { ModuleFill } from './module-fill.ts'
 export type { Answer, Asker, AskOptions, ModuleSource } from './module-source.ts'
@@ -54,6 +54,7 @@ export type { Proof } from './proof.ts'
 export type { RemoteObject, RemotePart, RemoteStore } from './remote-store.ts'
 export { mayShare } from './share-policy.ts'
 export type { MutableAsk, Upstream, UpstreamAnswer } from './upstream.ts'
+export type { UpstreamReason } from './why-upstream.ts'
 export type {
   BodyChunks,
   ByteRange,

@@ -48,6 +48,7 @@ export class RecordSearch {
   }
 
   async #run(ctx: FillContext, module: ModuleVersion, scope: Scope): Promise<void> {
+    const startedMs = ctx.clock.monotonicMs()
     const cut = new AbortController()
     const stop = () => cut.abort(noLongerNeeded)
     scope.signal.addEventListener('abort', stop, { once: true })
@@ -65,6 +66,9 @@ export class RecordSearch {
     } finally {
       stop()
       scope.signal.removeEventListener('abort', stop)
+      const answers = this.#seen.map(({ peer, holdsZip }) => ({ peer, holdsZip }))
+      const tookMs = ctx.clock.monotonicMs() - startedMs
+      ctx.emit({ kind: 'peers-told', module, answers, tookMs })
     }
   }
 

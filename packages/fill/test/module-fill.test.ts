@@ -168,7 +168,10 @@ describe('events', () => {
     const source = { kind: 'upstream', from: world.upstream.from }
     const request = { what: 'zip', path: module.path, version: module.version }
     const bytes = zip.length
+    const asked = { module, asked: { kind: 'upstream' }, outcome: 'gave', error: undefined, bytes }
     expect(world.events).toEqual([
+      { kind: 'upstream-chosen', what: 'zip', module, why: 'no-peers' },
+      { kind: 'zip-asked', ...asked, tookMs: 30 },
       { kind: 'committed', module, source, bytes },
       { kind: 'answered', ...request, source, bytes, tookMs: 30 },
       { kind: 'answered', ...request, source: { kind: 'store' }, bytes, tookMs: 0 },

@@ -29,6 +29,10 @@ export function logFillEvent(log: Logger, event: FillEvent): void {
     case 'site-answered':
       logSite(log, event)
       return
+    case 'peers-told':
+    case 'zip-asked':
+    case 'upstream-chosen':
+      return // too many for a log: `modmesh why` shows them
     case 'upstream-refused': {
       const module = formatModuleVersion(event.module)
       log.error({ module, reason: printableName(event.reason) }, 'refused what upstream sent')

@@ -1,4 +1,4 @@
-import { fruitlessSearches } from './limits.ts'
+import { fruitlessSearches, trialSearches } from './limits.ts'
 
 /**
  * How long peers, or a remote store, are asked about a module version before upstream and the database
@@ -8,6 +8,7 @@ import { fruitlessSearches } from './limits.ts'
 export class EarnedHeadStart {
   readonly #budgetMs: number
   #fruitless = 0
+  #waited = 0
 
   constructor(init: { readonly headStartMs: number }) {
     this.#budgetMs = init.headStartMs
@@ -15,6 +16,16 @@ export class EarnedHeadStart {
 
   get ms(): number {
     return this.#fruitless < fruitlessSearches ? this.#budgetMs : 0
+  }
+
+  /**
+   * Whether the next search may wait until upstream is late: those before found nothing. Now and then
+   * one does not wait, and may show that peers know something again.
+   */
+  mayWait(): boolean {
+    if (this.#fruitless < fruitlessSearches) return false
+    this.#waited = (this.#waited + 1) % trialSearches
+    return this.#waited !== 0
   }
 
   /** One knew something. */

@@ -79,6 +79,9 @@ export const equalRttMs = 2
 /** Searches in a row in which no peer knew anything, after which peers have no head start any more. */
 export const fruitlessSearches = 8
 
+/** From then on one search in so many is sent at once, the others only when upstream is late. */
+export const trialSearches = 16
+
 /** Objects of a remote store of which it is remembered that they are there, or wrong: 100 bytes each. */
 export const maxKnownObjects: number = 1 << 16
 

@@ -14,10 +14,11 @@ export function searchRecords(
   scope: Scope,
 ): RecordSearch | undefined {
   if (!ctx.canAskPeers(module.path)) return undefined
-  if (ctx.canAskUpstream(module.path) && ctx.strangers.has(formatModuleVersion(module))) {
-    return undefined
-  }
-  return new RecordSearch(ctx, module, scope)
+  if (!ctx.canAskUpstream(module.path)) return new RecordSearch(ctx, module, scope)
+  if (ctx.strangers.has(formatModuleVersion(module))) return undefined
+  // In a cold build every search would cost a message to each peer, and find nothing.
+  const delayMs = ctx.headStart.mayWait() ? ctx.budgets.haveQueryMs : 0
+  return new RecordSearch(ctx, module, scope, { delayMs })
 }
 
 /** One question to the mesh about a module version, and the answers so far; any number may read them. */
@@ -26,10 +27,15 @@ export class RecordSearch {
   #isDone = false
   #changed = Promise.withResolvers<void>()
 
-  constructor(ctx: FillContext, module: ModuleVersion, scope: Scope) {
+  constructor(
+    ctx: FillContext,
+    module: ModuleVersion,
+    scope: Scope,
+    init: { readonly delayMs: number } = { delayMs: 0 },
+  ) {
     const end = () => this.#end()
     // A mesh that cannot answer knows nothing: the other ways decide.
-    ctx.background(this.#run(ctx, module, scope).then(end, end))
+    ctx.background(this.#run(ctx, module, scope, init.delayMs).then(end, end))
   }
 
   /** The answers so far, in their order. */
@@ -47,12 +53,33 @@ export class RecordSearch {
     }
   }
 
-  async #run(ctx: FillContext, module: ModuleVersion, scope: Scope): Promise<void> {
-    const startedMs = ctx.clock.monotonicMs()
+  async #run(
+    ctx: FillContext,
+    module: ModuleVersion,
+    scope: Scope,
+    delayMs: number,
+  ): Promise<void> {
     const cut = new AbortController()
     const stop = () => cut.abort(noLongerNeeded)
     scope.signal.addEventListener('abort', stop, { once: true })
-    ctx.background(ctx.clock.sleep(ctx.budgets.meshOnlyMs, { signal: cut.signal }).then(stop))
+    try {
+      if (scope.signal.aborted) return
+      if (delayMs > 0) await ctx.clock.sleep(delayMs, cut)
+      ctx.background(ctx.clock.sleep(ctx.budgets.meshOnlyMs, { signal: cut.signal }).then(stop))
+      await this.#ask(ctx, module, cut)
+    } finally {
+      stop()
+      scope.signal.removeEventListener('abort', stop)
+    }
+  }
+
+  async #ask(
+    ctx: FillContext,
+    module: ModuleVersion,
+    cut: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    const startedMs = ctx.clock.monotonicMs()
+    const tookMs = () => ctx.clock.monotonicMs() - startedMs
     try {
       for await (const record of until(ctx.peers.findRecords(module, cut), cut.signal)) {
         ctx.headStart.found()
@@ -60,15 +87,14 @@ export class RecordSearch {
         else ctx.blame(record.peer, module, 'sent a record of another module version')
         if (this.#seen.length >= maxRecordsPerSearch) return
       }
-      if (this.#seen.length > 0 || cut.signal.aborted) return
+      // Others had the answer: peers that were too late for their head start are treated as no.
+      const isCut = cut.signal.aborted && tookMs() < ctx.budgets.headStartMs
+      if (this.#seen.length > 0 || isCut) return
       ctx.headStart.missed()
       ctx.strangers.add(formatModuleVersion(module))
     } finally {
-      stop()
-      scope.signal.removeEventListener('abort', stop)
       const answers = this.#seen.map(({ peer, holdsZip }) => ({ peer, holdsZip }))
-      const tookMs = ctx.clock.monotonicMs() - startedMs
-      ctx.emit({ kind: 'peers-told', module, answers, tookMs })
+      ctx.emit({ kind: 'peers-told', module, answers, tookMs: tookMs() })
     }
   }
 

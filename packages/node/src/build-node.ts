@@ -19,6 +19,7 @@ import { machineClock } from './clock.ts'
 import { ControlServer } from './control-socket/server.ts'
 import { errorText } from './errors.ts'
 import { logFillEvent, logStoreEvent } from './event-log.ts'
+import { FillTrace } from './fill-trace.ts'
 import { PeerHeads } from './heads.ts'
 import { openIdentity } from './identity.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -66,6 +67,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const { dir } = settings
   const state = new NodeState(plan, machineClock)
   const traffic = new Traffic(machineClock)
+  const trace = new FillTrace({ clock: machineClock })
 
   const report = logStoreEvent.bind(undefined, log)
   const store = lifecycle.add('store', await openStore(plan, report))
@@ -73,13 +75,15 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const audit = lifecycle.add('audit', await openAudit(dir, { store, log }))
   const onEvent = (event: FillEvent): void => {
     traffic.record(event)
+    trace.record(event)
     logFillEvent(log, event)
     audit.record(event)
     if (event.kind === 'hash-changed') void forgetClone(event.module, state, log)
   }
 
   const reporter = new StatusReporter({ state, traffic, store }, plan)
-  const answer = answerControl({ state, reporter, store, dir })
+  const { isPrivate } = plan
+  const answer = answerControl({ state, reporter, store, dir, trace, isPrivate })
   lifecycle.add('control socket', await ControlServer.listen(dir, answer))
 
   const via = new ViaChain()
@@ -87,6 +91,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const direct = lifecycle.add('version control', openDirect(plan, around))
   state.direct = direct
   const upstream = openUpstream(plan, { http, direct })
+  state.upstream = upstream
   const database = openDatabase(plan, { http, store, state, lifecycle })
   state.client = database?.client
   database?.client.onFork((fork) => {
@@ -115,21 +120,9 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const source = await openPolicedSource(plan, parts)
   if (database !== undefined) lifecycle.add('upkeep', startUpkeep(database, { log, around }))
 
-  state.proxy = await ProxyServer.listen(
-    {
-      source,
-      databases: database === undefined ? [] : [database.client],
-      pages: openPages(state, reporter, store),
-    },
-    {
-      listen: settings.listen,
-      hosts: settings.host,
-      pathSecret: settings.pathSecret,
-      via,
-      // Without the target: it may hold the path secret. What a fill could not answer it tells itself.
-      onError: (error) => log.debug({ reason: printableName(String(error)) }, 'request failed'),
-    },
-  )
+  const pages = openPages(state, reporter, store)
+  const databases = database === undefined ? [] : [database.client]
+  state.proxy = await openProxy(plan, { source, databases, pages }, { via, log })
   lifecycle.defer('local port', async () => await state.proxy?.close({ drainMs }))
   for (const text of state.openDoors()) log.warn(text)
   return { mesh, state }
@@ -142,6 +135,21 @@ async function forgetClone(module: ModuleVersion, state: NodeState, log: Logger)
   } catch (error) {
     log.warn({ reason: errorText(error) }, 'tags cannot be removed from the clones')
   }
+}
+
+function openProxy(
+  { settings }: StartPlan,
+  parts: Parameters<typeof ProxyServer.listen>[0],
+  { via, log }: { readonly via: ViaChain; readonly log: Logger },
+): Promise<ProxyServer> {
+  return ProxyServer.listen(parts, {
+    listen: settings.listen,
+    hosts: settings.host,
+    pathSecret: settings.pathSecret,
+    via,
+    // Without the target: it may hold the path secret. What a fill could not answer it tells itself.
+    onError: (error) => log.debug({ reason: printableName(String(error)) }, 'request failed'),
+  })
 }
 
 function openPages(state: NodeState, reporter: StatusReporter, store: DiskStore): ExtraPages {

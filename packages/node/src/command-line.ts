@@ -8,6 +8,7 @@ import { addMeshCommands } from './mesh-commands.ts'
 import { optionNames } from './options.ts'
 import { escapeInvisible } from './printable.ts'
 import { type FlagTexts, takeSurroundings } from './read-options.ts'
+import { addReportCommands } from './report-commands.ts'
 import type { Surroundings } from './settings.ts'
 import { programVersion } from './version.ts'
 
@@ -50,6 +51,7 @@ function buildProgram(around: Surroundings, done: (exitCode: ExitCode) => void):
     })
   addStart(program, bind)
   addStatus(program, bind)
+  addReportCommands(program, bind)
   addEnv(program, bind)
   addMeshCommands(program, bind)
   addStoreCommands(program, bind)

@@ -17,6 +17,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 20 done in part or
 type CommandName =
   | 'start'
   | 'status'
+  | 'peers'
+  | 'why'
   | 'env'
   | 'invite'
   | 'join'
@@ -53,6 +55,21 @@ database, and where the bytes of the last hour came from.
 
 Without a running node it shows what the store holds, and exits 21.
 A degraded node: 20.`,
+  peers: `List the members of the mesh as this node sees them: connected or when last
+seen and why not, round trip, how many zips they hold, what they gave and
+took, and what they were blamed for. Also the addresses of --peer that lead to
+nobody yet.
+
+Exits 20 when others are known and none is connected.`,
+  why: `Tell how a module version was answered, and would be now: whether it is held
+and what proves it, which peers have it, and what became of the last requests
+that the store alone could not answer: who was asked, what they said, how long
+it took, and why it went to upstream.
+
+  modmesh why golang.org/x/text@v0.32.0
+
+The history is of this run of the node, and of its last 2,000 versions.
+Exits 1 when the version is not held and nobody asked for it.`,
   env: `Print the \`go env -w\` lines that make \`go\` on this host use the node. Asks the
 running node for its address; without one, takes it from the configuration.
 

@@ -1,15 +1,16 @@
 import type { ModuleVersion } from '@modmesh/module'
 import type { MeshNode } from '@modmesh/peers'
-import type { DiskStore } from '@modmesh/store'
 import type { Hello } from './control-socket/protocol.ts'
 import type { AnswerControl } from './control-socket/server.ts'
 import { CommandError } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 import { answerMeshRequest, isMeshRequest } from './mesh-answers.ts'
 import type { NodeState } from './node-state.ts'
+import { peersReport } from './peers-report.ts'
 import type { StatusReporter } from './status-reporter.ts'
 import { answerStoreRequest } from './store-answers.ts'
 import { programVersion } from './version.ts'
+import { type WhyComponents, whyReport } from './why-report.ts'
 
 /** Builds the answers of the control socket. */
 export function answerControl({
@@ -17,11 +18,11 @@ export function answerControl({
   reporter,
   store,
   dir,
-}: {
-  readonly state: NodeState
+  trace,
+  isPrivate,
+}: WhyComponents & {
   readonly dir: string
   readonly reporter: StatusReporter
-  readonly store: DiskStore
 }): AnswerControl {
   const onAccepted = (module: ModuleVersion): Promise<void> => forgetAccepted(state, module)
   return async (request, options) => {
@@ -30,6 +31,10 @@ export function answerControl({
         return hello(state)
       case 'status':
         return await reporter.status()
+      case 'peers':
+        return peersReport(state.mesh)
+      case 'why':
+        return await whyReport({ store, state, trace, isPrivate }, request.module)
       default:
         if (isMeshRequest(request)) {
           return await answerMeshRequest(runningMesh(state), request, { ...options, dir })

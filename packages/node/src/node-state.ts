@@ -1,4 +1,4 @@
-import type { Clock, ModuleFill } from '@modmesh/fill'
+import type { Clock, ModuleFill, Upstream } from '@modmesh/fill'
 import {
   type DirectReader,
   formatListenAddress,
@@ -23,6 +23,7 @@ export class NodeState {
   remote: S3RemoteStore | undefined
   direct: DirectReader | undefined
   fill: ModuleFill | undefined
+  upstream: Pick<Upstream, 'isEnabled'> | undefined
   /** Resolves when the first peer is connected. */
   readonly firstPeer: Promise<void>
   /** To be called when a peer is connected. */

@@ -19,6 +19,7 @@ export type { MembershipStore } from './membership/membership-store.ts'
 export type { MeshComponents, MeshEvent, MeshInit, PeerStatus } from './mesh-init.ts'
 export type { MemberStatus, MeshMembers } from './mesh-members.ts'
 export { MeshNode } from './mesh-node.ts'
+export type { PeerTarget } from './network/dial-loop.ts'
 export {
   InvalidPeerAddressError,
   PeerDatastoreLockedError,

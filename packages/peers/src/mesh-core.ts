@@ -40,7 +40,7 @@ import { machineClock } from './machine-clock.ts'
 import { defaultSite } from './membership/chain.ts'
 import type { Membership } from './membership/membership.ts'
 import type { MeshComponents, MeshEvent, MeshInit } from './mesh-init.ts'
-import { DialLoop } from './network/dial-loop.ts'
+import { DialLoop, type PeerTarget } from './network/dial-loop.ts'
 import { LanDiscovery } from './network/lan-discovery.ts'
 import type { Network } from './network/network.ts'
 import { PeerScores } from './peer-score.ts'
@@ -159,6 +159,11 @@ export class MeshCore {
     this.#announcer?.add(item)
   }
 
+  /** Whom the node wants connections to. */
+  targets(): readonly PeerTarget[] {
+    return this.#dialLoop.status()
+  }
+
   /** Avoids a peer and says why. */
   blame(peer: PeerId, reason: string): void {
     if (this.scores.blame(peer, reason)) this.#log({ kind: 'peer-blamed', peer, reason })
@@ -267,6 +272,7 @@ export class MeshCore {
       links,
       member: (peer) => network.member(peer),
       proved: (member) => network.proved(member),
+      heard: () => network.heard(),
       cut: (peer, reason) => network.cut(peer, reason),
       failed: this.failed,
     }

@@ -25,6 +25,7 @@ import { MeshCore } from './mesh-core.ts'
 import type { MeshComponents, MeshInit, PeerStatus } from './mesh-init.ts'
 import { MeshMembers } from './mesh-members.ts'
 import { createNetwork } from './network/create-network.ts'
+import type { PeerTarget } from './network/dial-loop.ts'
 import type { ShelfItem } from './peer-shelf.ts'
 
 /**
@@ -89,6 +90,11 @@ export class MeshNode implements Peers, AsyncDisposable {
     const { hub, scores } = this.#core
     const connected = hub.links().map((link) => link.peer)
     return [...new Set([...connected, ...scores.blamed()])].map((peer) => this.#status(peer))
+  }
+
+  /** Addresses and members that the node wants connections to, and how that stands. */
+  targets(): readonly PeerTarget[] {
+    return this.#core.targets()
   }
 
   /** Control messages sent since the start, by kind. */

@@ -54,7 +54,9 @@ export type ControlRequest =
   | MeshRequest
   /** Who are you: answered even while starting. */
   | { readonly command: 'hello' }
-  | { readonly command: 'status' }
+  | { readonly command: 'status' | 'peers' }
+  /** PATH@VERSION. */
+  | { readonly command: 'why'; readonly module: string }
 
 export type ControlResponse =
   | { readonly ok: true; readonly result: unknown }
@@ -105,7 +107,8 @@ const requestSchema = v.variant('command', [
     modules: v.array(v.string()),
   }),
   v.strictObject({ v: v.literal(controlVersion), command: v.literal('hello') }),
-  v.strictObject({ v: v.literal(controlVersion), command: v.literal('status') }),
+  v.strictObject({ v: v.literal(controlVersion), command: v.picklist(['status', 'peers']) }),
+  v.strictObject({ v: v.literal(controlVersion), command: v.literal('why'), module: v.string() }),
   v.strictObject({
     v: v.literal(controlVersion),
     command: v.literal('invite'),

@@ -31,14 +31,16 @@ export interface DialLoopInit {
   readonly pace?: DialPace | undefined
 }
 
-/** What the loop says of one target, for `status`. */
-export interface DialStatus {
+/** An address or member that the node wants a connection to, and how that stands. */
+export interface PeerTarget {
   readonly target: string
   readonly origin: TargetOrigin
   readonly peer: string | undefined
   readonly connected: boolean
   readonly failures: number
   readonly lastError: string | undefined
+  /** Not dialled now: there are connections enough. */
+  readonly isWaiting: boolean
 }
 
 interface Entry {
@@ -92,7 +94,7 @@ export class DialLoop implements AsyncDisposable {
   }
 
   /** Lists what the loop wants and how it stands. */
-  status(): readonly DialStatus[] {
+  status(): readonly PeerTarget[] {
     return [...this.#entries.values()].map(({ target }) => {
       const connected = this.#isConnected(target)
       return {
@@ -102,6 +104,7 @@ export class DialLoop implements AsyncDisposable {
         connected,
         failures: connected ? 0 : target.failures,
         lastError: target.lastError,
+        isWaiting: !connected && this.#isFull(target),
       }
     })
   }

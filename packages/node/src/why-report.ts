@@ -1,0 +1,161 @@
+import type { Upstream } from '@modmesh/fill'
+import {
+  formatModuleVersion,
+  InvalidModulePathError,
+  InvalidVersionError,
+  type ModulePath,
+  type ModuleVersion,
+  parseModuleVersion,
+  type ZipHash,
+} from '@modmesh/module'
+import type { DiskStore } from '@modmesh/store'
+import { CommandError } from './errors.ts'
+import { exitCodes } from './exit-codes.ts'
+import type { FillTrace, Trace } from './fill-trace.ts'
+import type { NodeState } from './node-state.ts'
+
+/** A peer that says it can serve a zip. */
+export interface HolderLine {
+  readonly peer: string
+  readonly via: 'inventory'
+  readonly rttMs: number | null
+}
+
+/** What `why` is answered with. Absent is null, times are ISO 8601. */
+export interface WhyReport {
+  readonly module: string
+  /** Never spoken of to peers, never looked up at the checksum database. */
+  readonly private: boolean
+  readonly held: {
+    readonly h1: string
+    readonly sha256: string
+    readonly bytes: number
+    readonly proof: string
+  } | null
+  /** What it must hash to, as far as this node can prove it. */
+  readonly expected: {
+    readonly h1: string | null
+    readonly mod: string | null
+    readonly proof: string
+  } | null
+  /** Who would be asked first for the zip now. */
+  readonly next: 'store' | 'peer' | 'mesh' | 'upstream' | 'nobody'
+  readonly holders: readonly HolderLine[]
+  /** Names and sites of the peers in here, as far as they are known. */
+  readonly peers: readonly { readonly id: string; readonly name: string; readonly site: string }[]
+  readonly connectedPeers: number
+  /** Null: no request for it is remembered. */
+  readonly trace: Trace | null
+  /** Since when this node remembers. */
+  readonly since: string
+}
+
+/** What a report is made from. */
+export interface WhyComponents {
+  readonly store: DiskStore
+  readonly state: NodeState
+  readonly trace: FillTrace
+  readonly isPrivate: (path: ModulePath) => boolean
+}
+
+/** Tells how a module version was answered, and would be now. Throws CommandError for a name of no use. */
+export async function whyReport(parts: WhyComponents, name: string): Promise<WhyReport> {
+  const module = parseName(name)
+  const { store, state, isPrivate } = parts
+  const zip = await store.findZip(module)
+  const expected = await state.client?.known(module)
+  const zipHash = expected?.zip ?? zip?.zipHash
+  const holders = isPrivate(module.path) ? [] : holdersOf(state, zipHash)
+  const trace = parts.trace.of(formatModuleVersion(module)) ?? null
+  const named = [...holders.map(({ peer }) => peer), ...peersIn(trace)]
+  return {
+    module: formatModuleVersion(module),
+    private: isPrivate(module.path),
+    held:
+      zip === undefined
+        ? null
+        : {
+            h1: zip.zipHash,
+            sha256: zip.zipDigest,
+            bytes: zip.size,
+            proof: proofText(zip.proof),
+          },
+    expected:
+      expected === undefined
+        ? null
+        : {
+            h1: expected.zip ?? null,
+            mod: expected.mod ?? null,
+            proof: proofText(expected.proof),
+          },
+    next: zip === undefined ? whoIsNext(parts, module, holders) : 'store',
+    holders,
+    peers: namesOf(state, new Set(named)),
+    connectedPeers: connected(state),
+    trace,
+    since: new Date(state.startedAtMs).toISOString(),
+  }
+}
+
+function parseName(name: string): ModuleVersion {
+  const at = name.lastIndexOf('@')
+  try {
+    return parseModuleVersion(name.slice(0, Math.max(at, 0)), name.slice(at + 1))
+  } catch (error) {
+    const isWrong = error instanceof InvalidModulePathError || error instanceof InvalidVersionError
+    if (!isWrong) throw error
+    throw new CommandError(`${JSON.stringify(name)} is not PATH@VERSION: ${error.message}`, {
+      exitCode: exitCodes.wrongUsage,
+      cause: error,
+    })
+  }
+}
+
+function holdersOf({ mesh }: NodeState, zipHash: ZipHash | undefined): readonly HolderLine[] {
+  if (mesh === undefined || zipHash === undefined) return []
+  const found = mesh.holders(zipHash)
+  return found.map(({ peer, rttMs }) => ({ peer, via: 'inventory', rttMs: rttMs ?? null }))
+}
+
+function whoIsNext(
+  { state, isPrivate }: WhyComponents,
+  { path }: ModuleVersion,
+  holders: readonly HolderLine[],
+): WhyReport['next'] {
+  if (holders.length > 0) return 'peer'
+  if (canAskUpstream(state.upstream, path)) return 'upstream'
+  return connected(state) > 0 && !isPrivate(path) ? 'mesh' : 'nobody'
+}
+
+function canAskUpstream(
+  upstream: Pick<Upstream, 'isEnabled'> | undefined,
+  path: ModulePath,
+): boolean {
+  return upstream?.isEnabled(path) ?? false
+}
+
+function connected({ mesh }: NodeState): number {
+  return mesh?.peers().filter(({ isConnected }) => isConnected).length ?? 0
+}
+
+function peersIn(trace: Trace | null): readonly string[] {
+  return (trace?.steps ?? []).flatMap(({ peer, answers = [] }) => [
+    ...(peer === null ? [] : [peer]),
+    ...answers.map((answer) => answer.peer),
+  ])
+}
+
+function namesOf({ mesh }: NodeState, wanted: ReadonlySet<string>): WhyReport['peers'] {
+  const members = mesh?.members.list() ?? []
+  const known = members.filter(({ peer }) => wanted.has(peer))
+  return known.map(({ peer, name, site }) => ({ id: peer, name, site }))
+}
+
+function proofText(proof: {
+  readonly kind: string
+  readonly database?: string
+  readonly record?: number
+}): string {
+  if (proof.kind !== 'checksum-db') return proof.kind
+  return `${proof.database} record ${proof.record}`
+}

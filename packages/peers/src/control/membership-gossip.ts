@@ -2,13 +2,12 @@ import { randomBytes } from 'node:crypto'
 import type { Clock, PeerId } from '@modmesh/fill'
 import { QueryFailedError, SessionClosedError } from '../errors.ts'
 import type { Member } from '../membership/chain.ts'
-import { InvalidRecordError, NotAMemberError } from '../membership/errors.ts'
-import { recordId } from '../membership/ledger-record.ts'
-import { recordIdBytes } from '../membership/limits.ts'
+import { NotAMemberError } from '../membership/errors.ts'
 import type { Membership } from '../membership/membership.ts'
 import { mayAdmit } from '../membership/roles.ts'
 import { Allowance } from './allowance.ts'
 import type { NodeQuery } from './control-session.ts'
+import { joinIds, LedgerReader, splitIds } from './ledger-reader.ts'
 import {
   type LedgerNotice,
   type MembershipNotice,
@@ -26,6 +25,8 @@ export interface TrustOwner {
   member(peer: PeerId): Member | undefined
   /** Takes what a connected peer proves from now on. */
   proved(member: Member): void
+  /** A member has told us all that it knows. */
+  heard(): void
   /** Ends the connections of a peer. */
   cut(peer: PeerId, reason: Error): void
   failed(error: unknown): void
@@ -38,8 +39,6 @@ const wrongRate = { perSecond: 0.2, burst: 64 }
 const tellDelayMs = 20
 /** Between two rounds of telling everybody what we know, against news that got lost. Milliseconds. */
 const repeatMs = 60_000
-/** Ids of records remembered that were not good enough for us. */
-const maxRefused = 8192
 /** Longest wait for others to hear that we leave. Milliseconds. */
 const publishMs = 2_000
 
@@ -64,8 +63,7 @@ export class MembershipGossip {
   readonly #owner: TrustOwner
   readonly #clock: Clock
   readonly #talks = new WeakMap<PeerLink, Talk>()
-  /** Records that are not good for us, by id: they are not asked for again at once. */
-  readonly #refused = new Set<string>()
+  readonly #reader: LedgerReader
   /** Records that others should hear and we do not keep. */
   readonly #published = new Map<string, Uint8Array>()
   readonly #stop = new AbortController()
@@ -78,6 +76,7 @@ export class MembershipGossip {
     readonly clock: Clock
   }) {
     this.#membership = components.membership
+    this.#reader = new LedgerReader({ membership: components.membership })
     this.#owner = components.owner
     this.#clock = components.clock
     this.#stopListening = [
@@ -169,7 +168,7 @@ export class MembershipGossip {
     for (;;) {
       await this.#clock.sleep(repeatMs, { signal: this.#stop.signal })
       // What was not good then may rest on something that we know by now.
-      this.#refused.clear()
+      this.#reader.forgetRefused()
       this.#tellAll()
     }
   }
@@ -222,7 +221,8 @@ export class MembershipGossip {
       talk.waiting = notice
       return
     }
-    if (!this.#isNews(link, talk, notice) || !talk.pulls.take(1)) return
+    if (!this.#isNews(link, talk, notice)) return this.#owner.heard()
+    if (!talk.pulls.take(1)) return
     talk.isPulling = true
     this.#pull(link, talk, notice)
       .catch((error: unknown) => {
@@ -244,75 +244,17 @@ export class MembershipGossip {
   }
 
   async #pull(link: PeerLink, talk: Talk, notice: LedgerNotice): Promise<void> {
-    await this.#pullRecords(link, talk)
+    await this.#reader.readRecords(link, talk.wrong)
+    this.#owner.heard()
     if (notice.members === talk.membersSeen || !this.#tellsMembers(link)) return
-    await this.#pullMembers(link, talk)
+    if (await this.#reader.readMembers(link, talk.wrong)) this.#plan()
     talk.membersSeen = notice.members
-  }
-
-  async #pullRecords(link: PeerLink, talk: Talk): Promise<void> {
-    const options = { signal: link.session.signal }
-    const { ids } = await link.session.ask<'ledger-query'>({ kind: 'ledger-query' }, options)
-    const wanted = splitIds(ids).filter((id) => this.#lacks(id))
-    while (wanted.length > 0) {
-      const some = wanted.splice(0, membershipLimits.records)
-      const query = { kind: 'ledger-read', ids: joinIds(some) } as const
-      const { records } = await link.session.ask<'ledger-read'>(query, options)
-      if (records.length === 0) return
-      // What found no room in the answer is asked for next.
-      wanted.unshift(...some.slice(records.length))
-      for (const [at, record] of records.entries()) {
-        if (!(await this.#take(record, some[at] ?? '')) && !talk.wrong.take(1)) return
-      }
-    }
-  }
-
-  #lacks(id: string): boolean {
-    return this.#membership.ledger?.has(id) === false && !this.#refused.has(id)
-  }
-
-  async #take(record: Uint8Array, id: string): Promise<boolean> {
-    // What was said under another's name must not keep us from asking others for the true one.
-    if (recordId(record) !== id) return false
-    try {
-      const outcome = await this.#membership.addRecord(record)
-      if (outcome === 'added') return true
-    } catch (error) {
-      if (!(error instanceof InvalidRecordError || error instanceof NotAMemberError)) throw error
-    }
-    if (this.#refused.size >= maxRefused) this.#refused.clear()
-    this.#refused.add(id)
-    return false
   }
 
   /** Counter-signers tell one another whom they know: so uses are counted, and anybody can be revoked. */
   #tellsMembers(link: PeerLink): boolean {
     const member = this.#owner.member(link.peer)
     return this.#membership.admitting.mayAdmit() && member !== undefined && mayAdmit(member.roles)
-  }
-
-  async #pullMembers(link: PeerLink, talk: Talk): Promise<void> {
-    const { admitting } = this.#membership
-    let from: number | undefined = 0
-    let isChanged = false
-    while (from !== undefined) {
-      const answer: Reply<'members-query'> = await link.session.ask<'members-query'>(
-        { kind: 'members-query', from },
-        { signal: link.session.signal },
-      )
-      for (const chain of answer.chains) {
-        try {
-          isChanged = admitting.learn(chain) || isChanged
-        } catch (error) {
-          if (!(error instanceof NotAMemberError)) throw error
-          if (!talk.wrong.take(1)) return
-        }
-      }
-      from = answer.next !== undefined && answer.next > from ? answer.next : undefined
-    }
-    if (!isChanged) return
-    this.#plan()
-    await admitting.save()
   }
 
   #ids(): Uint8Array {
@@ -379,16 +321,4 @@ function isCapable(link: PeerLink): boolean {
 /** The peer went away or does not answer: others tell us. */
 function isPeersTrouble(error: unknown): boolean {
   return error instanceof SessionClosedError || error instanceof QueryFailedError
-}
-
-function splitIds(bytes: Uint8Array): string[] {
-  const ids: string[] = []
-  for (let at = 0; at < bytes.byteLength; at += recordIdBytes) {
-    ids.push(Buffer.from(bytes.subarray(at, at + recordIdBytes)).toString('hex'))
-  }
-  return ids
-}
-
-function joinIds(ids: readonly string[]): Uint8Array {
-  return new Uint8Array(Buffer.from(ids.join(''), 'hex'))
 }

@@ -10,6 +10,7 @@ import { NotAMemberError } from '../membership/errors.ts'
 import type { Membership } from '../membership/membership.ts'
 import type { Side } from './admission.ts'
 import { admit } from './admission.ts'
+import type { CatchUp } from './catch-up.ts'
 import { SelfDialError } from './errors.ts'
 import { gateTimeoutMs, maxRememberedMembers } from './limits.ts'
 import type { Refusal } from './refusal.ts'
@@ -18,6 +19,8 @@ import { toRefusal } from './refusal.ts'
 /** What the gate needs. */
 export interface GateComponents {
   readonly membership: Membership
+  /** Resolves when this node may let others in. */
+  readonly catchUp: CatchUp
   /** Called for each connection that did not pass. A stranger can cause many: limit what you log. */
   readonly refused: (refusal: Refusal) => void
 }
@@ -108,6 +111,7 @@ export class Gate {
     if (peerId === this.#init.selfPeerId) throw new SelfDialError('the address is our own')
     const timeout = AbortSignal.timeout(this.#init.timeoutMs ?? gateTimeoutMs)
     const signal = outer === undefined ? timeout : AbortSignal.any([outer, timeout])
+    if (side === 'listener') await this.#components.catchUp.done()
     return admit(connection, { side, peerId }, this.#components.membership, { signal })
   }
 

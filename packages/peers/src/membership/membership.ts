@@ -39,10 +39,13 @@ export class Membership {
   readonly administration: Administration
   /** What counter-signers do, and who is counter-signed. */
   readonly admitting: Admitting
+  /** Whether this node was a member before it started: it may have missed news. */
+  readonly isRestored: boolean
   readonly #core: MembershipCore
 
   private constructor(core: MembershipCore) {
     this.#core = core
+    this.isRestored = core.standing !== undefined
     this.administration = new Administration(core)
     this.admitting = new Admitting(core)
   }

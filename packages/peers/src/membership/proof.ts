@@ -64,6 +64,14 @@ export function extendRoots(
   return known
 }
 
+/** Returns the peer that a chain names last; nothing of it is checked. Throws NotAMemberError. */
+export function namedPeer({ member, successions: list = [] }: Chain): Uint8Array {
+  const last = list.at(-1)
+  return refuseMalformed(() =>
+    last === undefined ? parseMember(member.body).peer : successions.parse(last.body).next,
+  )
+}
+
 function proveVoucher(chain: Chain, roots: readonly Uint8Array[], depth: number): Proof['voucher'] {
   const { admission, invite } = chain
   const signer = admission === undefined ? chain.issuer : chain.by

@@ -4,6 +4,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2pOptions } from 'libp2p'
 import { createLibp2p } from 'libp2p'
+import { CatchUp } from '../gate/catch-up.ts'
 import { Gate } from '../gate/gate.ts'
 import type { Refusal } from '../gate/refusal.ts'
 import type { Membership } from '../membership/membership.ts'
@@ -32,6 +33,8 @@ export interface NetworkInit {
   readonly dht?: boolean | undefined
   /** For tests: how long the gate waits, milliseconds. */
   readonly gateTimeoutMs?: number | undefined
+  /** For tests: how long a node that was away waits for news, milliseconds. */
+  readonly catchUpMs?: number | undefined
   /** For tests: how often expiry is checked, milliseconds. */
   readonly expiryCheckMs?: number | undefined
   /** For tests: quotas of hints. */
@@ -67,7 +70,11 @@ export async function createNetwork(
     log({ kind: 'refused', refusal })
     for (const listener of refusals) listener(refusal)
   }
-  const gate = new Gate({ membership, refused }, { selfPeerId, timeoutMs: init.gateTimeoutMs })
+  const catchUp = new CatchUp({ wasAway: membership.isRestored, waitMs: init.catchUpMs })
+  const gate = new Gate(
+    { membership, catchUp, refused },
+    { selfPeerId, timeoutMs: init.gateTimeoutMs },
+  )
   const dir = init.datastoreDir
   const hints = await openHints({ log }, { dir, selfPeerId, limits: init.hintLimits })
   try {
@@ -75,7 +82,7 @@ export async function createNetwork(
     const libp2p = await start(libp2pOptions(settings), listen, init.adjust)
     const watched = { libp2p, gate, membership, log }
     const watch = new ExpiryWatch(watched, { everyMs: init.expiryCheckMs })
-    return new RunningNetwork({ libp2p, gate, hints, watch, refusals })
+    return new RunningNetwork({ libp2p, gate, catchUp, hints, watch, refusals })
   } catch (error) {
     await hints.close()
     throw error

@@ -1,5 +1,6 @@
 import type { Libp2p } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
+import type { CatchUp } from '../gate/catch-up.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Refusal } from '../gate/refusal.ts'
 import type { Member } from '../membership/chain.ts'
@@ -20,6 +21,8 @@ export interface Network extends AsyncDisposable {
   member(peerId: string): Member | undefined
   /** Takes what a connected peer proves from now on. */
   proved(member: Member): void
+  /** A member has told us what it knows of the mesh: now others may come in. */
+  heard(): void
   /** Ends the connections of a peer. */
   cut(peerId: string, reason: Error): void
   /** Calls the listener for each connection that did not pass the gate. Returns a function that stops it. */
@@ -32,6 +35,7 @@ export interface Network extends AsyncDisposable {
 export interface NetworkParts {
   readonly libp2p: Libp2p<MeshServices>
   readonly gate: Gate
+  readonly catchUp: CatchUp
   readonly hints: HintDatastore
   readonly watch: ExpiryWatch
   readonly refusals: Set<(refusal: Refusal) => void>
@@ -73,6 +77,10 @@ export class RunningNetwork implements Network {
     this.#parts.gate.prove(member.peerId, member)
   }
 
+  heard(): void {
+    this.#parts.catchUp.heard()
+  }
+
   cut(peerId: string, reason: Error): void {
     for (const connection of this.libp2p.getConnections()) {
       if (connection.remotePeer.toString() === peerId) connection.abort(reason)
@@ -94,8 +102,9 @@ export class RunningNetwork implements Network {
   }
 
   async #stop(): Promise<void> {
-    const { libp2p, hints, watch } = this.#parts
+    const { libp2p, hints, watch, catchUp } = this.#parts
     watch.stop()
+    catchUp.heard()
     try {
       await libp2p.stop()
     } finally {

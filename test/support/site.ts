@@ -1,9 +1,10 @@
-import { expect } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FakeModule, FakeUpstream } from './fake-upstream.ts'
 import { filePath, invite, statusOf } from './mesh.ts'
 import { type StartedNode, startNode } from './start-node.ts'
 
-const soon = { timeout: 30_000, interval: 50 }
+/** How long all may take to find each other, ms. */
+const connectMs = 30_000
 
 /** Several nodes of one site in processes of their own, all connected with each other. */
 export interface StartedSite extends AsyncDisposable {
@@ -31,14 +32,23 @@ export async function startSite(
     stack.use(await startNode({ args: args(n + 1), env })),
   )
   const nodes = [first, ...(await Promise.all(others))]
-  for (const node of nodes) {
-    await expect.poll(() => connected(node), soon).toBe(count - 1)
-  }
+  await whenConnected(nodes)
   return { nodes, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
+/** Resolves when everybody is connected to everybody. */
+async function whenConnected(nodes: readonly StartedNode[]): Promise<void> {
+  const endMs = performance.now() + connectMs
+  for (const node of nodes) {
+    while ((await connected(node)) < nodes.length - 1) {
+      if (performance.now() > endMs) throw new Error('the site did not find together')
+      await sleep(50)
+    }
+  }
+}
+
 /** How many members a node is connected to. */
-export async function connected(node: StartedNode): Promise<number> {
+async function connected(node: StartedNode): Promise<number> {
   const { mesh } = await statusOf(node)
   return mesh.peers.filter((peer) => peer.connected).length
 }
@@ -73,7 +83,7 @@ export async function download(
 }
 
 /** Asks a node for one file; status 0 is a connection that broke. */
-export async function get(node: StartedNode, path: string): Promise<Download> {
+async function get(node: StartedNode, path: string): Promise<Download> {
   const startedMs = performance.now()
   try {
     const answer = await fetch(node.url + path)

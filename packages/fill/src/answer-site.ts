@@ -4,8 +4,10 @@ import type { ProvenSums } from './checksum-db.ts'
 import { ModuleNotFoundError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { FillEvent } from './fill-event.ts'
+import { maxInlineZipBytes } from './limits.ts'
 import type { AskOptions } from './module-source.ts'
 import type { OwnerAnswer, OwnerQuestion, PeerId } from './peers.ts'
+import type { HeldZip } from './zip-store.ts'
 
 /** How a fill finds things for a peer. */
 export interface SiteWays {
@@ -69,7 +71,7 @@ async function lookUp(
   switch (question.what) {
     case 'zip':
       await ways.zip(question.module, options)
-      return await recordOf(ctx, question.module)
+      return await zipOf(ctx, question.module)
     case 'mod':
     case 'info': {
       const { what, module } = question
@@ -91,13 +93,27 @@ async function lookUp(
   }
 }
 
+/** A small zip itself, verified as it is; a larger one is to be fetched, once it is durable. */
+async function zipOf(ctx: FillContext, module: ModuleVersion): Promise<OwnerAnswer> {
+  const found = await ctx.findZip(module)
+  const isSmall = found !== undefined && found.size <= maxInlineZipBytes
+  if (!isSmall) return await recordOf(ctx, module, await ctx.findKeptZip(module))
+  const bytes = new Uint8Array(found.size)
+  let filled = 0
+  for await (const chunk of found.read()) {
+    bytes.set(chunk, filled)
+    filled += chunk.length
+  }
+  return { ...(await recordOf(ctx, module, found)), zip: bytes }
+}
+
 /** All that is held of a module version by now. */
-async function recordOf(ctx: FillContext, module: ModuleVersion): Promise<OwnerAnswer> {
-  const [stored, zip, sums] = await Promise.all([
-    ctx.findRecord(module),
-    ctx.findKeptZip(module),
-    ctx.checksumDb.known(module),
-  ])
+async function recordOf(
+  ctx: FillContext,
+  module: ModuleVersion,
+  zip?: HeldZip,
+): Promise<Extract<OwnerAnswer, { readonly kind: 'record' }>> {
+  const [stored, sums] = await Promise.all([ctx.findRecord(module), ctx.checksumDb.known(module)])
   const { info, mod } = stored ?? {}
   const record = {
     module,

@@ -114,3 +114,6 @@ export const ownerRestMaxMs = 60_000
 
 /** How long one question that tries it keeps the others from it, ms: longer than a silence that is given up. */
 export const ownerTrialMs = 2_500
+
+/** Zips up to this travel in an owner's answer, bytes: half of all; a body stream costs more than they do. */
+export const maxInlineZipBytes: number = 64 << 10

@@ -34,7 +34,12 @@ export type OwnerQuestion =
 /** What an owner says. Nothing in it is believed before it is verified. */
 export type OwnerAnswer =
   /** What it has of the module version by now, the part that was asked for included; `holdsZip`: the zip is there, come and fetch it. */
-  | { readonly kind: 'record'; readonly record: Omit<ModuleRecord, 'peer'> }
+  | {
+      readonly kind: 'record'
+      readonly record: Omit<ModuleRecord, 'peer'>
+      /** All bytes of a small zip, where that was asked for. */
+      readonly zip?: Uint8Array
+    }
   /** An answer that changes, as upstream gave it `ageMs` ago. */
   | {
       readonly kind: 'bytes'

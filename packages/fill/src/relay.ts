@@ -92,7 +92,7 @@ export async function withRecord<T>(
   owner: PeerId,
   question: Extract<OwnerQuestion, { readonly module: ModuleVersion }>,
   signal: AbortSignal,
-  use: (record: ModuleRecord) => Promise<T | undefined>,
+  use: (record: ModuleRecord, zip: Uint8Array | undefined) => Promise<T | undefined>,
   onBytes?: (bytes: number) => void,
 ): Promise<T | undefined> {
   const onNotice = onBytes && ((notice: { readonly bytes: number }) => onBytes(notice.bytes))
@@ -102,7 +102,7 @@ export async function withRecord<T>(
       ctx.blame(owner, question.module, 'answered another question than ours')
       throw new OwnerLiedError()
     }
-    return await use({ ...finding.record, peer: owner })
+    return await use({ ...finding.record, peer: owner }, finding.zip)
   })
 }
 

@@ -92,6 +92,25 @@ export async function fetchFromPeer(
   })
 }
 
+/** Takes the bytes that a peer sent along with an answer, and verifies. Throws as `fetchFromPeer` does. */
+export async function takeFromPeer(
+  ctx: FillContext,
+  job: {
+    readonly module: ModuleVersion
+    readonly zipHash: ZipHash
+    readonly peer: PeerId
+    readonly bytes: Uint8Array
+  } & Transfer,
+  options: { readonly signal: AbortSignal },
+): Promise<VerifiedZip> {
+  const { module, zipHash, peer, bytes } = job
+  return await withStaged(ctx, module, job, options.signal, async (staged, sink) => {
+    await sink.write(bytes)
+    await verify(staged, zipHash, options)
+    return { zipHash, source: { kind: 'peer', peer } }
+  })
+}
+
 /**
  * Fetches from the remote store and verifies against the hash that `expected` resolves to. Throws
  * NobodyHasItError, RemoteError, HashMismatchError, ZipRulesError, StoreFailure.

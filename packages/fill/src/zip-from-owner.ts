@@ -4,7 +4,13 @@ import type { FillContext } from './fill-context.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
 import type { PeerId } from './peers.ts'
 import { withRecord } from './relay.ts'
-import { fetchFromPeer, isWrong, type Transfer, type VerifiedZip } from './zip-attempt.ts'
+import {
+  fetchFromPeer,
+  isWrong,
+  type Transfer,
+  takeFromPeer,
+  type VerifiedZip,
+} from './zip-attempt.ts'
 
 /**
  * Waits until the owner holds a zip, fetches it from there and verifies. Throws NobodyHasItError when
@@ -23,10 +29,13 @@ export async function fetchFromOwner(
 ): Promise<VerifiedZip> {
   const { module, peer } = job
   const question = { what: 'zip', module } as const
-  const verified = await withRecord(ctx, peer, question, signal, async ({ holdsZip }) => {
-    if (!holdsZip) return undefined
+  const verified = await withRecord(ctx, peer, question, signal, async ({ holdsZip }, bytes) => {
+    if (!holdsZip && bytes === undefined) return undefined
     try {
-      const { staged, zipHash } = await fetchFromPeer(ctx, job, { signal })
+      const { staged, zipHash } =
+        bytes === undefined
+          ? await fetchFromPeer(ctx, job, { signal })
+          : await takeFromPeer(ctx, { ...job, bytes }, { signal })
       const source = { kind: 'peer', peer, via: 'owner' } as const
       return { staged, zipHash, source }
     } catch (error) {

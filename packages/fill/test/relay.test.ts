@@ -2,6 +2,7 @@ import type { FillEvent, OwnerAnswer, OwnerOutcome } from '@modmesh/fill'
 import type { FakePeer } from '@modmesh/fill/twins'
 import { formatModuleVersion } from '@modmesh/module'
 import { describe, expect, test } from 'vitest'
+import { maxInlineZipBytes } from '../src/limits.ts'
 import { bytesOf, patient, type Release, text, World } from './support/world.ts'
 
 /** A world in which one peer owns every key. */
@@ -63,6 +64,25 @@ describe('with another owner', () => {
     expect(answer.source).toEqual({ kind: 'peer', peer: 'owner', via: 'owner' })
     expect(owner.ownerAsked).toEqual(['sums example.com/mod@v1.0.0', 'zip example.com/mod@v1.0.0'])
     expect(world.upstream.asked).toEqual([])
+  })
+
+  test('a small zip that comes with the answer is verified as any other', async () => {
+    const { world, owner } = owned()
+    const releases = ['v1.0.0', 'v1.1.0'].map((version) => world.publish(version))
+    const [good, bad] = releases
+    if (good === undefined || bad === undefined) throw new Error('no release')
+    owner.owns = async (question) => {
+      const isGood = 'module' in question && question.module.version === 'v1.0.0'
+      const answer = await has(isGood ? good : bad)()
+      return question.what === 'zip' ? { ...answer, zip: good.zip } : answer
+    }
+    const answer = await world.run(world.fill.zip(good.module, patient))
+    expect(await bytesOf(answer.value)).toEqual(good.zip)
+    expect(answer.source).toEqual({ kind: 'peer', peer: 'owner', via: 'owner' })
+    const other = await world.run(world.fill.zip(bad.module, patient))
+    expect(await bytesOf(other.value)).toEqual(bad.zip)
+    expect(other.source.kind).toBe('upstream')
+    expect(world.blamed()).toEqual(['owner'])
   })
 
   test('a holder by inventory gives a zip before the owner is asked for it', async () => {
@@ -252,19 +272,30 @@ describe('as the owner', () => {
     expect(siteAnswers(world)).toEqual(['mod answered'])
   })
 
-  test('a zip is told to be there when others can fetch it', async () => {
+  test('a small zip comes along as soon as it is verified', async () => {
     const disk = Promise.withResolvers<void>()
     const onStep = (step: string): Promise<void> | void =>
       step === 'fsync-file' ? disk.promise : undefined
     const { world } = owned({ store: { onStep } })
-    const { module } = world.publish()
+    const { module, zip } = world.publish()
+    const answer = await world.run(world.fill.answerSite({ what: 'zip', module }, asker))
+    expect(answer).toMatchObject({ kind: 'record', zip })
+    disk.resolve()
+  })
+
+  test('a large zip is told to be there when others can fetch it', async () => {
+    const disk = Promise.withResolvers<void>()
+    const onStep = (step: string): Promise<void> | void =>
+      step === 'fsync-file' ? disk.promise : undefined
+    const { world } = owned({ store: { onStep } })
+    const { module } = world.publish('v1.0.0', 'example.com/large', maxInlineZipBytes + 1)
     let isAnswered = false
     const answering = world.fill.answerSite({ what: 'zip', module }, asker).then((answer) => {
       isAnswered = true
       return answer
     })
     const own = await world.run(world.fill.zip(module, patient))
-    expect(own.value.size).toBe(1000)
+    expect(own.value.size).toBe(maxInlineZipBytes + 1)
     expect(isAnswered).toBe(false)
     disk.resolve()
     expect(await world.run(answering)).toMatchObject({ kind: 'record', record: { holdsZip: true } })

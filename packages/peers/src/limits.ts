@@ -44,6 +44,8 @@ export const controlLimits = {
   addressLength: 256,
   /** A list or latest answer of upstream, bytes: 10,000 versions; longer ones everybody asks for alone. */
   answerBytes: 180_224,
+  /** A zip that comes with an answer, bytes: a stream of its own costs more than so many bytes. */
+  zipBytes: 65_536,
   /** The name of an upstream, UTF-16 units: for display. */
   originLength: 256,
   /** Fetch queries on their way to one owner, which take long; further ones wait in line. */

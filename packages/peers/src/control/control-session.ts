@@ -67,6 +67,8 @@ export class ControlSession {
   readonly #outbox: Outbox
   readonly #questions: Questions
   readonly #answering = new Lanes(controlLimits.servedAtOnce)
+  /** Large answers that became ready together must not all take the same room. */
+  readonly #large = new Lanes(1)
   readonly #stop = new AbortController()
   readonly #hello = Promise.withResolvers<Hello>()
   readonly #end = Promise.withResolvers<SessionEnd>()
@@ -322,17 +324,20 @@ export class ControlSession {
       return this.#send({ kind: 'error', re: query.id, reason: 'busy' })
     }
     this.#fetches += 1
-    await this.#answer(query)
+    await this.#answer(query, () =>
+      this.#large.run(() => this.#outbox.room(), { signal: this.#stop.signal }),
+    )
     this.#fetches -= 1
   }
 
   /** Never rejects. */
-  async #answer(query: NodeQuery): Promise<void> {
+  async #answer(query: NodeQuery, whenRoom: () => Promise<void> = noWait): Promise<void> {
     const re = query.id
     const { signal } = this.#stop
     const tell = (notice: Omit<Fetching, 're'>) => this.#send({ ...notice, re })
     try {
       const reply = await this.#handlers.answer(query, { signal, tell })
+      await whenRoom()
       this.#send({ ...reply, re } as Answer)
     } catch (error) {
       if (signal.aborted) return
@@ -359,6 +364,8 @@ export class ControlSession {
 }
 
 function noop(): void {}
+
+async function noWait(): Promise<void> {}
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : 'stream failed'

@@ -101,7 +101,7 @@ function formatFound(answer: OwnerAnswer): Reply<'fetch-query'> {
   const kind = 'fetch-answer'
   switch (answer.kind) {
     case 'record':
-      return { kind, outcome: 'found', ...recordFields(answer.record) }
+      return { kind, outcome: 'found', ...foundFields(answer) }
     case 'bytes': {
       const { bytes, ageMs } = answer
       if (bytes.length > limits.answerBytes) return { kind, outcome: 'declined' }
@@ -113,4 +113,19 @@ function formatFound(answer: OwnerAnswer): Reply<'fetch-query'> {
     case 'refused':
       return { kind, outcome: answer.why === 'declined' ? 'declined' : 'failed' }
   }
+}
+
+/** Together they must fit into a frame: who asks for a zip can do without a large go.mod. */
+function foundFields({
+  record,
+  zip,
+}: Extract<OwnerAnswer, { readonly kind: 'record' }>): Omit<
+  Reply<'fetch-query'>,
+  'kind' | 'outcome'
+> {
+  const fields = recordFields(record)
+  if (zip === undefined || zip.length > limits.zipBytes) return fields
+  const { mod, ...rest } = fields
+  const hasRoom = mod !== undefined && mod.length + zip.length <= limits.modBytes
+  return hasRoom ? { ...fields, zip } : { ...rest, zip }
 }

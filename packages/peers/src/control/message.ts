@@ -151,6 +151,8 @@ interface FetchAnswer {
   readonly info?: Uint8Array
   readonly mod?: Uint8Array
   readonly record?: WireProof
+  /** All bytes of a small zip, where that was asked for. */
+  readonly zip?: Uint8Array
   /** Of a list, latest or query: upstream's bytes, who that is, and how long ago it said so. */
   readonly bytes?: Uint8Array
   readonly from?: string
@@ -339,6 +341,7 @@ const schemas = {
     info: v.exactOptional(bytes(limits.infoBytes)),
     mod: v.exactOptional(bytes(limits.modBytes)),
     record: v.exactOptional(proof),
+    zip: v.exactOptional(bytes(limits.zipBytes)),
     bytes: v.exactOptional(bytes(limits.answerBytes)),
     from: v.exactOptional(text(limits.originLength)),
     ageMs: v.exactOptional(count),

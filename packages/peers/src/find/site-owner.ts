@@ -87,7 +87,9 @@ function readAnswer(question: OwnerQuestion, answer: Reply<'fetch-query'>): Owne
   const { module } = question
   const record = parseRecord({ ...answer, holdsZip: answer.holdsZip ?? false })
   const empty = { info: undefined, mod: undefined, record: undefined, holdsZip: false }
-  return { kind: 'record', record: { module, ...(record ?? empty) } }
+  const { zip } = answer
+  const found = { kind: 'record', record: { module, ...(record ?? empty) } } as const
+  return zip === undefined ? found : { ...found, zip }
 }
 
 function gone(peer: PeerId, cause?: unknown): PeerError {

@@ -9,12 +9,13 @@ import { MembershipStateError, NotAMemberError } from './errors.ts'
 import { judge, toMember } from './judge.ts'
 import type { LedgerOutcome } from './ledger.ts'
 import { Ledger } from './ledger.ts'
+import { maxSignerDepth } from './limits.ts'
 import type { MembershipState, NextKey } from './membership-state.ts'
 import { decodeState, encodeState } from './membership-state.ts'
 import type { MembershipStore } from './membership-store.ts'
 import { seedOfPrivateKey } from './peer-key.ts'
 import type { Proof } from './proof.ts'
-import { extendRoots, lastOf, proveChain } from './proof.ts'
+import { depthOf, extendRoots, lastOf, proveChain } from './proof.ts'
 import { decodeRoster, Roster } from './roster.ts'
 import type { Authority } from './signing.ts'
 
@@ -114,7 +115,8 @@ export class MembershipCore {
     const chain = this.standing?.state.chain
     // Who is provisional itself would pass on what may end tomorrow.
     if (seed === undefined || chain === undefined) return undefined
-    if (this.standing?.proof.admission === undefined) return undefined
+    const proof = this.standing?.proof
+    if (proof?.admission === undefined || depthOf(proof) >= maxSignerDepth) return undefined
     return { kind: 'member', seed, chain }
   }
 

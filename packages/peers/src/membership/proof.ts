@@ -159,6 +159,11 @@ export function isSignedByPeer<T>(
   return key !== undefined && kind.isSigned(signed, key)
 }
 
+/** Counts the members that vouch for one another between a host and the root. */
+export function depthOf({ voucher }: Proof): number {
+  return voucher.kind === 'root' ? 0 : 1 + depthOf(voucher.proof)
+}
+
 /** Returns the key that a host has now. */
 export function lastOf(peers: Proof['peers']): Uint8Array {
   return peers.at(-1) ?? peers[0]

@@ -6,11 +6,25 @@ import { runInNewContext } from 'node:vm'
 /** Buffers that may have become garbage before they are collected, bytes. */
 const maxGarbage = 32 << 20
 /** Between looks at that: 30 MB come in meanwhile over a 10 Gbit/s line and a busy disk. Milliseconds. */
-const lookMs = 100
+const garbageLookMs = 100
 
 /** Makes V8 collect by what is live: else each 64 MB of buffers that pass through cost a whole collection. */
 export function relaxCollections(): void {
   setFlagsFromString('--external-memory-accounted-in-global-limit')
+}
+
+/** Between looks at whether the process is idle. Milliseconds. */
+const idleLookMs = 5_000
+/** Of one processor, within that time: answering a few requests takes less. */
+const idleLoad = 0.05
+/** Work after which there is something to give back: half a second of one processor. Milliseconds. */
+const worthMs = 500
+
+/** How V8 is told to collect. */
+interface CollectOptions {
+  readonly type: 'minor' | 'major'
+  readonly execution?: 'sync'
+  readonly flavor?: 'last-resort'
 }
 
 /**
@@ -18,9 +32,7 @@ export function relaxCollections(): void {
  * download of 300 MB else costs 130 MB of memory. Takes 1 ms each time.
  */
 export function boundGarbage(): void {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as (options: { readonly type: 'minor' }) => void
-  setFlagsFromString('--no-expose-gc')
+  const collect = collector()
   let floor = Infinity
   const timer = setInterval(() => {
     const bytes = getHeapStatistics().external_memory
@@ -30,8 +42,36 @@ export function boundGarbage(): void {
       // Collected in the background: the next look sees what is left.
       floor = Infinity
     }
+  }, garbageLookMs)
+  timer.unref()
+}
+
+/**
+ * Gives memory back to the system when there was work and nobody asks any more, the start included: V8 by itself keeps the
+ * pages it once had. A pause of some 50 ms, while idle.
+ */
+export function shrinkWhenIdle({ lookMs = idleLookMs }: { readonly lookMs?: number } = {}): void {
+  const collect = collector()
+  let workMs = 0
+  let last = process.cpuUsage()
+  const timer = setInterval(() => {
+    const { user, system } = process.cpuUsage(last)
+    last = process.cpuUsage()
+    const busyMs = (user + system) / 1_000
+    workMs += busyMs
+    if (busyMs > idleLoad * lookMs || workMs < worthMs) return
+    workMs = 0
+    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   }, lookMs)
   timer.unref()
+}
+
+/** V8's collector, without leaving its name where other code sees it. */
+function collector(): (options: CollectOptions) => void {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as (options: CollectOptions) => void
+  setFlagsFromString('--no-expose-gc')
+  return collect
 }
 
 /** Hides the arguments of this process from other users of the machine: a flag may hold a secret or a password. */

@@ -45,3 +45,27 @@ test('buffers that pass through do not pile up, though objects are few', async (
   const [bound, free] = await Promise.all([most('bound'), most('free')])
   expect(bound).toBeLessThan(free * 0.8)
 })
+
+test('what a burst of work took is given back when it is over', async () => {
+  const script = `
+    const { shrinkWhenIdle } = await import(${JSON.stringify(engine)})
+    const { setTimeout: sleep } = await import('node:timers/promises')
+    if (process.argv[1] === 'shrink') shrinkWhenIdle({ lookMs: 400 })
+    let held = []
+    const startedMs = performance.now()
+    while (performance.now() - startedMs < 800) {
+      held.push(Array.from({ length: 1000 }, (_, i) => ({ i })))
+      if (held.length > 2000) held = held.slice(1000)
+    }
+    held = undefined
+    const before = process.memoryUsage().heapTotal
+    const untilMs = performance.now() + (process.argv[1] === 'shrink' ? 20_000 : 3_000)
+    while (process.memoryUsage().heapTotal > before / 2 && performance.now() < untilMs) await sleep(200)
+    console.log(process.memoryUsage().heapTotal / before)`
+  const left = async (how: string): Promise<number> => {
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script, how])
+    return Number(stdout)
+  }
+  const [shrunk, kept] = await Promise.all([left('shrink'), left('keep')])
+  expect(shrunk).toBeLessThan(kept * 0.8)
+})

@@ -1,7 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunningNode } from '../build-node.ts'
 import { prepareDataDir } from '../data-dir.ts'
-import { boundGarbage, cacheCode, hideArguments, relaxCollections } from '../engine.ts'
+import {
+  boundGarbage,
+  cacheCode,
+  hideArguments,
+  relaxCollections,
+  shrinkWhenIdle,
+} from '../engine.ts'
 import { errorText } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { Lifecycle } from '../lifecycle.ts'
@@ -32,6 +38,7 @@ export async function start(flags: FlagTexts, around: Surroundings): Promise<Exi
     await prepareDataDir(dir)
     relaxCollections()
     boundGarbage()
+    shrinkWhenIdle()
     cacheCode(dir)
     // Loaded after all that was checked: a usage error need not wait for the mesh.
     const { buildNode } = await import('../build-node.ts')

@@ -73,12 +73,14 @@ async function lookUp(
       await ways.zip(question.module, options)
       return await zipOf(ctx, question.module)
     case 'mod':
-    case 'info': {
-      const { what, module } = question
+    case 'info':
       // The asker believes neither without the proof that the version exists.
-      await Promise.all([ways.part(what, module, options), ways.sums(module, options)])
-      return await recordOf(ctx, module)
-    }
+      await Promise.all([
+        ways.part(question.what, question.module, options),
+        ways.sums(question.module, options),
+        question.what === 'info' ? bringMod(ways, question.module, options) : undefined,
+      ])
+      return await recordOf(ctx, question.module)
     case 'sums':
       await ways.sums(question.module, options)
       return await recordOf(ctx, question.module)
@@ -90,6 +92,15 @@ async function lookUp(
         ? { kind: 'refused', why: 'declined' }
         : { kind: 'bytes', ...found }
     }
+  }
+}
+
+/** Who asks for an .info asks for the go.mod next: they go together. Never rejects. */
+async function bringMod(ways: SiteWays, module: ModuleVersion, options: AskOptions): Promise<void> {
+  try {
+    await ways.part('mod', module, options)
+  } catch {
+    // It was not asked for: who asks for it hears why.
   }
 }
 

@@ -67,6 +67,18 @@ export const idleLeaseMs = 500
 export const gateRecheckMs = 100
 /** Idle keep-alive to upstreams, ms: the pauses of a build; most servers close after 60 s or later. */
 export const keepUpstreamMs = 30_000
+/** HTTP/2 streams on one connection to an upstream; further ones open another: one lost packet holds up as many. */
+export const maxH2Streams = 100
+/** What an upstream may send ahead on one stream, bytes: 50 MB/s at 40 ms of round trip; a slow reader holds so much. */
+export const h2StreamWindowBytes: number = 2 * mib
+/** As above on all streams of a connection, bytes. */
+export const h2ConnectionWindowBytes: number = 16 * mib
+/** Incidents after which HTTP/2 is left for h2TroubleMs: as many as maxRetries, so the last attempt is over HTTP/1.1. */
+export const h2Incidents = 2
+/** How long an origin is asked over its other protocol, and how close its incidents must be, ms. */
+export const h2TroubleMs = 300_000
+/** How long is believed what protocols an origin speaks, ms: one connection finds out anew. */
+export const protocolMemoryMs = 3_600_000
 /** Redirects of one request, as cmd/go. */
 export const maxRedirects = 10
 /** Further attempts after 429, 500, 502, 503 or a reset. */

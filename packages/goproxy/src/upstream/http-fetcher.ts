@@ -7,6 +7,7 @@ import { acceptAnswer, type HttpAnswer, redirectTarget } from './http-answer.ts'
 import { type Conditions, HttpSender } from './http-sender.ts'
 import { type Lease, OriginGate } from './origin-gate.ts'
 import { OriginHealth, type OriginTrouble } from './origin-health.ts'
+import { fileKind, OriginProtocols } from './origin-protocols.ts'
 import type { HttpEntry } from './proxy-list.ts'
 import { QuietOrigins } from './quiet-origins.ts'
 import { RetryBudget } from './retry-budget.ts'
@@ -55,16 +56,18 @@ export class HttpFetcher implements AsyncDisposable {
   /** Throws InvalidCaFileError, InvalidEnvProxyError. */
   constructor(components: HttpFetcherComponents, init: HttpFetcherInit = {}) {
     const { connectMs, firstByteMs, stallMs } = limits
+    const protocols = new OriginProtocols()
     this.#limits = { connectMs, firstByteMs, stallMs, ...init.limits }
     this.#dispatchers = new Dispatchers({
       caFile: init.caFile,
       limits: this.#limits,
       env: init.env,
+      onAlpn: (origin, chosen) => protocols.sawAlpn(origin, chosen),
     })
     this.#backoffMs = init.backoffMs ?? limits.backoffMs
     this.#health = new OriginHealth((origin) => this.#sender.answers(origin))
     this.#sender = new HttpSender(
-      { ...components, dispatchers: this.#dispatchers, health: this.#health },
+      { ...components, dispatchers: this.#dispatchers, health: this.#health, protocols },
       { userAgent: init.userAgent ?? 'modmesh' },
     )
   }
@@ -136,10 +139,11 @@ export class HttpFetcher implements AsyncDisposable {
     let url = new URL(entry.origin)
     const configured = url.hostname
     let target = entry.basePath + path
+    const sendOptions = { ...options, kind: fileKind(path) }
     for (let hop = 0; hop <= limits.maxRedirects; hop++) {
       // Behind a living upstream there may be a dead store of files.
       if (url.origin !== entry.origin) await this.#health.admit(url.origin)
-      const { response, note } = await this.#sender.send(entry, url, target, options)
+      const { response, note } = await this.#sender.send(entry, url, target, sendOptions)
       lease.touch()
       if (!redirects.includes(response.statusCode)) {
         return acceptAnswer(url.origin, response, {

@@ -1,10 +1,13 @@
+import { STATUS_CODES } from 'node:http'
 import type { Dispatcher } from 'undici'
 import * as limits from '../limits.ts'
 import type { ViaChain } from '../via.ts'
 import type { HeaderList } from './credentials/credential-set.ts'
 import type { Credentials } from './credentials/credentials.ts'
 import type { Dispatchers } from './dispatchers.ts'
+import { headerOf } from './http-answer.ts'
 import type { OriginHealth } from './origin-health.ts'
+import type { FileKind, OriginProtocols, SentRequest } from './origin-protocols.ts'
 import type { HttpEntry } from './proxy-list.ts'
 import { toFetchError } from './to-fetch-error.ts'
 import type { Validator } from './validator.ts'
@@ -24,6 +27,8 @@ export interface Conditions {
 }
 
 interface SendOptions extends Conditions {
+  /** What is asked for, also behind a redirect. */
+  readonly kind: FileKind
   readonly signal: AbortSignal
 }
 
@@ -37,6 +42,7 @@ interface Sent {
 interface SenderComponents {
   readonly dispatchers: Dispatchers
   readonly health: OriginHealth
+  readonly protocols: OriginProtocols
   readonly credentials?: Credentials
   readonly via?: ViaChain
 }
@@ -68,8 +74,8 @@ export class HttpSender {
   /** Whether an origin says anything at all. Sends no credentials; never rejects. */
   async answers(origin: string): Promise<boolean> {
     try {
-      const response = await this.#components.dispatchers.for(new URL(origin)).request({
-        origin,
+      // Over a connection of its own, where there is a choice: one that is dead itself may hold those that failed.
+      const response = await this.#request(new URL(origin), 'zip', {
         path: '/',
         method: 'HEAD',
         headers: ['user-agent', this.#userAgent],
@@ -111,19 +117,16 @@ export class HttpSender {
     credentials: HeaderList,
     options: SendOptions,
   ): Promise<Sent> {
-    const { dispatchers, health } = this.#components
+    const { health } = this.#components
     const startedMs = performance.now()
     try {
-      const response = await dispatchers.for(url).request({
-        origin: url.origin,
+      const response = await this.#request(url, options.kind, {
         path: target,
         method: 'GET',
         headers: [...this.#headers(options), ...credentials],
         signal: options.signal,
       })
       health.sawAnswer(url.origin)
-      // A body that nobody reads any more may still fail, and must not take the process with it.
-      response.body.on('error', () => {})
       return { response, note: undefined }
     } catch (error) {
       const reason: unknown = options.signal.aborted ? options.signal.reason : error
@@ -133,6 +136,38 @@ export class HttpSender {
       if (!left) health.sawFailure(url.origin, startedMs, failure)
       throw options.signal.aborted ? reason : failure
     }
+  }
+
+  /** Sends over the protocol that fits, and anew over another one where the origin cannot be asked so. */
+  async #request(
+    url: URL,
+    kind: FileKind,
+    request: Omit<Dispatcher.RequestOptions, 'origin'>,
+  ): Promise<Dispatcher.ResponseData> {
+    const { dispatchers, protocols } = this.#components
+    const { origin } = url
+    for (let turn = 0; ; turn++) {
+      const protocol = protocols.choose(url, kind)
+      const sent = { origin, protocol, kind, startedMs: performance.now() }
+      try {
+        const response = await dispatchers.for(url, protocol).request({ ...request, origin })
+        this.#watchBody(sent, response)
+        if (protocols.sawAnswer(sent, endIsKnown(response)) || turn >= maxTurns) {
+          return named(response)
+        }
+        response.body.destroy()
+      } catch (error) {
+        const isOurs = request.signal instanceof AbortSignal && request.signal.aborted
+        const again = !isOurs && protocols.sawFailure(sent, toFetchError(origin, error))
+        if (!again || turn >= maxTurns) throw error
+      }
+    }
+  }
+
+  /** A body that nobody reads any more may still fail, and must not take the process with it. */
+  #watchBody(sent: SentRequest, { body }: Dispatcher.ResponseData): void {
+    const { protocols } = this.#components
+    body.on('error', (error) => protocols.sawFailure(sent, toFetchError(sent.origin, error)))
   }
 
   /** All header fields that an upstream sees beside Host and credentials. */
@@ -147,4 +182,20 @@ export class HttpSender {
     if (unless?.lastModified !== undefined) headers.push('if-modified-since', unless.lastModified)
     return headers
   }
+}
+
+/** From HTTP/2 to HTTP/1.1 for a body without a length, and back where that is not spoken. */
+const maxTurns = 2
+
+/** Whether a body that was cut would be noticed: its length is told, or its last chunk is marked. */
+function endIsKnown(response: Dispatcher.ResponseData): boolean {
+  if (response.statusCode !== 200) return true
+  const marks = ['content-length', 'transfer-encoding']
+  return marks.some((name) => headerOf(response, name) !== undefined)
+}
+
+/** HTTP/2 has no words beside its status; errors name it in those of HTTP/1.1. */
+function named(response: Dispatcher.ResponseData): Dispatcher.ResponseData {
+  if (response.statusText !== '') return response
+  return { ...response, statusText: STATUS_CODES[response.statusCode] ?? '' }
 }

@@ -17,11 +17,16 @@ export function toFetchError(origin: string, error: unknown): FetchError {
   if (unreachable !== undefined) {
     return new FetchError('unreachable', `${origin}: ${unreachable}`, { cause: error })
   }
-  if (resetCodes.has(code)) {
+  if (resetCodes.has(code) || code.startsWith(h2Codes)) {
     return new FetchError('reset', `${origin}: connection closed too early`, { cause: error })
   }
   const message = error instanceof Error ? error.message : String(error)
   return new FetchError('malformed', `${origin}: ${message}`, { cause: error })
+}
+
+/** Whether the server ended TLS because it does not speak the protocols that we offered (RFC 7301 section 3.2). */
+export function isProtocolRefusal({ cause }: FetchError): boolean {
+  return codeOf(cause) === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'
 }
 
 /** The error for a body that brings nothing any more. */
@@ -38,7 +43,16 @@ const unreachableCodes: ReadonlyMap<string, string> = new Map([
   ['ENETDOWN', 'network is down'],
   ['ETIMEDOUT', 'no connection in time'],
 ])
-const resetCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
+/** UND_ERR_INFO is how undici names a stream or a session that ended early; a body short of its length is cut. */
+const resetCodes: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'UND_ERR_SOCKET',
+  'UND_ERR_INFO',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+])
+/** What Node's codes for HTTP/2 begin with: RST_STREAM, GOAWAY and broken frames are all a connection that failed. */
+const h2Codes = 'ERR_HTTP2_'
 
 function codeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -63,28 +62,4 @@ test('a redirect from https to http is refused', async () => {
 
 test.for(['no-such.pem', 'server.key', 'README.md'])('%s is no certificate file', (name) => {
   expect(() => ask('https://a.test', file(name))).toThrow(InvalidCaFileError)
-})
-
-test('an upstream that prefers HTTP/2 is asked over kept connections of HTTP/1.1', async () => {
-  const [key, cert] = await Promise.all([
-    readFile(file('server.key')),
-    readFile(file('server.pem')),
-  ])
-  const seen: string[] = []
-  const sockets = new Set<unknown>()
-  const server = createSecureServer({ key, cert, allowHTTP1: true }, (request, response) => {
-    seen.push(request.httpVersion)
-    sockets.add(request.socket)
-    response.end('module example.com/m\n')
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const upstream = ask(
-    `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    file('ca.pem'),
-  )
-  onTestFinished(() => void server.close())
-  for (let n = 0; n < 10; n++) await upstream.fetchMod(module, { signal })
-  expect(new Set(seen)).toEqual(new Set(['1.1']))
-  // A second one may open while the first answer is still being put away.
-  expect(sockets.size).toBeLessThanOrEqual(2)
 })

@@ -22,6 +22,8 @@ interface Fixture {
   /** A package that lies some folders below the root of its module. */
   readonly deep: { readonly package: string; readonly module: string }
   readonly tool: { readonly package: string; readonly binary: string }
+  /** What upstream answers for a version of the module that does not exist. */
+  readonly statusOfMissing: () => Promise<number>
   /** A version of Go, and what it says when it is asked for its version. */
   readonly toolchain: { readonly version: string; readonly says: string }
 }
@@ -63,6 +65,7 @@ const fakes: Fixture = {
   retracted: { version: 'v1.1.0', text: '(retracted)' },
   deep: { package: 'example.com/deep/er/a/b', module: 'example.com/deep/er' },
   tool: { package: 'example.com/tool/cmd/hi', binary: 'hi' },
+  statusOfMissing: () => Promise.resolve(404),
   toolchain: { version: 'go1.99.1', says: 'fake go1.99.1: version' },
 }
 
@@ -73,6 +76,13 @@ const real: Fixture = {
   retracted: undefined,
   deep: { package: 'golang.org/x/sync/errgroup', module: 'golang.org/x/sync' },
   tool: { package: 'golang.org/x/example/hello', binary: 'hello' },
+  // A company's network may answer in place of the true one, and not with 404.
+  statusOfMissing: async () => {
+    const { status } = await fetch(
+      'https://proxy.golang.org/github.com/google/uuid/@v/v1.999.0.info',
+    )
+    return status
+  },
   toolchain: { version: 'go1.21.13', says: 'go version go1.21.13 ' },
 }
 
@@ -123,7 +133,8 @@ function describeCommands(fixture: Fixture, newHome: NewHome): void {
     const { run } = await inProject({ 'go.mod': main })
     const result = await run('get', `${module}@v1.999.0`)
     expect(result.code).toBe(1)
-    expect(result.stderr).toContain('404 Not Found')
+    const isAbsent = [404, 410].includes(await fixture.statusOfMissing())
+    expect(result.stderr).toContain(isAbsent ? '404 Not Found' : '502 Bad Gateway')
     expect(result.stderr).toContain('server response:')
   })
 

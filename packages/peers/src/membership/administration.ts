@@ -10,7 +10,7 @@ import type { LedgerRecord } from './ledger-record.ts'
 import { formatRecord, parseRecord } from './ledger-record.ts'
 import { maxReasonBytes, maxRotations } from './limits.ts'
 import type { MembershipCore, Standing } from './membership-core.ts'
-import { peerBytes } from './membership-core.ts'
+import { peerBytes, peerText } from './membership-core.ts'
 import { meshIdOf } from './mesh-id.ts'
 import { proveChain } from './proof.ts'
 import { adminRole, admitRole, mayRevoke } from './roles.ts'
@@ -45,6 +45,11 @@ export class Administration {
   /** Whether this node holds the root key that counts now. */
   holdsRoot(): boolean {
     return this.#core.rootSeed() !== undefined
+  }
+
+  /** Ends what a power cut interrupted. */
+  async resume(): Promise<void> {
+    if (this.holdsRoot()) await this.#repeatRevocations()
   }
 
   /** Whether this node may revoke. */
@@ -141,13 +146,14 @@ export class Administration {
         throw new NotAllowedError(`the root key was changed ${maxRotations} times; make a new mesh`)
       }
       const peers = this.#peersToKeep()
-      const seed = newSeed()
+      const seed = standing.state.nextRootSeed ?? newSeed()
       // Before the record: who passes that on without the new key has lost the mesh.
       await this.#core.adopt({ ...standing.state, nextRootSeed: seed })
       await this.#core.addRecord(this.#rotation(oldSeed, seed, peers))
       const chain = encodeChain(this.#ownChain(standing, seed))
-      await this.#core.adopt({ ...standing.state, chain, rootSeed: seed })
-      await this.#repeatRevocations({ kind: 'root', seed })
+      const { nextRootSeed: _used, ...state } = standing.state
+      await this.#core.adopt({ ...state, chain, rootSeed: seed })
+      await this.#repeatRevocations()
       return { kept: peers.length }
     })
   }
@@ -300,10 +306,18 @@ export class Administration {
     return formatRecord('rotate', signed, { keep })
   }
 
-  /** The old root's word ends with it, and so would its revocations. */
-  async #repeatRevocations(by: Authority): Promise<void> {
-    for (const { fact } of this.#core.ledger?.revocations() ?? []) {
-      if (fact.kind === 'revoke') await this.#sayRevoked(fact.body, by)
+  /**
+   * Says under the root of today what was revoked before: a former root's word is no news to anybody
+   * any more. What administrators said of one another had no effect, and gets none.
+   */
+  async #repeatRevocations(): Promise<void> {
+    const { ledger, roster } = this.#core
+    const seed = this.#core.rootSeed()
+    if (seed === undefined) return
+    for (const { body, by } of ledger?.unconfirmed() ?? []) {
+      const known = body.peer && roster.get(peerText(body.peer))
+      if (by === 'member' && known?.member.roles.includes(adminRole)) continue
+      await this.#sayRevoked(body, { kind: 'root', seed })
     }
   }
 

@@ -17,6 +17,7 @@ import {
 } from './limits.ts'
 import type { MeshView } from './mesh-view.ts'
 import { extendRoots } from './proof.ts'
+import type { Revocation } from './statement.ts'
 
 /** What became of a record: `known` also when we keep another one that says as much. */
 export type LedgerOutcome = 'added' | 'known' | 'full'
@@ -138,10 +139,19 @@ export class Ledger implements MeshView {
     return this.#entries.get(id)?.record.bytes
   }
 
-  /** All revocations, for whoever says them again under a new root. */
+  /** All revocations. */
   revocations(): readonly LedgerRecord[] {
     const records = [...this.#entries.values()].map(({ record }) => record)
     return records.filter(({ fact }) => fact.kind === 'revoke')
+  }
+
+  /** Revocations that the root of today has not said, and who did. */
+  unconfirmed(): readonly { readonly body: Revocation; readonly by: Signer['kind'] }[] {
+    const current = this.#roots.length - 1
+    return [...this.#entries.values()].flatMap(({ record: { fact }, signer }) => {
+      const isCurrent = signer.kind === 'root' && signer.index === current
+      return fact.kind === 'revoke' && !isCurrent ? [{ body: fact.body, by: signer.kind }] : []
+    })
   }
 
   get roots(): readonly Uint8Array[] {

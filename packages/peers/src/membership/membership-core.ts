@@ -101,10 +101,13 @@ export class MembershipCore {
 
   /** The seed of the root key that counts now, on nodes that hold it. */
   rootSeed(): Uint8Array | undefined {
-    const seed = this.standing?.state.rootSeed
+    const { rootSeed, nextRootSeed } = this.standing?.state ?? {}
     const current = this.ledger?.roots.at(-1)
-    if (seed === undefined || current === undefined) return undefined
-    return isEqual(publicKeyOf(seed), current) ? seed : undefined
+    if (current === undefined) return undefined
+    // The second one after a change that was cut, once the record of it is known.
+    return [rootSeed, nextRootSeed].find(
+      (seed) => seed !== undefined && isEqual(publicKeyOf(seed), current),
+    )
   }
 
   /** How this node signs what administrators and counter-signers sign; undefined when it cannot. */
@@ -239,7 +242,8 @@ export class MembershipCore {
     if (nextRootSeed === undefined) return state
     const last = this.ledger?.roots.at(-1)
     const took = last !== undefined && isEqual(publicKeyOf(nextRootSeed), last)
-    return took ? { ...rest, rootSeed: nextRootSeed } : rest
+    // Others may have the record though our disk has not: then it comes back from them.
+    return took ? { ...rest, rootSeed: nextRootSeed } : state
   }
 
   async #restoreLedger(state: MembershipState): Promise<void> {

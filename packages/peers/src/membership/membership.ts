@@ -61,6 +61,7 @@ export class Membership {
     await core.restore()
     const membership = new Membership(core)
     await membership.#renewFounder()
+    await membership.administration.resume()
     return membership
   }
 

@@ -25,7 +25,7 @@ interface Speaker {
   readonly rogue: RogueMember
   /** What the node said so far. */
   readonly heard: Message[]
-  say(message: Message): Promise<void>
+  readonly say: (message: Message) => Promise<void>
 }
 
 /** Lets a member greet the node, then answer each of its messages as it likes. */

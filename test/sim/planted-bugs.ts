@@ -51,6 +51,7 @@ export const shunPeers: PlantedBug = {
     fetchZip: (peer, zipHash) => Promise.reject(new Error(`${peer} is shunned for ${zipHash}`)),
     owner: () => undefined,
     askOwner: (peer) => Promise.reject(new Error(`${peer} is shunned`)),
+    fetchComing: (peer) => Promise.reject(new Error(`${peer} is shunned`)),
     blame: (peer, what) => peers.blame(peer, what),
   }),
 }
@@ -77,6 +78,7 @@ export const noOwners: PlantedBug = {
     fetchZip: (peer, zipHash, sink, options) => peers.fetchZip(peer, zipHash, sink, options),
     owner: () => undefined,
     askOwner: (peer, question, options) => peers.askOwner(peer, question, options),
+    fetchComing: (peer, module, sink, options) => peers.fetchComing(peer, module, sink, options),
     blame: (peer, what) => peers.blame(peer, what),
   }),
 }
@@ -131,6 +133,7 @@ function changed(staged: StagedZip, changes: Changes): StagedZip {
       return staged.size
     },
     write: (chunk) => staged.write(chunk),
+    readSoFar: (range) => staged.readSoFar(range),
     reset: () => staged.reset(),
     verify: (expected, options) =>
       changes.verify?.(staged, options) ?? staged.verify(expected, options),

@@ -156,6 +156,11 @@ export class SimPeers implements Peers {
     }
   }
 
+  /** Zips of this world are far too small for that. */
+  async fetchComing(peer: PeerId): Promise<void> {
+    throw new PeerError(peer, 'receives nothing', { fault: 'unable' })
+  }
+
   /** An owner's signs of life; a staller's, too, now and then. */
   async #hear(
     owner: SimNode,

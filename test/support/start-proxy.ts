@@ -123,6 +123,7 @@ const nobody: Peers = {
   fetchZip: () => Promise.reject(new Error('there are no peers')),
   owner: () => undefined,
   askOwner: () => Promise.reject(new Error('there are no peers')),
+  fetchComing: () => Promise.reject(new Error('there are no peers')),
   blame() {},
 }
 

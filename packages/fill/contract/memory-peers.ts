@@ -67,6 +67,8 @@ export class FakePeer {
   sendsNotices = true
   /** What those say of the body. */
   noticeBytes = 0
+  /** The bytes of a zip that it is still receiving. */
+  coming: (() => AsyncIterable<Uint8Array>) | undefined
   /** Questions to it as the owner. */
   readonly ownerAsked: string[] = []
 
@@ -219,6 +221,20 @@ export class MemoryPeers implements Peers {
       work.abort(new Error('answered'))
       options.signal.removeEventListener('abort', stop)
       await tell
+    }
+  }
+
+  async fetchComing(
+    id: PeerId,
+    _module: ModuleVersion,
+    sink: ByteSink,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    const peer = this.peers.find((each) => each.id === id)
+    if (peer?.coming === undefined) throw unable(id, 'receives nothing')
+    for await (const chunk of peer.coming()) {
+      options.signal.throwIfAborted()
+      await sink.write(chunk)
     }
   }
 

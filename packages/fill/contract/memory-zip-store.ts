@@ -208,6 +208,12 @@ class MemoryStagedZip implements StagedZip {
     await this.#parts.onWrite()
   }
 
+  async readSoFar({ start, end }: ByteRange): Promise<Uint8Array> {
+    this.#throwIfClosed()
+    if (end > this.#size) throw new Error('not what was written')
+    return this.#bytes().slice(start, end)
+  }
+
   async reset(): Promise<void> {
     this.#throwIfClosed()
     this.#verified = undefined

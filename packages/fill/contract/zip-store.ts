@@ -62,6 +62,18 @@ export function zipStoreContract(
       return { ...zip, held: await staged.commit(proof) }
     }
 
+    test('what was written so far can be read, and nothing of it once it is discarded', async () => {
+      const staged = await store.stageZip(m1)
+      const bytes = new Uint8Array(1_000).map((_, n) => n)
+      await staged.write(bytes.subarray(0, 400))
+      await staged.write(bytes.subarray(400))
+      const read = await staged.readSoFar({ start: 100, end: 900 })
+      expect(Buffer.from(read)).toEqual(Buffer.from(bytes.subarray(100, 900)))
+      await expect(staged.readSoFar({ start: 0, end: 1_001 })).rejects.toThrow()
+      await staged.discard()
+      await expect(staged.readSoFar({ start: 0, end: 10 })).rejects.toThrow()
+    })
+
     test('a committed zip is found by name and by content, with its bytes', async () => {
       const { bytes, zipHash, held } = await put(m1, 'one')
       expect(held).toMatchObject({ module: m1, zipHash, size: bytes.length, proof })

@@ -5,13 +5,15 @@ import type { Proof } from './proof.ts'
 import type { VerifiedZip } from './zip-attempt.ts'
 import type { HeldZip } from './zip-store.ts'
 
-/** Answers with what was verified; the commit goes on behind, and nobody is told of the zip before its end. */
+/** Answers with what was verified; the commit goes on behind, and nobody is told of the zip before its end. `onReadable` gets it before the commit begins. */
 export async function commitZip(
   ctx: FillContext,
   { staged, source }: Omit<VerifiedZip, 'zipHash'>,
   proof: Proof,
+  onReadable: (zip: HeldZip) => void = () => {},
 ): Promise<Answer<HeldZip>> {
   const value = staged.readable(proof)
+  onReadable(value)
   await ctx.keepZip(value, makeDurable(ctx, { staged, source }, value))
   return { value, source }
 }

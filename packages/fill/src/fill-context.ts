@@ -17,6 +17,7 @@ import type { RemoteStore } from './remote-store.ts'
 import { abortable, handled, Scope } from './scope.ts'
 import type { Upstream } from './upstream.ts'
 import { WriteBack } from './write-back.ts'
+import { ZipParts } from './zip-parts.ts'
 import type { HeldZip, StoredRecord, ZipStore } from './zip-store.ts'
 
 /** What a fill works with. */
@@ -61,13 +62,14 @@ export class FillContext {
   readonly budgets: Budgets
   readonly headStart: EarnedHeadStart
   readonly owners: OwnerTrust
+  /** Zips on their way, for those who wait for us. */
+  readonly parts: ZipParts
   /** Module versions of which the mesh just knew nothing. */
   readonly strangers: RecentSet
   readonly random: () => number
   readonly #init: FillInit
   readonly #closing: AbortSignal
   readonly #tasks = new Set<Promise<unknown>>()
-  readonly #bodies = new Map<string, () => number>()
   readonly #unwritten = new Map<string, StoredRecord>()
   readonly #unwrittenZips = new Map<
     string,
@@ -87,6 +89,8 @@ export class FillContext {
     this.budgets = init.budgets
     this.headStart = new EarnedHeadStart(init.budgets)
     this.owners = new OwnerTrust(components)
+    const { clock } = components
+    this.parts = new ZipParts({ clock, findZip: (module) => this.findZip(module) })
     this.strangers = new RecentSet(components, { entries: maxStrangers, ms: meshNegativeTtlMs })
     this.#init = init
     this.remote = components.remote && this.#makeRemote(components.remote)
@@ -185,20 +189,6 @@ export class FillContext {
     } finally {
       this.background(scope.close())
     }
-  }
-
-  /** Shows others how far the body of a zip has come; returns what ends that. */
-  showBytes(module: ModuleVersion, bytes: () => number): () => void {
-    const key = formatModuleVersion(module)
-    this.#bodies.set(key, bytes)
-    return () => {
-      if (this.#bodies.get(key) === bytes) this.#bodies.delete(key)
-    }
-  }
-
-  /** Bytes that have come of a zip that is being filled. */
-  bytesOf(module: ModuleVersion): number {
-    return this.#bodies.get(formatModuleVersion(module))?.() ?? 0
   }
 
   /** A zip to answer with: one that is held, or verified and still on its way to the disk. */

@@ -30,7 +30,7 @@ import {
 } from './zip-attempt.ts'
 import { fetchFromOwner } from './zip-from-owner.ts'
 import { type Attempt, type Move, nextMove, type RaceView } from './zip-race.ts'
-import type { HeldZip } from './zip-store.ts'
+import type { HeldZip, StagedZip } from './zip-store.ts'
 
 /** Answers a request for a zip (design, section 4). */
 export async function fillZip(
@@ -75,6 +75,10 @@ export async function relayZip(
 }
 
 interface RunningAttempt {
+  /** Of all attempts of this process. */
+  readonly number: number
+  /** Where its bytes go. */
+  staged: StagedZip | undefined
   readonly kind: Attempt['kind']
   readonly asked: Asked
   readonly startedMs: number
@@ -101,6 +105,7 @@ class ZipFill {
   #upstream: RaceView['upstream']
   #firstPeer: RaceView['firstPeer']
   #verified: VerifiedZip | undefined
+  #wonBy: RunningAttempt | undefined
   #isOver = false
   #changed = Promise.withResolvers<void>()
 
@@ -122,14 +127,25 @@ class ZipFill {
   }
 
   async run(): Promise<Answer<HeldZip>> {
-    const { verified, proof } = await this.#race()
-    return await commitZip(this.#ctx, verified, proof)
+    const forget = this.#showBytes()
+    try {
+      const { verified, proof } = await this.#race()
+      return await commitZip(this.#ctx, verified, proof, (zip) => this.#showWhole(zip))
+    } finally {
+      forget()
+    }
+  }
+
+  /** Those who stream what we received may have the rest of what was kept, if it was kept as it came. */
+  #showWhole({ module, size, zipDigest }: HeldZip): void {
+    const won = this.#wonBy
+    if (won === undefined || this.#ownerId !== undefined || won.progress.bytes !== size) return
+    this.#ctx.parts.showWhole(module, idOf(won), zipDigest)
   }
 
   async #race(): Promise<{ readonly verified: VerifiedZip; readonly proof: Proof }> {
     this.#work.signal.addEventListener('abort', () => this.#wake(), { once: true })
     const sums = this.#work.start(() => this.#findSums())
-    const forget = this.#showBytes()
     try {
       while (this.#verified === undefined) {
         this.#work.signal.throwIfAborted()
@@ -139,7 +155,6 @@ class ZipFill {
       return { verified: this.#verified, proof }
     } finally {
       this.#isOver = true
-      forget()
       this.#ctx.background(this.#work.close())
     }
   }
@@ -270,12 +285,21 @@ class ZipFill {
     })
   }
 
-  /** Shows how far it came to those who wait for us: the most that one of the bodies under way has. */
+  /** Shows how far it came to those who wait for us. */
   #showBytes(): () => void {
     if (this.#ownerId !== undefined) return () => {}
-    return this.#ctx.showBytes(this.#module, () =>
-      Math.max(0, ...[...this.#attempts].map(({ progress }) => progress.bytes)),
-    )
+    return this.#ctx.parts.show(this.#module, () => {
+      const best = this.#wonBy ?? this.#furthest()
+      const staged = best?.staged
+      if (best === undefined || staged === undefined) return undefined
+      const { bytes } = best.progress
+      return { id: idOf(best), bytes, read: (range) => staged.readSoFar(range) }
+    })
+  }
+
+  #furthest(): RunningAttempt | undefined {
+    const [best] = [...this.#attempts].sort((a, b) => b.progress.bytes - a.progress.bytes)
+    return best
   }
 
   #askRemote(): void {
@@ -313,13 +337,26 @@ class ZipFill {
   #begin(asked: Asked, windowMs: number): RunningAttempt {
     const startedMs = this.#ctx.clock.monotonicMs()
     const { kind } = asked
-    const attempt = { kind, asked, startedMs, windowMs, progress: new Progress(startedMs) }
+    const progress = new Progress(startedMs)
+    const number = attempts++
+    const attempt: RunningAttempt = {
+      number,
+      kind,
+      asked,
+      startedMs,
+      windowMs,
+      progress,
+      staged: undefined,
+    }
     this.#attempts.add(attempt)
     return attempt
   }
 
   #transfer(attempt: RunningAttempt): Transfer {
-    return { progress: attempt.progress, onProgress: () => this.#wake() }
+    const onStaged = (staged: StagedZip) => {
+      attempt.staged = staged
+    }
+    return { progress: attempt.progress, onProgress: () => this.#wake(), onStaged }
   }
 
   #follow(
@@ -334,6 +371,7 @@ class ZipFill {
           return verified.staged.discard()
         }
         this.#verified = verified
+        this.#wonBy = attempt
         this.#tell(attempt, 'gave')
       },
       (error: unknown) => {
@@ -386,6 +424,13 @@ class ZipFill {
     this.#changed.resolve()
     this.#changed = Promise.withResolvers()
   }
+}
+
+let attempts = 1
+
+/** Names a body: one that began anew is another one. */
+function idOf({ number, progress }: RunningAttempt): number {
+  return number * 1_000 + Math.min(progress.restarts, 999)
 }
 
 function viewOf(attempt: RunningAttempt): Attempt {

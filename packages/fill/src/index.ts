@@ -32,8 +32,10 @@ export type {
   OwnerAnswer,
   OwnerNotice,
   OwnerQuestion,
+  PartAsked,
   PeerId,
   Peers,
+  ZipPart,
 } from './peers.ts'
 export { formatAge, parseAge } from './policy/age.ts'
 export type { Policy } from './policy/policy.ts'

@@ -117,3 +117,21 @@ export const ownerTrialMs = 2_500
 
 /** Zips up to this travel in an owner's answer, bytes: half of all; a body stream costs more than they do. */
 export const maxInlineZipBytes: number = 64 << 10
+
+/** A zip of which an owner has received so much is streamed from it: below, its answer is as quick. Bytes. */
+export const minComingBytes: number = 1 << 20
+
+/** One part of a zip that is on its way, bytes: some tenths of a second on a LAN. */
+export const maxPartBytes: number = 8 << 20
+
+/** In pieces of so many, read one at a time. */
+export const partPieceBytes: number = 256 << 10
+
+/** How long more bytes are waited for before an empty part is given, ms. */
+export const partWaitMs = 500
+
+/** How often is looked for more, ms. */
+export const partPollMs = 25
+
+/** Bodies of which it is remembered that they came whole, for those who are still streaming them. */
+export const maxWholeBodies = 256

@@ -18,7 +18,14 @@ import { MemoryLevel } from './memory-level.ts'
 import type { Answer, AskOptions, ModuleSource } from './module-source.ts'
 import { MutableAnswers } from './mutable-answers.ts'
 import { NegativeAnswers } from './negative-answers.ts'
-import type { OwnerAnswer, OwnerNotice, OwnerQuestion, PeerId } from './peers.ts'
+import type {
+  OwnerAnswer,
+  OwnerNotice,
+  OwnerQuestion,
+  PartAsked,
+  PeerId,
+  ZipPart,
+} from './peers.ts'
 import { relayPart, relaySums, viaOwner, type Ways } from './relay.ts'
 import { abortable } from './scope.ts'
 import { SingleFlight } from './single-flight.ts'
@@ -121,9 +128,20 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     return await answerSite(this.#ctx, this.#site, question, asker)
   }
 
+  /** The next part of a zip that we are receiving, for a member of our site; undefined when there is none. */
+  async sitePart(
+    module: ModuleVersion,
+    asked: PartAsked,
+    options: { readonly signal: AbortSignal },
+  ): Promise<ZipPart | undefined> {
+    return this.#ctx.isProvable(module.path)
+      ? await this.#ctx.parts.next(module, asked, options)
+      : undefined
+  }
+
   /** How far we are with what a member of our site waits for. */
   siteNotice(question: OwnerQuestion): OwnerNotice {
-    return { bytes: question.what === 'zip' ? this.#ctx.bytesOf(question.module) : 0 }
+    return { bytes: question.what === 'zip' ? this.#ctx.parts.bytesOf(question.module) : 0 }
   }
 
   /** Drops what memory holds of a module version, after the store did. */

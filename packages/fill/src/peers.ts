@@ -58,6 +58,24 @@ export interface OwnerNotice {
   readonly bytes: number
 }
 
+/** Which part of a zip that is on its way is asked for. */
+export interface PartAsked {
+  /** The body that the part before was of. */
+  readonly body: number | undefined
+  readonly offset: number
+}
+
+/** Bytes of a zip that is on its way, unverified. */
+export interface ZipPart {
+  /** Parts of different bodies are never mixed. */
+  readonly body: number
+  /** Bytes to come; none when there are no more yet. */
+  readonly length: number
+  /** Nothing comes after them. */
+  readonly isLast: boolean
+  readonly chunks: AsyncIterable<Uint8Array>
+}
+
 /** The mesh as a fill needs it. Hints and bytes, never trust. */
 export interface Peers {
   /** Whether anybody could be asked at all: connected peers or a DHT with members. Memory only. */
@@ -114,6 +132,16 @@ export interface Peers {
       readonly onNotice: (notice: OwnerNotice) => void
     },
   ): Promise<OwnerAnswer>
+  /**
+   * Brings the bytes of a zip that an owner is still receiving, as they come. Throws PeerError when it
+   * receives none, or began anew.
+   */
+  fetchComing(
+    peer: PeerId,
+    module: ModuleVersion,
+    sink: ByteSink,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void>
   /** Tells the mesh that a peer lied or broke the protocol: it is avoided, and shown with the reason. */
   blame(peer: PeerId, what: { readonly module: ModuleVersion; readonly reason: string }): void
 }

@@ -20,6 +20,8 @@ export class Progress {
   #marked = 0
   #markedMs: number
   isWriting = false
+  /** How often it began anew. */
+  restarts = 0
 
   constructor(nowMs: number) {
     this.#markedMs = nowMs
@@ -48,6 +50,7 @@ export class Progress {
   }
 
   restart(nowMs: number): void {
+    this.restarts += 1
     this.hasFirstByte = false
     this.bytes = 0
     this.mark(nowMs)
@@ -59,6 +62,8 @@ export interface Transfer {
   readonly progress: Progress
   /** Called when its first byte has come. */
   readonly onProgress: () => void
+  /** Called with where the bytes go. */
+  readonly onStaged?: (staged: StagedZip) => void
 }
 
 /** A verified zip that waits for its commit. */
@@ -108,6 +113,27 @@ export async function takeFromPeer(
     await sink.write(bytes)
     await verify(staged, zipHash, options)
     return { zipHash, source: { kind: 'peer', peer } }
+  })
+}
+
+/**
+ * Takes from a peer what it is still receiving, and verifies. The origin of wrong bytes is not known:
+ * nobody is to blame. Throws as `fetchFromPeer` does.
+ */
+export async function takeComing(
+  ctx: FillContext,
+  job: {
+    readonly module: ModuleVersion
+    readonly zipHash: ZipHash
+    readonly peer: PeerId
+  } & Transfer,
+  options: { readonly signal: AbortSignal },
+): Promise<VerifiedZip> {
+  const { module, zipHash, peer } = job
+  return await withStaged(ctx, module, job, options.signal, async (staged, sink) => {
+    await abortable(ctx.peers.fetchComing(peer, module, sink, options), options.signal)
+    await verify(staged, zipHash, options)
+    return { zipHash, source: { kind: 'peer', peer, via: 'owner' } }
   })
 }
 
@@ -211,6 +237,7 @@ async function withStaged(
   fetch: (staged: StagedZip, sink: ByteSink) => Promise<Omit<VerifiedZip, 'staged'>>,
 ): Promise<VerifiedZip> {
   const staged = await stage(ctx, module)
+  job.onStaged?.(staged)
   const sink = new GuardedSink(ctx, staged, job, signal)
   try {
     signal.throwIfAborted()

@@ -1,49 +1,112 @@
 import type { ModuleVersion, ZipHash } from '@modmesh/module'
 import { asError, PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
+import { minComingBytes } from './limits.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
 import type { PeerId } from './peers.ts'
 import { withRecord } from './relay.ts'
+import { Scope } from './scope.ts'
 import {
   fetchFromPeer,
   isWrong,
+  Progress,
   type Transfer,
+  takeComing,
   takeFromPeer,
   type VerifiedZip,
 } from './zip-attempt.ts'
 
+interface OwnerJob extends Transfer {
+  readonly module: ModuleVersion
+  readonly zipHash: ZipHash
+  readonly peer: PeerId
+  /** How long the first byte may take once the owner has it. */
+  readonly patienceMs: number
+}
+
 /**
- * Waits until the owner holds a zip, fetches it from there and verifies. Throws NobodyHasItError when
- * nothing came of it, StoreFailure.
+ * Waits until the owner holds a zip, fetches it from there and verifies; a large one is streamed while
+ * the owner still receives it. Throws NobodyHasItError when nothing came of it, StoreFailure.
  */
 export async function fetchFromOwner(
   ctx: FillContext,
-  job: {
-    readonly module: ModuleVersion
-    readonly zipHash: ZipHash
-    readonly peer: PeerId
-    /** How long the first byte may take once the owner has it. */
-    readonly patienceMs: number
-  } & Transfer,
+  job: OwnerJob,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<VerifiedZip> {
   const { module, peer } = job
-  const question = { what: 'zip', module } as const
-  const verified = await withRecord(ctx, peer, question, signal, async ({ holdsZip }, bytes) => {
-    if (!holdsZip && bytes === undefined) return undefined
-    try {
-      const { staged, zipHash } =
-        bytes === undefined
-          ? await fetchFromPeer(ctx, job, { signal })
-          : await takeFromPeer(ctx, { ...job, bytes }, { signal })
-      const source = { kind: 'peer', peer, via: 'owner' } as const
-      return { staged, zipHash, source }
-    } catch (error) {
-      const isLie = isWrong(error) || (error instanceof PeerError && error.fault === 'protocol')
-      if (isLie && !signal.aborted) ctx.blame(peer, module, asError(error).message)
-      throw error
+  const coming = new Coming(ctx, job, signal)
+  let verified: VerifiedZip | undefined
+  try {
+    const question = { what: 'zip', module } as const
+    const use = async ({ holdsZip }: { readonly holdsZip: boolean }, bytes?: Uint8Array) => {
+      if (!holdsZip && bytes === undefined) return undefined
+      return (await coming.ended()) ?? (await takeWhole(ctx, { ...job, bytes }, signal))
     }
-  })
-  if (verified === undefined) throw new NobodyHasItError()
-  return verified
+    const hear = (bytes: number) => coming.hear(bytes)
+    // What came whole and is true is good, whatever became of the owner then.
+    const answer = await withRecord(ctx, peer, question, signal, use, hear)
+    verified = answer ?? (await coming.ended())
+    if (verified === undefined) throw new NobodyHasItError()
+    return verified
+  } finally {
+    coming.leave(verified)
+  }
+}
+
+async function takeWhole(
+  ctx: FillContext,
+  job: OwnerJob & { readonly bytes: Uint8Array | undefined },
+  signal: AbortSignal,
+): Promise<VerifiedZip> {
+  const { module, peer, bytes } = job
+  try {
+    const { staged, zipHash } =
+      bytes === undefined
+        ? await fetchFromPeer(ctx, job, { signal })
+        : await takeFromPeer(ctx, { ...job, bytes }, { signal })
+    return { staged, zipHash, source: { kind: 'peer', peer, via: 'owner' } }
+  } catch (error) {
+    const isLie = isWrong(error) || (error instanceof PeerError && error.fault === 'protocol')
+    if (isLie && !signal.aborted) ctx.blame(peer, module, asError(error).message)
+    throw error
+  }
+}
+
+/** Streams what the owner is still receiving, once that is worth it. */
+class Coming {
+  readonly #ctx: FillContext
+  readonly #job: OwnerJob
+  readonly #scope: Scope
+  #running: Promise<VerifiedZip | undefined> | undefined
+
+  constructor(ctx: FillContext, job: OwnerJob, signal: AbortSignal) {
+    this.#ctx = ctx
+    this.#job = job
+    this.#scope = new Scope(signal)
+  }
+
+  /** The owner has so many bytes of it. */
+  hear(bytes: number): void {
+    if (this.#running !== undefined || bytes < minComingBytes) return
+    const { module, zipHash, peer, onProgress } = this.#job
+    const progress = new Progress(this.#ctx.clock.monotonicMs())
+    const job = { module, zipHash, peer, progress, onProgress }
+    const taking = this.#scope.start((signal) => takeComing(this.#ctx, job, { signal }))
+    // Whatever went wrong: then it is fetched when the owner has it.
+    this.#running = taking.catch(() => undefined)
+  }
+
+  /** What came whole and verified; undefined when nothing did. */
+  async ended(): Promise<VerifiedZip | undefined> {
+    return await this.#running
+  }
+
+  /** Ends it, and removes what is not `taken`. */
+  leave(taken: VerifiedZip | undefined): void {
+    const left = this.#running?.then((verified) =>
+      verified === taken ? undefined : verified?.staged.discard(),
+    )
+    if (left !== undefined) this.#ctx.background(left)
+    this.#ctx.background(this.#scope.close())
+  }
 }

@@ -46,6 +46,11 @@ export interface StagedZip extends ByteSink {
   readonly size: number
   /** Appends; throws ZipRulesError beyond maxZipBytes. */
   write(chunk: Uint8Array): Promise<void>
+  /**
+   * Reads what was written so far, for those who do not wait for the whole: unverified. Throws after
+   * `commit` and `discard`, and once it was brought into another form.
+   */
+  readSoFar(range: ByteRange): Promise<Uint8Array>
   /** Empties it, so that the next source starts over. */
   reset(): Promise<void>
   /**

@@ -1,8 +1,8 @@
-import type { FillEvent, OwnerAnswer, OwnerOutcome } from '@modmesh/fill'
+import { type FillEvent, type OwnerAnswer, type OwnerOutcome, PeerError } from '@modmesh/fill'
 import type { FakePeer } from '@modmesh/fill/twins'
 import { formatModuleVersion } from '@modmesh/module'
 import { describe, expect, test } from 'vitest'
-import { maxInlineZipBytes } from '../src/limits.ts'
+import { maxInlineZipBytes, minComingBytes } from '../src/limits.ts'
 import { bytesOf, patient, type Release, text, World } from './support/world.ts'
 
 /** A world in which one peer owns every key. */
@@ -124,6 +124,100 @@ describe('with another owner', () => {
     await world.run(world.fill.zip(release.module, patient))
     await world.run(world.fill.mod(release.module, patient))
     expect(owner.ownerAsked).toEqual([])
+  })
+})
+
+describe('a zip that the owner is still receiving', () => {
+  /** An owner that receives for three seconds, and streams what it has meanwhile. */
+  function receiving(sent: (zip: Uint8Array) => AsyncIterable<Uint8Array>): {
+    readonly world: World
+    readonly owner: FakePeer
+    readonly release: Release
+  } {
+    const { world, owner } = owned()
+    const release = world.publish('v1.0.0', 'example.com/large', 2_000_000)
+    owner.via = 'dht'
+    owner.noticeBytes = minComingBytes
+    owner.coming = () => sent(release.zip)
+    owner.owns = async (question) => {
+      if (question.what !== 'zip') return await has(release)()
+      await world.clock.sleep(3_000, patient)
+      const { zip } = release.sums
+      if (zip !== undefined) owner.zips.set(zip, release.zip)
+      return await has(release, { holdsZip: true })()
+    }
+    return { world, owner, release }
+  }
+
+  test('is streamed, and not fetched once more when it is there', async () => {
+    const { world, owner, release } = receiving(async function* (zip) {
+      yield zip.subarray(0, 900_000)
+      yield zip.subarray(900_000)
+    })
+    const answer = await world.run(world.fill.zip(release.module, patient))
+    expect(Buffer.compare(await bytesOf(answer.value), release.zip)).toBe(0)
+    expect(answer.source).toEqual({ kind: 'peer', peer: 'owner', via: 'owner' })
+    expect(owner.asked).toBe(0)
+  })
+
+  test('is fetched when it is there, where the stream broke off', async () => {
+    const { world, owner, release } = receiving(async function* (zip) {
+      yield zip.subarray(0, 900_000)
+      throw new PeerError('owner', 'began anew', { fault: 'unable' })
+    })
+    const answer = await world.run(world.fill.zip(release.module, patient))
+    expect(Buffer.compare(await bytesOf(answer.value), release.zip)).toBe(0)
+    expect(owner.asked).toBe(1)
+    expect(world.upstream.asked).toEqual([])
+  })
+
+  test('blames nobody when it is wrong: it may be upstream that sent it so', async () => {
+    const { world, owner, release } = receiving(async function* (zip) {
+      yield zip.toReversed()
+    })
+    const answer = await world.run(world.fill.zip(release.module, patient))
+    expect(Buffer.compare(await bytesOf(answer.value), release.zip)).toBe(0)
+    expect(owner.asked).toBe(1)
+    expect(world.blamed()).toEqual([])
+  })
+
+  test('is used although the owner dies before it says that it is there', async () => {
+    const { world, owner, release } = receiving(async function* (zip) {
+      yield zip
+    })
+    const { owns } = owner
+    owner.owns = async (question, peer) => {
+      if (question.what !== 'zip') return await owns(question, peer)
+      await world.clock.sleep(1_000, patient)
+      throw new PeerError('owner', 'went away', { fault: 'unable' })
+    }
+    const answer = await world.run(world.fill.zip(release.module, patient))
+    expect(Buffer.compare(await bytesOf(answer.value), release.zip)).toBe(0)
+    expect(world.upstream.asked).toEqual([])
+    expect(outcomes(world)).toEqual(['answered', 'gone'])
+  })
+
+  test('is given to others as it comes, and to its end', async () => {
+    const { world } = owned()
+    const { module, zip } = world.publish('v1.0.0', 'example.com/large', 2_000_000)
+    world.upstream.bodyMs = 2_000
+    const own = world.fill.answerSite({ what: 'zip', module }, { peer: 'asker', ...patient })
+    const got: Uint8Array[] = []
+    const stream = async (): Promise<void> => {
+      for (let body: number | undefined; ; ) {
+        const offset = got.reduce((sum, chunk) => sum + chunk.length, 0)
+        const part = await world.fill.sitePart(module, { body, offset }, patient)
+        if (part === undefined) throw new Error('no part')
+        for await (const chunk of part.chunks) got.push(chunk.slice())
+        if (part.isLast) return
+        body = part.body
+      }
+    }
+    await world.run(world.clock.sleep(500, patient))
+    expect(world.fill.siteNotice({ what: 'zip', module }).bytes).toBe(1_000_000)
+    await world.run(Promise.all([own, stream()]))
+    expect(Buffer.compare(Buffer.concat(got), zip)).toBe(0)
+    expect(world.upstream.asked.filter((what) => what.startsWith('zip'))).toHaveLength(1)
   })
 })
 

@@ -1,4 +1,13 @@
-import type { ModuleFill, OwnerAnswer, OwnerNotice, OwnerQuestion, Upstream } from '@modmesh/fill'
+import type {
+  ModuleFill,
+  OwnerAnswer,
+  OwnerNotice,
+  OwnerQuestion,
+  PartAsked,
+  Upstream,
+  ZipPart,
+} from '@modmesh/fill'
+import type { ModuleVersion } from '@modmesh/module'
 import type { SiteFetcher } from '@modmesh/peers'
 
 /** What is fetched with. */
@@ -29,6 +38,14 @@ export class SiteFill implements SiteFetcher {
   ): Promise<OwnerAnswer> {
     const fill = this.#components.fill()
     return (await fill?.answerSite(question, asker)) ?? { kind: 'refused', why: 'declined' }
+  }
+
+  async part(
+    module: ModuleVersion,
+    asked: PartAsked,
+    options: { readonly signal: AbortSignal },
+  ): Promise<ZipPart | undefined> {
+    return await this.#components.fill()?.sitePart(module, asked, options)
   }
 
   notice(question: OwnerQuestion): OwnerNotice {

@@ -138,8 +138,14 @@ export const controlTimes: ControlTimes = {
 
 /** What one body may cost. */
 export const bodyLimits = {
-  /** Request and header, bytes: both have under 200. */
+  /** Request and header, bytes: both have under 200, but for long names. */
   headerBytes: 1_024,
+  /** A module path or version in a request, UTF-16 units: longer ones are not streamed on their way. */
+  nameLength: 400,
+  /** One part of a zip that is on its way, bytes. */
+  partBytes: 16_777_216,
+  /** Between two questions for more of it, milliseconds: who has none answers late, or is to blame. */
+  partRestMs: 50,
   /** Bytes per write: below 64 KiB encryption frames dominate, above 1 MiB nothing is gained. */
   chunkBytes: 262_144,
   /** Uploads to one peer at once: `go` asks for about ten zips at once. */

@@ -115,11 +115,12 @@ export class MeshCore {
     this.#members = new MemberGossip({ clock, owner: this.#gossipOwner() })
     this.trust = new MembershipGossip({ clock, membership, owner: this.#trustOwner(links) })
     const owner = {
+      isSameSite,
       given: (peer: PeerId, bytes: number) => this.scores.gave(peer, bytes),
       fault: (peer: PeerId, reason: string) => this.blame(peer, reason),
     }
     const slots = new UploadSlots()
-    this.#server = new BodyServer({ libp2p, shelf, clock, slots, owner }, { times })
+    this.#server = new BodyServer({ libp2p, shelf, fetcher, clock, slots, owner }, { times })
     this.bodies = new BodyClient({ libp2p, clock }, { times })
     const dht = this.#dht()
     this.#announcer = dht && this.#newAnnouncer(dht)

@@ -199,6 +199,29 @@ export class MeshNode implements Peers, AsyncDisposable {
     return this.#core.siteOwner.ask(peer, question, options)
   }
 
+  async fetchComing(
+    peer: PeerId,
+    module: ModuleVersion,
+    sink: ByteSink,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { bodies, scores } = this.#core
+    const done = scores.fetching(peer)
+    let bytes = 0
+    const counting: ByteSink = {
+      write(chunk) {
+        bytes += chunk.byteLength
+        return sink.write(chunk)
+      },
+    }
+    try {
+      await bodies.fetchComing(peer, module, counting, options)
+    } finally {
+      // How well it came says more of upstream than of the peer.
+      done({ outcome: 'none', bytes })
+    }
+  }
+
   blame(peer: PeerId, what: { readonly module: ModuleVersion; readonly reason: string }): void {
     this.#core.blame(peer, `${formatModuleVersion(what.module)}: ${what.reason}`)
   }

@@ -4,7 +4,9 @@ import type {
   OwnerAnswer,
   OwnerNotice,
   OwnerQuestion,
+  PartAsked,
   PeerId,
+  ZipPart,
 } from '@modmesh/fill'
 import type { ModulePath, ModuleVersion, Version, ZipHash } from '@modmesh/module'
 
@@ -38,6 +40,12 @@ export interface SiteFetcher {
     question: OwnerQuestion,
     asker: { readonly peer: PeerId; readonly signal: AbortSignal },
   ): Promise<OwnerAnswer>
+  /** The next part of a zip that is being fetched; undefined when there is none. */
+  part(
+    module: ModuleVersion,
+    asked: PartAsked,
+    options: { readonly signal: AbortSignal },
+  ): Promise<ZipPart | undefined>
   /** How far the answer to a question has come. */
   notice(question: OwnerQuestion): OwnerNotice
 }

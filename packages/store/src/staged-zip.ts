@@ -1,5 +1,11 @@
 import { createHash, type Hash } from 'node:crypto'
-import { HashMismatchError, type HeldZip, type Proof, type StagedZip } from '@modmesh/fill'
+import {
+  type ByteRange,
+  HashMismatchError,
+  type HeldZip,
+  type Proof,
+  type StagedZip,
+} from '@modmesh/fill'
 import {
   type ModuleVersion,
   parseZipDigest,
@@ -59,6 +65,7 @@ export class StagedFile implements StagedZip {
   readonly #readers: VerifiedZipFile[] = []
   #tail: Promise<void> = Promise.resolve()
   #isDone = false
+  #isRewritten = false
 
   constructor(
     components: StagedComponents,
@@ -89,6 +96,20 @@ export class StagedFile implements StagedZip {
       await this.#file.file.write(chunk, position)
       await this.#components.hooks.onStep?.('write', 'after')
     })
+  }
+
+  async readSoFar({ start, end }: ByteRange): Promise<Uint8Array> {
+    this.#refuseWhenDone()
+    if (this.#isRewritten || end > this.#size) throw new Error('not what was written')
+    const file = this.#file
+    const bytes = Buffer.allocUnsafeSlow(end - start)
+    file.retain()
+    try {
+      await readFully(file.file, bytes, start)
+      return bytes
+    } finally {
+      await file.release()
+    }
   }
 
   async reset(): Promise<void> {
@@ -184,6 +205,7 @@ export class StagedFile implements StagedZip {
     rewrite: NonNullable<VerifiedZip['rewrite']>,
     signal: AbortSignal,
   ): Promise<void> {
+    this.#isRewritten = true
     const old = { file: this.#file, path: this.#path }
     const staged = { file: old.file.file, path: old.path }
     const plain = await writePlainForm(this.#components.disk, staged, rewrite.parts)

@@ -3,7 +3,14 @@ import type { Libp2p, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { lpStream } from '@libp2p/utils'
 import { type ByteSink, type Clock, PeerError, type PeerId } from '@modmesh/fill'
-import { parseZipDigest, type ZipDigest, type ZipHash, zipHashBytes } from '@modmesh/module'
+import {
+  type ModuleVersion,
+  maxZipBytes,
+  parseZipDigest,
+  type ZipDigest,
+  type ZipHash,
+  zipHashBytes,
+} from '@modmesh/module'
 import { Lanes } from '../control/lanes.ts'
 import { isProtocolFault, ProtocolError } from '../errors.ts'
 import { type BodyTimes, bodyLimits, bodyRate } from '../limits.ts'
@@ -11,10 +18,12 @@ import { StreamCutError, StreamOverrunError } from '../network/errors.ts'
 import { receiveInto } from '../network/stream-io.ts'
 import {
   type BodyHeader,
+  type BodyRequest,
   bodyFraming,
   bodyProtocol,
   decodeBodyHeader,
   encodeBodyRequest,
+  type UnverifiedRequest,
 } from './message.ts'
 import { ProgressGuard } from './progress-guard.ts'
 
@@ -31,6 +40,7 @@ export interface FetchOptions {
 }
 
 type OkHeader = Extract<BodyHeader, { status: 'ok' }>
+type PartHeader = Extract<BodyHeader, { status: 'part' }>
 
 /** Fetches zips from members, connecting first where needed. */
 export class BodyClient {
@@ -69,7 +79,78 @@ export class BodyClient {
     }
   }
 
-  async #inLine<T>(peer: PeerId, options: FetchOptions, work: () => Promise<T>): Promise<T> {
+  /**
+   * Brings the bytes of a zip that an owner is still receiving, part by part: each is asked for when the
+   * one before is written, so a slow sink costs no memory anywhere. Throws as `fetch` does.
+   */
+  async fetchComing(
+    peer: PeerId,
+    module: ModuleVersion,
+    sink: ByteSink,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    const target = new WatchedSink(sink)
+    try {
+      await this.#inLine(peer, options, () => this.#takeParts(peer, module, target, options))
+    } catch (error) {
+      options.signal.throwIfAborted()
+      if (target.failure !== undefined) throw target.failure.error
+      throw toPeerError(peer, error)
+    }
+  }
+
+  async #takeParts(
+    peer: PeerId,
+    { path, version }: ModuleVersion,
+    sink: WatchedSink,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    let offset = 0
+    let body: number | undefined
+    for (;;) {
+      const asked = { kind: 'unverified', path, version, offset } as const
+      const request = body === undefined ? asked : { ...asked, body }
+      const part = await this.#takePart(peer, request, sink, options)
+      if (body !== undefined && part.body !== body) throw new ProtocolError('another body')
+      offset += part.length
+      if (offset > maxZipBytes) throw new ProtocolError('more than a zip may have')
+      if (part.last) return
+      body = part.body
+      if (part.length === 0) await this.#clock.sleep(bodyLimits.partRestMs, options)
+    }
+  }
+
+  async #takePart(
+    peer: PeerId,
+    request: UnverifiedRequest,
+    sink: WatchedSink,
+    options: { readonly signal: AbortSignal },
+  ): Promise<PartHeader> {
+    const stream = await this.#open(peer, options.signal)
+    const limits = { stallMs: this.#times.receiveStallMs, ...bodyRate }
+    const guard = new ProgressGuard({ clock: this.#clock }, limits)
+    const signal = AbortSignal.any([options.signal, guard.signal])
+    try {
+      const header = await askHeader(stream, request, signal)
+      if (header.status === 'ok') throw new ProtocolError('a zip where a part was due')
+      if (header.status !== 'part') throw new NotGivenError(header)
+      await receiveInto(stream, guarded(sink, guard), { length: header.length, signal })
+      await stream.close({ signal })
+      return header
+    } catch (error) {
+      const reason = guard.signal.aborted ? guard.signal.reason : error
+      stream.abort(reason instanceof Error ? reason : new Error('fetch failed'))
+      throw reason
+    } finally {
+      guard.stop()
+    }
+  }
+
+  async #inLine<T>(
+    peer: PeerId,
+    options: { readonly signal: AbortSignal },
+    work: () => Promise<T>,
+  ): Promise<T> {
     const line = this.#lanes.get(peer) ?? { lanes: new Lanes(bodyLimits.uploadsPerPeer), users: 0 }
     this.#lanes.set(peer, line)
     line.users += 1
@@ -137,13 +218,36 @@ async function readHeader(
   zipHash: ZipHash,
   signal: AbortSignal,
 ): Promise<OkHeader> {
-  const frames = lpStream(stream, bodyFraming)
-  const request = encodeBodyRequest({ kind: 'zip', zipHash: zipHashBytes(zipHash) })
-  await frames.write(request, { signal })
-  const header = decodeBodyHeader((await frames.read({ signal })).subarray())
+  const request = { kind: 'zip', zipHash: zipHashBytes(zipHash) } as const
+  const header = await askHeader(stream, request, signal)
+  if (header.status === 'part') throw new ProtocolError('a part where a zip was due')
   if (header.status !== 'ok') throw new NotGivenError(header)
+  return header
+}
+
+/** Asks and gives the header; the stream is at the first byte of the body then. */
+async function askHeader(
+  stream: Stream,
+  request: BodyRequest,
+  signal: AbortSignal,
+): Promise<BodyHeader> {
+  const frames = lpStream(stream, bodyFraming)
+  await frames.write(encodeBodyRequest(request), { signal })
+  const header = decodeBodyHeader((await frames.read({ signal })).subarray())
   frames.unwrap()
   return header
+}
+
+/** Counts progress while the peer sends; time in which our own disk is slow does not count. */
+function guarded(sink: ByteSink, guard: ProgressGuard): ByteSink {
+  return {
+    async write(chunk) {
+      guard.moved(chunk.byteLength)
+      guard.pause()
+      await sink.write(chunk)
+      guard.resume()
+    },
+  }
 }
 
 async function readBody(
@@ -157,15 +261,15 @@ async function readBody(
 ): Promise<ZipDigest> {
   const hash = createHash('sha256')
   const hashing: ByteSink = {
-    async write(chunk) {
-      how.guard.moved(chunk.byteLength)
-      how.guard.pause()
+    write(chunk) {
       hash.update(chunk)
-      await how.sink.write(chunk)
-      how.guard.resume()
+      return how.sink.write(chunk)
     },
   }
-  await receiveInto(stream, hashing, { length: header.length, signal: how.signal })
+  await receiveInto(stream, guarded(hashing, how.guard), {
+    length: header.length,
+    signal: how.signal,
+  })
   const digest = hash.digest('hex')
   if (digest !== Buffer.from(header.zipDigest).toString('hex')) {
     throw new ProtocolError('the bytes do not have the digest that was declared')
@@ -176,10 +280,10 @@ async function readBody(
 /** The peer said no, politely. */
 export class NotGivenError extends Error {
   readonly code = 'NOT_GIVEN'
-  readonly status: Exclude<BodyHeader['status'], 'ok'>
+  readonly status: Exclude<BodyHeader['status'], 'ok' | 'part'>
   /** When a busy peer may be asked again, within our own bounds. */
   readonly retryMs: number | undefined
-  constructor(header: Exclude<BodyHeader, { status: 'ok' }>) {
+  constructor(header: Exclude<BodyHeader, { status: 'ok' | 'part' }>) {
     super(`peer says ${header.status}`)
     this.name = 'NotGivenError'
     this.status = header.status

@@ -1,11 +1,12 @@
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
-import type { Clock, HeldZip, PeerId } from '@modmesh/fill'
-import { zipHashFromBytes } from '@modmesh/module'
+import type { Clock, PeerId, ZipPart } from '@modmesh/fill'
+import { parseModuleVersion, zipHashFromBytes } from '@modmesh/module'
+import { validOrUndefined } from '../control/answer-desk.ts'
 import { isProtocolFault } from '../errors.ts'
 import { type BodyTimes, bodyLimits, bodyRate } from '../limits.ts'
 import { sendChunks } from '../network/stream-io.ts'
-import type { PeerShelf } from '../peer-shelf.ts'
+import type { PeerShelf, SiteFetcher } from '../peer-shelf.ts'
 import {
   type BodyHeader,
   type BodyRequest,
@@ -13,12 +14,15 @@ import {
   bodyProtocol,
   decodeBodyRequest,
   encodeBodyHeader,
+  type UnverifiedRequest,
 } from './message.ts'
 import { ProgressGuard } from './progress-guard.ts'
 import type { UploadSlots } from './upload-slots.ts'
 
 /** What a body server tells the node. */
 export interface BodyServerOwner {
+  /** Whether we may be the owner for a peer. */
+  isSameSite(peer: PeerId): boolean
   given(peer: PeerId, bytes: number): void
   fault(peer: PeerId, reason: string): void
 }
@@ -27,6 +31,7 @@ export interface BodyServerOwner {
 export class BodyServer {
   readonly #libp2p: Libp2p
   readonly #shelf: Pick<PeerShelf, 'findContent'>
+  readonly #fetcher: Pick<SiteFetcher, 'part'> | undefined
   readonly #clock: Clock
   readonly #slots: UploadSlots
   readonly #owner: BodyServerOwner
@@ -38,6 +43,7 @@ export class BodyServer {
     components: {
       readonly libp2p: Libp2p
       readonly shelf: Pick<PeerShelf, 'findContent'>
+      readonly fetcher?: Pick<SiteFetcher, 'part'> | undefined
       readonly clock: Clock
       readonly slots: UploadSlots
       readonly owner: BodyServerOwner
@@ -46,6 +52,7 @@ export class BodyServer {
   ) {
     this.#libp2p = components.libp2p
     this.#shelf = components.shelf
+    this.#fetcher = components.fetcher
     this.#clock = components.clock
     this.#slots = components.slots
     this.#owner = components.owner
@@ -101,26 +108,43 @@ export class BodyServer {
     const request = decodeBodyRequest((await frames.read({ signal: how.signal })).subarray())
     const giveBack = this.#slots.take(how.peer)
     try {
-      const { header, zip } = giveBack === undefined ? busy : await this.#find(request)
+      const { header, chunks } = giveBack === undefined ? busy : await this.#find(request, how)
       await frames.write(encodeBodyHeader(header), { signal: how.signal })
-      if (zip !== undefined) await this.#send(stream, zip, how)
+      if (chunks !== undefined) await this.#send(stream, chunks, how)
     } finally {
       giveBack?.()
     }
   }
 
-  async #find(request: BodyRequest | undefined): Promise<Found> {
+  async #find(
+    request: BodyRequest | undefined,
+    how: { readonly peer: PeerId; readonly signal: AbortSignal },
+  ): Promise<Found> {
+    if (request?.kind === 'unverified') return await this.#findPart(request, how)
     const isLater = request === undefined || (request.offset ?? 0) > 0
-    if (isLater) return { header: { status: 'unsupported' }, zip: undefined }
+    if (isLater) return { header: { status: 'unsupported' }, chunks: undefined }
     const zip = await this.#shelf.findContent(zipHashFromBytes(request.zipHash))
-    if (zip === undefined) return { header: { status: 'absent' }, zip }
+    if (zip === undefined) return absent
     const zipDigest = Uint8Array.from(Buffer.from(zip.zipDigest, 'hex'))
-    return { header: { status: 'ok', length: zip.size, zipDigest }, zip }
+    return { header: { status: 'ok', length: zip.size, zipDigest }, chunks: zip.read() }
+  }
+
+  async #findPart(
+    { path, version, offset, body }: UnverifiedRequest,
+    { peer, signal }: { readonly peer: PeerId; readonly signal: AbortSignal },
+  ): Promise<Found> {
+    const module = validOrUndefined(() => parseModuleVersion(path, version))
+    const fetcher = this.#owner.isSameSite(peer) ? this.#fetcher : undefined
+    const part: ZipPart | undefined =
+      module && (await fetcher?.part(module, { body, offset }, { signal }))
+    if (part === undefined) return absent
+    const { length, isLast: last, chunks } = part
+    return { header: { status: 'part', body: part.body, length, last }, chunks }
   }
 
   async #send(
     stream: Stream,
-    zip: HeldZip,
+    chunks: AsyncIterable<Uint8Array>,
     how: { readonly peer: PeerId; readonly guard: ProgressGuard; readonly signal: AbortSignal },
   ): Promise<void> {
     let sent = 0
@@ -129,19 +153,21 @@ export class BodyServer {
       this.#owner.given(how.peer, bytes - sent)
       sent = bytes
     }
-    await sendChunks(stream, zip.read(), { signal: how.signal, onProgress })
+    await sendChunks(stream, chunks, { signal: how.signal, onProgress })
   }
 }
 
 interface Found {
   readonly header: BodyHeader
-  readonly zip: HeldZip | undefined
+  readonly chunks: AsyncIterable<Uint8Array> | undefined
 }
 
 const busy: Found = {
   header: { status: 'busy', retryMs: bodyLimits.busyMs },
-  zip: undefined,
+  chunks: undefined,
 }
+
+const absent: Found = { header: { status: 'absent' }, chunks: undefined }
 
 /** Waits until the peer closed, too: a reset before that would drop what it has not read. */
 function closed(stream: Stream, signal: AbortSignal): Promise<void> {

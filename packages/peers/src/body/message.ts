@@ -9,17 +9,37 @@ import { bodyLimits } from '../limits.ts'
 /** The body protocol's name at multistream-select. */
 export const bodyProtocol = '/modmesh/body/1'
 
-/** What is asked for. Other kinds and offsets come later; today they are answered `unsupported`. */
-export interface BodyRequest {
+/** A zip that is held. Other offsets come later; today they are answered `unsupported`. */
+interface ZipRequest {
   readonly kind: 'zip'
   /** The 32 bytes of the h1. */
   readonly zipHash: Uint8Array
   readonly offset?: number
 }
 
+/** The next part of a zip that an owner is still receiving. */
+export interface UnverifiedRequest {
+  readonly kind: 'unverified'
+  readonly path: string
+  readonly version: string
+  readonly offset: number
+  /** The body that the part before was of; absent in the first request. */
+  readonly body?: number
+}
+
+/** What is asked for; later kinds are answered `unsupported`. */
+export type BodyRequest = ZipRequest | UnverifiedRequest
+
 /** What comes before the bytes. */
 export type BodyHeader =
   | { readonly status: 'ok'; readonly length: number; readonly zipDigest: Uint8Array }
+  /** `length` bytes of a zip that is on its way: neither verified nor digested; 0 when there are no more yet. */
+  | {
+      readonly status: 'part'
+      readonly body: number
+      readonly length: number
+      readonly last: boolean
+    }
   | { readonly status: 'absent' }
   /** Too many uploads; `retryMs` is a suggestion. */
   | { readonly status: 'busy'; readonly retryMs: number }
@@ -28,11 +48,19 @@ export type BodyHeader =
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const hash = v.pipe(v.instance(Uint8Array), v.length(32))
 
-const request: v.GenericSchema<unknown, BodyRequest> = v.object({
-  kind: v.literal('zip'),
-  zipHash: hash,
-  offset: v.exactOptional(count),
-})
+const name = v.pipe(v.string(), v.maxLength(bodyLimits.nameLength))
+
+const request: v.GenericSchema<unknown, BodyRequest> = v.variant('kind', [
+  v.object({ kind: v.literal('zip'), zipHash: hash, offset: v.exactOptional(count) }),
+  v.object({
+    kind: v.literal('unverified'),
+    path: name,
+    version: name,
+    offset: v.pipe(count, v.maxValue(maxZipBytes)),
+    body: v.exactOptional(count),
+  }),
+])
+const kinds: ReadonlySet<string> = new Set(['zip', 'unverified'])
 
 const otherRequest = v.object({ kind: v.string() })
 
@@ -41,6 +69,12 @@ const header: v.GenericSchema<unknown, BodyHeader> = v.variant('status', [
     status: v.literal('ok'),
     length: v.pipe(count, v.maxValue(maxZipBytes)),
     zipDigest: hash,
+  }),
+  v.object({
+    status: v.literal('part'),
+    body: count,
+    length: v.pipe(count, v.maxValue(bodyLimits.partBytes)),
+    last: v.boolean(),
   }),
   v.object({ status: v.literal('absent') }),
   v.object({ status: v.literal('busy'), retryMs: count }),
@@ -57,7 +91,7 @@ export function decodeBodyRequest(bytes: Uint8Array): BodyRequest | undefined {
   const parsed = v.safeParse(request, item)
   if (parsed.success) return parsed.output
   const other = v.safeParse(otherRequest, item)
-  if (other.success && other.output.kind !== 'zip') return undefined
+  if (other.success && !kinds.has(other.output.kind)) return undefined
   throw new ProtocolError('not a body request')
 }
 

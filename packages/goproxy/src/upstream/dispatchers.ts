@@ -5,6 +5,7 @@ import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici
 import { InvalidCaFileError } from '../errors.ts'
 import * as limits from '../limits.ts'
 import { readEnvProxies } from './env-proxies.ts'
+import { NoH2Error } from './no-h2-error.ts'
 import type { Protocol } from './origin-protocols.ts'
 
 /** Time limits of one attempt, ms. */
@@ -20,8 +21,6 @@ export interface DispatchersInit {
   readonly limits: AttemptLimits
   /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read. Default: the process's environment. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
-  /** Told what each connection that offered HTTP/2 speaks. */
-  readonly onAlpn?: (origin: string, chosen: Protocol) => void
 }
 
 type Connect = buildConnector.connector
@@ -32,7 +31,6 @@ export class Dispatchers implements AsyncDisposable {
   readonly #limits: AttemptLimits
   readonly #extraCa: string | undefined
   readonly #proxyFor: (url: URL) => URL | undefined
-  readonly #onAlpn: (origin: string, chosen: Protocol) => void
   /** By whether TLS is spoken, the protocol and, for proxied ones, the proxy's URL. */
   readonly #agents = new Map<string, Dispatcher>()
   #context: SecureContext | undefined
@@ -42,10 +40,9 @@ export class Dispatchers implements AsyncDisposable {
     this.#limits = init.limits
     this.#extraCa = init.caFile === undefined ? undefined : readCaFile(init.caFile)
     this.#proxyFor = readEnvProxies(init.env ?? process.env)
-    this.#onAlpn = init.onAlpn ?? (() => {})
   }
 
-  /** With `h2` it is HTTP/2 where ALPN offers it, which plain http never does. */
+  /** For `h2` requests fail with NoH2Error where ALPN does not choose that; plain http never does. */
   for(url: URL, protocol: Protocol = 'h1'): Dispatcher {
     const proxy = this.#proxyFor(url)
     const isSecure = url.protocol === 'https:' || proxy?.protocol === 'https:'
@@ -70,8 +67,7 @@ export class Dispatchers implements AsyncDisposable {
     if (protocol === 'h1') return new Agent({ ...options, connect })
     return new Agent({
       ...options,
-      factory: (origin) =>
-        this.#h2Pool(origin, buildConnector({ ...connect, ...offeringH2 }), options),
+      factory: (origin) => h2Pool(origin, buildConnector({ ...connect, ...offeringH2 }), options),
     })
   }
 
@@ -90,16 +86,9 @@ export class Dispatchers implements AsyncDisposable {
         const all = { ...own, ...options }
         const { connect } = all
         const isTunnel = protocol === 'h2' && typeof connect === 'function'
-        return isTunnel ? this.#h2Pool(origin, connect, all) : new Pool(origin, all)
+        return isTunnel ? h2Pool(origin, connect, all) : new Pool(origin, all)
       },
     })
-  }
-
-  /** One connection finds out what ALPN chooses while all requests wait; what comes of it is for all of them. */
-  #h2Pool(url: URL | string, connect: Connect, options: Pool.Options): Pool {
-    const { origin } = new URL(url)
-    const onAlpn = (chosen: Protocol): void => this.#onAlpn(origin, chosen)
-    return new Pool(url, { ...options, connect: failTogether(connect, onAlpn) })
   }
 
   #options(protocol: Protocol): Pool.Options {
@@ -137,11 +126,26 @@ const h2Options: Pool.Options = {
   },
 }
 
+/** One connection finds out what ALPN chooses while all requests wait; what comes of it is for all of them. */
+function h2Pool(url: URL | string, connect: Connect, options: Pool.Options): Pool {
+  return new Pool(url, { ...options, connect: failTogether(onlyH2(connect)) })
+}
+
+function onlyH2(connect: Connect): Connect {
+  return (options, callback) =>
+    connect(options, (error, socket) => {
+      if (error !== null) return callback(error, null)
+      if ('alpnProtocol' in socket && socket.alpnProtocol === 'h2') return callback(null, socket)
+      socket.destroy()
+      callback(new NoH2Error(), null)
+    })
+}
+
 /**
  * Hands a failed connection to every request that waits for it. Pool tries anew for each of them, one after another:
  * 64 requests to a host that is gone would take 64 time limits.
  */
-function failTogether(connect: Connect, onAlpn: (chosen: Protocol) => void): Connect {
+function failTogether(connect: Connect): Connect {
   let failing: Error | undefined
   const fail = (error: Error, callback: buildConnector.Callback): void => {
     failing = error
@@ -156,9 +160,8 @@ function failTogether(connect: Connect, onAlpn: (chosen: Protocol) => void): Con
       return
     }
     connect(options, (error, socket) => {
-      if (error !== null) return fail(error, callback)
-      onAlpn('alpnProtocol' in socket && socket.alpnProtocol === 'h2' ? 'h2' : 'h1')
-      callback(null, socket)
+      if (error !== null) fail(error, callback)
+      else callback(null, socket)
     })
   }
 }

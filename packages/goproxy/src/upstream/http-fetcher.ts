@@ -56,18 +56,21 @@ export class HttpFetcher implements AsyncDisposable {
   /** Throws InvalidCaFileError, InvalidEnvProxyError. */
   constructor(components: HttpFetcherComponents, init: HttpFetcherInit = {}) {
     const { connectMs, firstByteMs, stallMs } = limits
-    const protocols = new OriginProtocols()
     this.#limits = { connectMs, firstByteMs, stallMs, ...init.limits }
     this.#dispatchers = new Dispatchers({
       caFile: init.caFile,
       limits: this.#limits,
       env: init.env,
-      onAlpn: (origin, chosen) => protocols.sawAlpn(origin, chosen),
     })
     this.#backoffMs = init.backoffMs ?? limits.backoffMs
     this.#health = new OriginHealth((origin) => this.#sender.answers(origin))
     this.#sender = new HttpSender(
-      { ...components, dispatchers: this.#dispatchers, health: this.#health, protocols },
+      {
+        ...components,
+        dispatchers: this.#dispatchers,
+        health: this.#health,
+        protocols: new OriginProtocols(),
+      },
       { userAgent: init.userAgent ?? 'modmesh' },
     )
   }

@@ -1,9 +1,10 @@
 import { errors } from 'undici'
 import { h2Incidents, h2TroubleMs, protocolMemoryMs } from '../limits.ts'
 import type { FetchError } from './fetch-error.ts'
+import { NoH2Error } from './no-h2-error.ts'
 import { isProtocolRefusal } from './to-fetch-error.ts'
 
-/** HTTP/1.1, or HTTP/2 where ALPN offers it (else it is HTTP/1.1 all the same). */
+/** HTTP/1.1 or HTTP/2. */
 export type Protocol = 'h1' | 'h2'
 
 /** What is asked for, as far as it decides over what. */
@@ -49,28 +50,24 @@ export class OriginProtocols {
     return this.#has(origin, `no length of ${kind}`) ? 'h1' : 'h2'
   }
 
-  /** What ALPN chose where both were offered. */
-  sawAlpn(origin: string, chosen: Protocol): void {
-    this.#learn(origin, chosen === 'h2' ? 'offers h2' : 'h1 only', protocolMemoryMs)
-    this.#facts.delete(`${origin} ${chosen === 'h2' ? 'h1 only' : 'h2 only'}`)
-  }
-
   /**
    * An answer with a body. False when its end could not be told from a cut, so that it is to be asked for anew: Node
    * ends a body alike for END_STREAM and for RST_STREAM with NO_ERROR or CANCEL (RFC 9113 section 8.1).
    */
   sawAnswer({ origin, protocol, kind }: SentRequest, hasLength: boolean): boolean {
-    if (protocol === 'h1') {
-      this.#learn(origin, 'answers h1', protocolMemoryMs)
-      return true
-    }
-    const isSafe = hasLength || !this.#has(origin, 'offers h2') || this.#has(origin, 'h2 only')
-    if (!isSafe) this.#learn(origin, `no length of ${kind}`, protocolMemoryMs)
-    return isSafe
+    this.#learn(origin, `answers ${protocol}`, protocolMemoryMs)
+    if (protocol === 'h1' || hasLength || this.#has(origin, 'h2 only')) return true
+    this.#learn(origin, `no length of ${kind}`, protocolMemoryMs)
+    return false
   }
 
   /** A failure, of the body, too. True when the same request is to be sent at once over another protocol. */
   sawFailure({ origin, protocol, startedMs }: SentRequest, failure: FetchError): boolean {
+    if (failure.cause instanceof NoH2Error) {
+      this.#learn(origin, 'h1 only', protocolMemoryMs)
+      this.#facts.delete(`${origin} h2 only`)
+      return true
+    }
     if (protocol === 'h2') {
       if (isIllness(failure)) this.#countIncident(origin, startedMs)
       return false
@@ -80,7 +77,7 @@ export class OriginProtocols {
       return true
     }
     const isCut = failure.failure === 'reset' || failure.failure === 'malformed'
-    const isDeaf = this.#has(origin, 'offers h2') && !this.#has(origin, 'answers h1')
+    const isDeaf = this.#has(origin, 'answers h2') && !this.#has(origin, 'answers h1')
     if (!isCut || !isDeaf) return false
     this.#learn(origin, 'h2 only', h2TroubleMs)
     return true

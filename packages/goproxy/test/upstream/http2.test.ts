@@ -5,8 +5,15 @@ import type { AddressInfo } from 'node:net'
 import { connect, createServer } from 'node:net'
 import { afterAll, afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { HttpFetcher, HttpSumdb, type HttpUpstream, parseProxyList } from '../../src/index.ts'
-import { h2Incidents, h2TroubleMs, protocolMemoryMs } from '../../src/limits.ts'
+import {
+  h2Incidents,
+  h2StreamWindowBytes,
+  h2TroubleMs,
+  maxBusy,
+  protocolMemoryMs,
+} from '../../src/limits.ts'
 import { FetchError } from '../../src/upstream/fetch-error.ts'
+import { NoH2Error } from '../../src/upstream/no-h2-error.ts'
 import { fileKind, OriginProtocols } from '../../src/upstream/origin-protocols.ts'
 import {
   answerWell,
@@ -58,6 +65,9 @@ describe('an upstream that offers HTTP/2', () => {
     ])
     expect(new Set(server.protocols())).toEqual(new Set(['2.0']))
     expect([server.sessions.size, server.connections()]).toEqual([1, 1])
+    const [session] = server.sessions
+    expect(session?.remoteSettings.initialWindowSize).toBe(h2StreamWindowBytes)
+    expect(session?.state.remoteWindowSize).toBeGreaterThan(h2StreamWindowBytes)
     const zip = await fetchZip(upstream, { signal })
     expect(zip.bytes.equals(zipBytes)).toBe(true)
     expect(server.protocols('.zip')).toEqual(['1.1'])
@@ -113,6 +123,15 @@ describe('an upstream that offers HTTP/1.1 alone', () => {
     expect(new Set(server.protocols())).toEqual(new Set(['1.1']))
     // One found out; a second one may open while an answer is still being put away.
     expect(server.connections()).toBeLessThanOrEqual(3)
+  })
+
+  test('gets a burst over hardly more connections than it has requests at a time', async () => {
+    const server = await start(h1Only)
+    await mods(ask(server.url), 3 * maxBusy)
+    expect(new Set(server.protocols())).toEqual(new Set(['1.1']))
+    expect(server.connections()).toBeGreaterThan(maxBusy / 2)
+    // A further one may open while an answer is still being put away.
+    expect(server.connections()).toBeLessThan(1.5 * maxBusy)
   })
 
   test('without TLS is never asked for anything else', async () => {
@@ -480,11 +499,11 @@ describe('the choice of a protocol', () => {
   test('takes a cut over HTTP/1.1 for refusal only where HTTP/2 is offered and that never answered', () => {
     const fresh = new OriginProtocols()
     expect(fresh.sawFailure(at('h1'), cut)).toBe(false)
-    fresh.sawAlpn(origin, 'h2')
+    fresh.sawAnswer(at('h2'), true)
     expect(fresh.sawFailure(at('h1'), cut)).toBe(true)
     expect(fresh.choose(url, 'zip')).toBe('h2')
     const known = new OriginProtocols()
-    known.sawAlpn(origin, 'h2')
+    known.sawAnswer(at('h2'), true)
     known.sawAnswer(at('h1'), true)
     expect(known.sawFailure(at('h1'), cut)).toBe(false)
     expect(known.choose(url, 'zip')).toBe('h1')
@@ -493,7 +512,8 @@ describe('the choice of a protocol', () => {
   test('believes in HTTP/1.1 alone for a while, and never over plain http in anything else', () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     const protocols = new OriginProtocols()
-    protocols.sawAlpn(origin, 'h1')
+    const failure = new FetchError('malformed', 'x', { cause: new NoH2Error() })
+    expect(protocols.sawFailure(at('h2'), failure)).toBe(true)
     expect(protocols.choose(url, 'mod')).toBe('h1')
     vi.advanceTimersByTime(protocolMemoryMs)
     expect(protocols.choose(url, 'mod')).toBe('h2')

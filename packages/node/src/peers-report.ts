@@ -41,7 +41,7 @@ export function peersReport(mesh: MeshNode | undefined): PeersReport {
     mesh: mesh.meshId() ?? null,
     self: { id: mesh.peerId, site: mesh.site },
     peers: peers.toSorted(connectedFirst),
-    unreached: targets.filter(isUnreached).map(unreachedLine),
+    unreached: targets.filter((target) => isUnreached(target, lines)).map(unreachedLine),
   }
 }
 
@@ -90,8 +90,12 @@ function whyNot(
     : 'being dialled'
 }
 
-function isUnreached({ origin, connected, peer }: PeerTarget): boolean {
-  return origin === 'configured' && !connected && peer === undefined
+function isUnreached(
+  { origin, connected, peer }: PeerTarget,
+  known: ReadonlyMap<string, PeerLine>,
+): boolean {
+  const isGiven = origin === 'configured' || origin === 'ticket'
+  return isGiven && !connected && (peer === undefined || !known.has(peer))
 }
 
 function unreachedLine({ target, failures, lastError }: PeerTarget): UnreachedLine {

@@ -155,6 +155,10 @@ export class Traffic {
       case 'store-failed':
         this.#storeFailure = printableName(event.error.message)
         return
+      case 'peers-told':
+      case 'zip-asked':
+      case 'upstream-chosen':
+        return // steps on the way to an answer, which is counted
     }
   }
 

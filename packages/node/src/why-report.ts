@@ -15,7 +15,7 @@ import type { FillTrace, Trace } from './fill-trace.ts'
 import type { NodeState } from './node-state.ts'
 
 /** A peer that says it can serve a zip. */
-export interface HolderLine {
+interface HolderLine {
   readonly peer: string
   readonly via: 'inventory'
   readonly rttMs: number | null

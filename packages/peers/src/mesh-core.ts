@@ -40,8 +40,10 @@ import { machineClock } from './machine-clock.ts'
 import { defaultSite } from './membership/chain.ts'
 import type { Membership } from './membership/membership.ts'
 import type { MeshComponents, MeshEvent, MeshInit } from './mesh-init.ts'
+import { ConnectionKeeper } from './network/connection-keeper.ts'
 import { DialLoop, type PeerTarget } from './network/dial-loop.ts'
 import { LanDiscovery } from './network/lan-discovery.ts'
+import { defaultMaxConnections } from './network/limits.ts'
 import type { Network } from './network/network.ts'
 import { PeerScores } from './peer-score.ts'
 import type { ShelfItem } from './peer-shelf.ts'
@@ -83,6 +85,7 @@ export class MeshCore {
   readonly #server: BodyServer
   readonly #announcer: Announcer | undefined
   readonly #dialLoop: DialLoop
+  readonly #keeper: ConnectionKeeper
   #lan: LanDiscovery | undefined
   #stopShelf: () => void = () => {}
 
@@ -125,8 +128,15 @@ export class MeshCore {
     const dht = this.#dht()
     this.#announcer = dht && this.#newAnnouncer(dht)
     this.finder = this.#newFinder(dht)
-    const { peers: configured, connect } = init
-    this.#dialLoop = new DialLoop({ network, membership, log }, { configured, connect })
+    const { peers: configured, connect, maxConnections = defaultMaxConnections } = init
+    const dialled = { configured, connect, maxConnections }
+    const isForeign = (peer: PeerId) => this.#isForeign(peer)
+    this.#dialLoop = new DialLoop({ network, membership, isForeign, log }, dialled)
+    const isConfigured = (peer: PeerId) => this.#dialLoop.isConfigured(peer)
+    this.#keeper = new ConnectionKeeper(
+      { libp2p, isConfigured, isForeign },
+      { maxConnections, graceMs: init.keepGraceMs },
+    )
   }
 
   /** Begins to serve, to connect and to announce. */
@@ -138,6 +148,7 @@ export class MeshCore {
     await this.hub.start()
     this.#announcer?.start()
     await this.#dialLoop.start()
+    this.#keeper.start()
     if (this.#init.mdns && this.#isOpen()) this.#lan = this.#newLan()
   }
 
@@ -148,6 +159,7 @@ export class MeshCore {
     this.trust.stop()
     this.#announcer?.stop()
     this.#dialLoop.stop()
+    this.#keeper.stop()
     await this.#lan?.[Symbol.asyncDispose]()
     await this.hub.stop()
     await this.#server.stop()
@@ -248,6 +260,12 @@ export class MeshCore {
 
   #isSameSite(peer: PeerId): boolean {
     return this.siteOf(peer) === this.membership.site()
+  }
+
+  #isForeign(peer: PeerId): boolean {
+    const { network, membership } = this
+    const member = network.member(peer) ?? membership.roster.get(peer)?.member
+    return member !== undefined && member.site !== membership.site()
   }
 
   #up(link: PeerLink): void {

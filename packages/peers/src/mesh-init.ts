@@ -53,7 +53,10 @@ export interface MeshInit {
   readonly inventory: boolean
   /** `configured`: dial `peers` only, and providers that a fetch needs. */
   readonly connect: 'all' | 'configured'
+  /** Peers that stay connected; lookups and fetches go beyond it for a moment. */
   readonly maxConnections?: number | undefined
+  /** For tests: how long a connection beyond that lasts at least, milliseconds. */
+  readonly keepGraceMs?: number | undefined
   /** For tests: shorter times. */
   readonly times?: Partial<ControlTimes & BodyTimes> | undefined
 }

@@ -26,6 +26,7 @@ import type { MeshComponents, MeshInit, PeerStatus } from './mesh-init.ts'
 import { MeshMembers } from './mesh-members.ts'
 import { createNetwork } from './network/create-network.ts'
 import type { PeerTarget } from './network/dial-loop.ts'
+import { defaultMaxConnections, passingConnections } from './network/limits.ts'
 import type { ShelfItem } from './peer-shelf.ts'
 
 /**
@@ -54,7 +55,12 @@ export class MeshNode implements Peers, AsyncDisposable {
     const { privateKey } = init
     const who = { peerId, privateKey, name, site }
     const membership = await Membership.open({ store, ledger, roster }, who)
-    const network = await createNetwork({ membership, log: components.log }, init)
+    // A hard limit: at it nobody can ask us anything. ConnectionKeeper keeps the configured one.
+    const maxConnections = (init.maxConnections ?? defaultMaxConnections) + passingConnections
+    const network = await createNetwork(
+      { membership, log: components.log },
+      { ...init, maxConnections },
+    )
     let core: MeshCore | undefined
     try {
       core = new MeshCore({ ...components, membership, network }, init)

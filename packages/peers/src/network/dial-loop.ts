@@ -1,25 +1,33 @@
 import type { PeerId, PeerInfo } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Refusal } from '../gate/refusal.ts'
 import type { Membership } from '../membership/membership.ts'
 import type { DialPace, DialTarget, TargetOrigin } from './dial-target.ts'
 import { dialPace, isForgettable, newTarget, redialDelayMs } from './dial-target.ts'
 import {
+  defaultMaxConnections,
   failuresUntilIdle,
   maxLearnedAddresses,
   maxLearnedConnections,
   maxLearnedPeers,
 } from './limits.ts'
+import { type NamePace, NameWatch } from './name-watch.ts'
 import type { Network } from './network.ts'
 import type { NetworkEvent } from './network-event.ts'
 import { parsePeerAddress, peerIdOf } from './peer-address.ts'
+import { type NamedHost, namedHostOf, type ResolveName, systemResolve } from './resolve-name.ts'
 import { WakeableTimer } from './wakeable-timer.ts'
 
 /** What the dial loop works with. */
 export interface DialLoopComponents {
   readonly network: Network
   readonly membership: Membership
+  /** Whether a peer is known to be of another site; absent: none is. */
+  readonly isForeign?: ((peer: string) => boolean) | undefined
   readonly log?: ((event: NetworkEvent) => void) | undefined
+  /** For tests: finds the addresses of names. */
+  readonly resolve?: ResolveName | undefined
 }
 
 /** What the dial loop is told. */
@@ -28,7 +36,10 @@ export interface DialLoopInit {
   readonly configured: readonly string[]
   /** `configured`: dial nothing else. Ticket addresses count as configured when there are none. */
   readonly connect: 'all' | 'configured'
+  /** Connections that the node keeps. */
+  readonly maxConnections?: number | undefined
   readonly pace?: DialPace | undefined
+  readonly namePace?: NamePace | undefined
 }
 
 /** An address or member that the node wants a connection to, and how that stands. */
@@ -44,9 +55,13 @@ export interface PeerTarget {
 }
 
 interface Entry {
+  /** The name that led to the address; undefined when an address was given. */
+  readonly name: string | undefined
   readonly target: DialTarget
   readonly timer: WakeableTimer
   dialling: boolean
+  /** There were connections enough when it was its turn. */
+  isWaiting: boolean
 }
 
 /**
@@ -58,6 +73,8 @@ export class DialLoop implements AsyncDisposable {
   readonly #components: DialLoopComponents
   readonly #init: DialLoopInit
   readonly #entries = new Map<string, Entry>()
+  /** Configured names by their addresses as given. */
+  readonly #names = new Map<string, NameWatch>()
   readonly #refusals = new Map<string, Refusal>()
   readonly #cleanups: (() => void)[] = []
   readonly #stopped = new AbortController()
@@ -67,7 +84,7 @@ export class DialLoop implements AsyncDisposable {
   constructor(components: DialLoopComponents, init: DialLoopInit) {
     this.#components = components
     this.#init = init
-    for (const text of init.configured) this.#addAddress(text)
+    for (const text of init.configured) this.#addAddress(text, 'configured')
   }
 
   /** Begins to dial: configured addresses, the ticket's, and members known from earlier runs. */
@@ -75,6 +92,7 @@ export class DialLoop implements AsyncDisposable {
     this.#started = true
     this.#listen()
     this.#addTicketAddresses()
+    for (const watch of this.#names.values()) watch.start()
     for (const entry of this.#entries.values()) this.#wake(entry)
     if (this.#init.connect === 'configured') return
     const known = await this.#components.network.libp2p.peerStore.all({ limit: maxLearnedPeers })
@@ -95,18 +113,37 @@ export class DialLoop implements AsyncDisposable {
 
   /** Lists what the loop wants and how it stands. */
   status(): readonly PeerTarget[] {
-    return [...this.#entries.values()].map(({ target }) => {
-      const connected = this.#isConnected(target)
-      return {
-        target: target.label,
-        origin: target.origin,
-        peer: target.peer,
-        connected,
-        failures: connected ? 0 : target.failures,
-        lastError: target.lastError,
-        isWaiting: !connected && this.#isFull(target),
-      }
+    // A name of the whole mesh leads to us, too: that is no trouble.
+    const wanted = [...this.#entries.values()].filter(
+      ({ name, target }) => name === undefined || !target.isSelf,
+    )
+    return [...this.#unresolved(), ...wanted.map((entry) => this.#statusOf(entry))]
+  }
+
+  #unresolved(): PeerTarget[] {
+    return [...this.#names].flatMap(([target, { failures, lastError }]) => {
+      if (lastError === undefined) return []
+      const nobody = { peer: undefined, connected: false, isWaiting: false } as const
+      return [{ target, origin: 'configured', ...nobody, failures, lastError }]
     })
+  }
+
+  #statusOf({ target, isWaiting }: Entry): PeerTarget {
+    const connected = this.#isConnected(target)
+    return {
+      target: target.label,
+      origin: target.origin,
+      peer: target.peer,
+      connected,
+      failures: connected ? 0 : target.failures,
+      lastError: target.lastError,
+      isWaiting: !connected && isWaiting,
+    }
+  }
+
+  /** Whether a peer is one that the user named. */
+  isConfigured(peer: string): boolean {
+    return this.#entriesOf(peer).some(({ target }) => target.origin === 'configured')
   }
 
   /** Stops dialling; connections stay. */
@@ -120,6 +157,7 @@ export class DialLoop implements AsyncDisposable {
     this.#stopped.abort()
     for (const cleanup of this.#cleanups.splice(0)) cleanup()
     for (const entry of this.#entries.values()) entry.timer.stop()
+    for (const watch of this.#names.values()) watch.stop()
   }
 
   #listen(): void {
@@ -159,6 +197,10 @@ export class DialLoop implements AsyncDisposable {
       target.failures = lasted >= this.#pace.steadyMs ? 0 : Math.max(1, target.failures)
       this.#wakeLater(entry)
     }
+    for (const entry of this.#entries.values()) {
+      // There is room again. Not all at once, nor always the same one.
+      if (entry.isWaiting) entry.timer.wakeIn(Math.random() * this.#pace.firstMs * 4)
+    }
   }
 
   #discovered(peer: PeerInfo): void {
@@ -186,10 +228,12 @@ export class DialLoop implements AsyncDisposable {
 
   #addTicketAddresses(): void {
     const hasOwn = this.#init.configured.length > 0
-    if (this.#init.connect === 'configured' && hasOwn) return
+    const isOnly = this.#init.connect === 'configured'
+    if (isOnly && hasOwn) return
     for (const text of this.#components.membership.ticketAddresses()) {
       try {
-        this.#addAddress(text)
+        // All of a mesh may have joined by one address: it is not to hold all of them.
+        this.#addAddress(text, isOnly ? 'configured' : 'ticket')
       } catch (error) {
         // A ticket of a later version may hold addresses of a transport that we lack.
         this.#log({ kind: 'dial-failed', target: text, message: messageOf(error) })
@@ -197,11 +241,41 @@ export class DialLoop implements AsyncDisposable {
     }
   }
 
-  #addAddress(text: string): void {
+  #addAddress(text: string, origin: 'configured' | 'ticket'): void {
     const address = parsePeerAddress(text)
     const label = address.toString()
     if (this.#entries.has(label) || peerIdOf(address) === this.#components.network.peerId) return
-    this.#add(label, { origin: 'configured', label: text, address, peer: peerIdOf(address) })
+    const name = namedHostOf(address)
+    if (name !== undefined) this.#addName(text, name, origin)
+    else this.#add(label, { origin, label: text, address, peer: peerIdOf(address) })
+  }
+
+  #addName(text: string, name: NamedHost, origin: TargetOrigin): void {
+    if (this.#names.has(text)) return
+    const { resolve = systemResolve } = this.#components
+    const changed = (addresses: readonly Multiaddr[]): void => this.#follow(text, addresses, origin)
+    const failed = (message: string): void =>
+      this.#log({ kind: 'dial-failed', target: text, message })
+    const watch = new NameWatch({ resolve, changed, failed }, { name, pace: this.#init.namePace })
+    this.#names.set(text, watch)
+    if (this.#started) watch.start()
+  }
+
+  /** Dials what a name leads to now; what it does not lead to any more only stays connected. */
+  #follow(name: string, addresses: readonly Multiaddr[], origin: TargetOrigin): void {
+    if (this.#stopped.signal.aborted) return
+    const now = new Set(addresses.map(String))
+    for (const [key, entry] of this.#entries) {
+      if (entry.name !== name || now.has(key)) continue
+      entry.timer.stop()
+      this.#entries.delete(key)
+    }
+    for (const address of addresses) {
+      const key = address.toString()
+      const label = `${name} (${address.getComponents()[0]?.value})`
+      if (this.#entries.has(key)) continue
+      this.#add(key, { origin, label, address, peer: peerIdOf(address) }, name)
+    }
   }
 
   #addPeer(peer: PeerId, origin: 'lan' | 'mesh'): void {
@@ -223,11 +297,13 @@ export class DialLoop implements AsyncDisposable {
     this.#wake(entry)
   }
 
-  #add(key: string, init: Parameters<typeof newTarget>[0]): void {
+  #add(key: string, init: Parameters<typeof newTarget>[0], name?: string): void {
     const entry: Entry = {
+      name,
       target: newTarget(init),
       timer: new WakeableTimer(() => void this.#attempt(key, entry)),
       dialling: false,
+      isWaiting: false,
     }
     this.#entries.set(key, entry)
     if (this.#started) this.#wake(entry)
@@ -244,8 +320,9 @@ export class DialLoop implements AsyncDisposable {
   async #attempt(key: string, entry: Entry): Promise<void> {
     const { target } = entry
     if (!this.#mayDial(target) || entry.dialling || this.#isConnected(target)) return
-    if (this.#isFull(target)) {
-      entry.timer.wakeIn(this.#pace.maxMs)
+    entry.isWaiting = this.#isFull(target)
+    if (entry.isWaiting) {
+      entry.timer.wakeIn(this.#pace.maxMs * (0.5 + Math.random() / 2))
       return
     }
     entry.dialling = true
@@ -288,12 +365,14 @@ export class DialLoop implements AsyncDisposable {
       this.#log({ kind: 'dial-failed', target: target.label, message })
     }
     target.lastError = message
+    if (entry.name !== undefined && !target.isSelf) this.#names.get(entry.name)?.hurry()
     if (isForgettable(target)) {
       entry.timer.stop()
       this.#entries.delete(key)
       return
     }
-    this.#wakeLater(entry)
+    // A name that leads elsewhere by now took it away while it was dialled.
+    if (this.#entries.get(key) === entry) this.#wakeLater(entry)
   }
 
   #takeRefusals(target: DialTarget): readonly Refusal[] {
@@ -311,9 +390,17 @@ export class DialLoop implements AsyncDisposable {
     return target.origin === 'configured' || this.#init.connect === 'all'
   }
 
+  /** Half of the connections are left to those who dial us: else nobody new finds anybody. */
   #isFull(target: DialTarget): boolean {
-    const { libp2p } = this.#components.network
-    return target.origin === 'mesh' && libp2p.getPeers().length >= maxLearnedConnections
+    if (target.origin === 'configured') return false
+    const { maxConnections = defaultMaxConnections } = this.#init
+    const dialling = [...this.#entries.values()].filter((entry) => entry.dialling).length
+    const count = this.#components.network.libp2p.getPeers().length + dialling
+    if (target.origin === 'lan') return count >= maxConnections
+    const most = Math.min(maxLearnedConnections, Math.ceil(maxConnections / 2))
+    // Our own site comes first: others get half of what is left to choose.
+    const isForeign = this.#components.isForeign?.(target.label) ?? false
+    return count >= (isForeign ? Math.ceil(most / 2) : most)
   }
 
   #isConnected(target: DialTarget): boolean {

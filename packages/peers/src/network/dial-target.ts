@@ -1,8 +1,8 @@
 import type { Multiaddr } from '@multiformats/multiaddr'
 import * as limits from './limits.ts'
 
-/** How we came to know a target, most wanted first. */
-export type TargetOrigin = 'configured' | 'lan' | 'mesh'
+/** How we came to know a target, most wanted first; `ticket`: an address in the ticket that we joined with. */
+export type TargetOrigin = 'configured' | 'lan' | 'ticket' | 'mesh'
 
 /** Waits of the dial loop, milliseconds; a test may shorten them. */
 export interface DialPace {
@@ -67,7 +67,8 @@ export function redialDelayMs(target: DialTarget, pace: DialPace, random: number
 /** Tells whether a learned peer can be forgotten: told by someone, never reached. */
 export function isForgettable(target: DialTarget): boolean {
   const tried = target.failures >= limits.failuresUntilForgotten || target.isSelf
-  return target.origin !== 'configured' && !target.everConnected && tried
+  const isGiven = target.origin === 'configured' || target.origin === 'ticket'
+  return !isGiven && !target.everConnected && tried
 }
 
 function isLongGone(target: DialTarget): boolean {

@@ -11,6 +11,10 @@ export const inboundPerSecond = 200
 export const maxPendingInbound = 100
 /** Connections, both directions, when nothing else is configured. */
 export const defaultMaxConnections = 500
+/** Connections beyond the limit that lookups and fetches may open for a moment, both directions. */
+export const passingConnections = 64
+/** How long a connection beyond the limit lasts at least, milliseconds: a lookup and the fetch after it share one. */
+export const connectionGraceMs = 3000
 /** Bound of one dial attempt to one address, milliseconds; above five round trips on a bad WAN. */
 export const addressDialTimeoutMs = 5000
 /** Bound of a dial over all addresses of a peer, milliseconds. */
@@ -27,6 +31,19 @@ export const dhtFirstSelfQueryMs = 100
 export const dhtMinTimeoutMs = 500
 /** See dhtMinTimeoutMs. */
 export const dhtMaxTimeoutMs = 1500
+
+/** Between two looks at the addresses of a name, milliseconds: how long DNS servers of clusters let answers live. */
+export const resolveEveryMs = 30_000
+/** First wait after a name could not be resolved, milliseconds; doubles. */
+export const firstResolveRetryMs = 1000
+/** Longest wait between two tries to resolve a name, milliseconds. */
+export const maxResolveRetryMs = 30_000
+/** Shortest time between two looks, when addresses of a name do not answer, milliseconds. */
+export const minResolveMs = 5000
+/** For one answer of the resolver, milliseconds: three servers that are asked twice. */
+export const resolveTimeoutMs = 15_000
+/** Addresses of one name that are dialled: a large site's headless service. */
+export const maxNameAddresses = 256
 
 /** First wait after a failed dial, milliseconds; doubles. */
 export const firstRedialMs = 250

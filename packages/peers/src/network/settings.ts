@@ -3,7 +3,7 @@ import type { Identify } from '@libp2p/identify'
 import { identify } from '@libp2p/identify'
 import type { PrivateKey } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
-import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { passthroughMapper } from '@libp2p/kad-dht'
 import type { Ping } from '@libp2p/ping'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
@@ -12,6 +12,7 @@ import { yamux } from '@libp2p/yamux'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Datastore } from 'interface-datastore'
 import type { Libp2pOptions } from 'libp2p'
+import { untaggedDht } from '../dht/untagged-dht.ts'
 import type { Gate } from '../gate/gate.ts'
 import * as limits from './limits.ts'
 import { withoutLoopback } from './peer-address.ts'
@@ -57,7 +58,7 @@ export function libp2pOptions(init: SettingsInit): Libp2pOptions<MeshServices> {
     connectionMonitor,
     connectionManager: { ...connectionManager, maxConnections: init.maxConnections },
     peerStore,
-    services: init.dht ? { ...basicServices, dht: kadDHT(dhtInit) } : basicServices,
+    services: init.dht ? { ...basicServices, dht: untaggedDht(dhtInit) } : basicServices,
   }
 }
 

@@ -3,7 +3,7 @@ import { hex, isEqual, sha256 } from './bytes.ts'
 import { decodeFields, encodeFields, exactBytes, someBytes } from './canonical-cbor.ts'
 import type { SignedBody } from './certificate.ts'
 import { keyBytes } from './ed25519.ts'
-import { MembershipStateError } from './errors.ts'
+import { InvalidRecordError, MembershipStateError, NotAMemberError } from './errors.ts'
 import type { LedgerRecord, Signer } from './ledger-record.ts'
 import { checkRecord, parseRecord } from './ledger-record.ts'
 import {
@@ -259,6 +259,22 @@ export class Ledger implements MeshView {
       kept.add(hex(keep.subarray(i, i + keptBytes)))
     }
     this.#keeps[at] = kept
+    this.#dropUnsupported()
+  }
+
+  /** What members said who were not taken along is no news to others: they are out, and it with them. */
+  #dropUnsupported(): void {
+    for (const [id, { record, signer }] of this.#entries) {
+      if (signer.kind === 'root' || record.fact.kind === 'revoke') continue
+      try {
+        checkRecord(record, this)
+      } catch (error) {
+        if (!(error instanceof NotAMemberError || error instanceof InvalidRecordError)) throw error
+        this.#entries.delete(id)
+        this.#bySubject.delete(subjectOf(record))
+        this.#bytes -= record.bytes.byteLength
+      }
+    }
   }
 
   /** The earliest closing counts. */

@@ -129,6 +129,7 @@ describe('an administrator', () => {
     expect((await lone.run(['members'])).stdout).toContain('in no mesh')
     expect(await run(lone, 'join', file)).toContain('connected to ')
     await patiently(() => connectedTo(a)).toEqual(['b', 'c'])
+    await patiently(() => connectedTo(b)).toEqual(['a', 'c'])
 
     const denied = await b.run(['revoke', 'c'])
     expect(denied.code).toBe(1)

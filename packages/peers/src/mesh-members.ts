@@ -107,6 +107,7 @@ export class MeshMembers {
     target: string,
     options: { readonly why?: string | undefined } = {},
   ): Promise<Revoked & { readonly name: string | undefined }> {
+    this.#membership.administration.checkMayRevoke()
     const found = this.#find(target)
     const revoked = await this.#membership.administration.revoke({ ...found, why: options.why })
     this.#trust.review()

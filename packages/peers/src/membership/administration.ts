@@ -47,6 +47,11 @@ export class Administration {
     return this.#core.rootSeed() !== undefined
   }
 
+  /** Throws NotAllowedError on a node that may not revoke. */
+  checkMayRevoke(): void {
+    this.#authority()
+  }
+
   /** Ends what a power cut interrupted. */
   async resume(): Promise<void> {
     if (this.holdsRoot()) await this.#repeatRevocations()

@@ -48,7 +48,8 @@ export class Ledger implements MeshView {
   readonly #roots: Uint8Array[]
   readonly #headers: SignedBody[] = []
   readonly #keeps: (ReadonlySet<string> | undefined)[] = []
-  readonly #closedMs = new Map<string, number>()
+  /** When each invite was closed, by what the record speaks of. */
+  readonly #closings = new Map<string, Map<string, number>>()
   readonly #minorBySigner = new Map<string, number>()
   #bytes = 0
   #digest: Uint8Array | undefined
@@ -170,7 +171,8 @@ export class Ledger implements MeshView {
   }
 
   closedMs(serial: Uint8Array): number | undefined {
-    return this.#closedMs.get(hex(serial))
+    const closings = this.#closings.get(hex(serial))
+    return closings && Math.min(...closings.values())
   }
 
   isSpent(serial: Uint8Array): boolean {
@@ -208,7 +210,9 @@ export class Ledger implements MeshView {
     // Who has the old key of a host could grind a better id: the first successor stays.
     if (record.fact.kind === 'succeed') return false
     const rank = rankOf(signer) - rankOf(old.signer)
-    return rank > 0 || (rank === 0 && record.id < old.record.id)
+    if (rank !== 0) return rank > 0
+    const earlier = old.record.fact.body.at - record.fact.body.at
+    return earlier > 0 || (earlier === 0 && record.id < old.record.id)
   }
 
   #isFull({ record, signer }: Entry): boolean {
@@ -235,6 +239,7 @@ export class Ledger implements MeshView {
     if (old !== undefined) {
       this.#entries.delete(old.record.id)
       this.#bytes -= old.record.bytes.byteLength
+      this.#reopen(old.record)
     }
     this.#entries.set(record.id, entry)
     this.#bySubject.set(subject, record.id)
@@ -277,12 +282,22 @@ export class Ledger implements MeshView {
     }
   }
 
-  /** The earliest closing counts. */
-  #revoke({ fact }: LedgerRecord): void {
+  #revoke(record: LedgerRecord): void {
+    const { fact } = record
     if (fact.kind !== 'revoke' || fact.body.invite === undefined) return
     const serial = hex(fact.body.invite)
-    const known = this.#closedMs.get(serial) ?? fact.body.at
-    this.#closedMs.set(serial, Math.min(known, fact.body.at))
+    const closings = this.#closings.get(serial) ?? new Map<string, number>()
+    this.#closings.set(serial, closings.set(subjectOf(record), fact.body.at))
+  }
+
+  /** Takes back the closing of a record that gives way to another one. */
+  #reopen(record: LedgerRecord): void {
+    const { fact } = record
+    if (fact.kind !== 'revoke' || fact.body.invite === undefined) return
+    const serial = hex(fact.body.invite)
+    const closings = this.#closings.get(serial)
+    closings?.delete(subjectOf(record))
+    if (closings?.size === 0) this.#closings.delete(serial)
   }
 }
 

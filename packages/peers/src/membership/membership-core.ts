@@ -59,6 +59,8 @@ export class MembershipCore {
   ledger: Ledger | undefined
   /** Why others refuse us, as far as we know ourselves. */
   refusal: NotAMemberError | undefined
+  /** Whether that is for good: else somebody may still have a better chain for us. */
+  isOut = false
   readonly #store: MembershipStore
   readonly #stores: { readonly ledger: MembershipStore; readonly roster: MembershipStore }
   readonly #ledgerFile: DurableValue
@@ -137,6 +139,7 @@ export class MembershipCore {
     this.standing = undefined
     this.ledger = undefined
     this.refusal = undefined
+    this.isOut = false
     this.roster.clear()
     await Promise.all([this.#ledgerFile.save(), this.#rosterFile.save()])
     for (const listener of this.#listeners) listener()
@@ -199,6 +202,7 @@ export class MembershipCore {
   #judgeSelf(): void {
     const { standing, ledger } = this
     this.refusal = undefined
+    this.isOut = false
     if (standing === undefined || ledger === undefined) return
     try {
       // Of times only the clock decides; see isMember.
@@ -206,6 +210,10 @@ export class MembershipCore {
     } catch (error) {
       if (!(error instanceof NotAMemberError)) throw error
       this.refusal = error
+      const { peers } = standing.proof
+      this.isOut =
+        ledger.successor(this.peer) !== undefined ||
+        peers.some((peer) => ledger.revocation(peer) !== undefined)
     }
   }
 

@@ -98,8 +98,8 @@ export class Membership {
 
   /** Tells whether we are a member of a mesh at this time, as far as we know. */
   isMember(nowMs: number = this.nowMs()): boolean {
-    const { standing, refusal } = this.#core
-    if (standing === undefined || refusal !== undefined) return false
+    const { standing, isOut } = this.#core
+    if (standing === undefined || isOut) return false
     const { expiresMs } = standing.self
     return expiresMs === undefined || nowMs < expiresMs
   }
@@ -296,9 +296,10 @@ export class Membership {
     if (standing === undefined) return false
     const { self, proof } = standing
     if (this.#core.rootSeed() !== undefined) return true
-    if (!this.isMember()) return false
+    const isSame = isEqual(offered.serial, proof.invite.serial)
+    if (!this.isMember() || (this.#core.refusal !== undefined && !isSame)) return false
     const isExpired = offered.until !== undefined && offered.until <= this.nowMs()
-    if (isEqual(offered.serial, proof.invite.serial)) {
+    if (isSame) {
       return this.#fits(self) || (isExpired && self.admittedMs === undefined)
     }
     return isExpired || endsLater(self.expiresMs, offered.until)

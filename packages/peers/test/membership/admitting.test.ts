@@ -237,6 +237,25 @@ describe('the uses of an invite', () => {
     expect(() => show(b, c)).not.toThrow()
   })
 
+  test('do not shut out a host that was counted, and hears of the end before of its admission', async () => {
+    const a = await memberNode()
+    const ticket = await a.membership.invite({ uses: 1 }, [])
+    const [b, c] = [await memberNode({ ticket }), await memberNode({ ticket })]
+    const chain = await a.membership.admitting.admit(show(b, a))
+    expect(() => show(c, a)).toThrow(refusal('used-up'))
+    await expect.poll(() => a.membership.ledger?.size).toBe(1)
+    await gossip(a, b)
+    expect(b.membership.refusal()).toMatchObject({ reason: 'used-up' })
+    // It goes on trying, and is let in by who counted it.
+    expect(b.membership.isMember()).toBe(true)
+    expect(show(b, a).admittedMs).toBeDefined()
+    expect(await b.membership.admitting.accept(chain ?? new Uint8Array())).toBe(true)
+    expect(b.membership.refusal()).toBeUndefined()
+    await a.membership.administration.revoke({ peer: b.peerId })
+    await gossip(a, b)
+    expect(b.membership.isMember()).toBe(false)
+  })
+
   test('are counted together by those who may admit, once they have talked', async () => {
     const a = await memberNode()
     const b = await memberNode({ ticket: await a.membership.invite({ roles: ['admit'] }, []) })

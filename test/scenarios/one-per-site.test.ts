@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import type { OwnerAnswer, OwnerQuestion } from '@modmesh/fill'
+import { parseModuleVersion, zipHashFromBytes } from '@modmesh/module'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
-import { statusOf } from '../support/mesh.ts'
+import { startLyingMember } from '../support/lying-member.ts'
+import { filePath, invite, peerOf, statusOf } from '../support/mesh.ts'
 import { type Download, download, startSite } from '../support/site.ts'
 import { type StartedNode, startNode } from '../support/start-node.ts'
 
@@ -11,8 +14,10 @@ beforeEach(() => {
 })
 afterEach(() => stack.disposeAsync())
 
-/** What an owner that is hung costs: three missed notices of 500 ms, and one that was due. */
-const silenceMs = 2_000
+const soon = { timeout: 30_000, interval: 50 }
+
+/** What an owner that is hung costs, ms. */
+const silenceMs = 2_250
 
 /** What a machine that is busy with other things may add, ms. */
 const slackMs = 4_000
@@ -25,7 +30,10 @@ describe('a site of five, cold', () => {
     for (const downloads of await downloadAll(nodes, modules, upstream)) {
       expectAll(downloads, upstream)
     }
-    expect(repeated(upstream)).toEqual([])
+    const outcomes = await Promise.all(
+      nodes.map(async (node) => (await statusOf(node)).siteFetches),
+    )
+    expect(repeated(upstream), JSON.stringify(outcomes)).toEqual([])
     expect(fileCounts(upstream).size).toBe(modules.length * 4)
     for (const node of nodes) {
       expect(await queriesPerFile(node, modules.length * 4)).toBeLessThanOrEqual(3)
@@ -93,6 +101,69 @@ describe('a site of five, cold', () => {
   })
 })
 
+describe('a site', () => {
+  test('whose members do not all see each other gets everything, and asks at most twice', async () => {
+    const modules = makeModules(30, 'views')
+    const upstream = stack.use(await FakeUpstream.start({ modules, delayMs: 20 }))
+    // Two that are connected to the first one only: no two of the three see the same members.
+    const args = ['--upstream', upstream.url, '--sumdb', upstream.gosumdb]
+    const first = stack.use(await startNode({ args: [...args, '--connect', 'configured'] }))
+    const env = { MODMESH_JOIN: await invite(first) }
+    const [address = ''] = (await statusOf(first)).mesh.addresses
+    const far = [...args, '--connect', 'configured', '--peer', address]
+    const second = stack.use(await startNode({ args: far, env }))
+    const third = stack.use(await startNode({ args: far, env }))
+    await expect.poll(() => connectedTo(first), soon).toBe(2)
+    expect(await connectedTo(second)).toBe(1)
+    const nodes = [first, second, third]
+    for (const done of await downloadAll(nodes, modules, upstream)) expectAll(done, upstream)
+    expect(Math.max(...fileCounts(upstream).values())).toBeLessThanOrEqual(2)
+  })
+
+  test('with an owner that lies gets everything, and avoids it', async () => {
+    const modules = makeModules(30, 'lie')
+    const upstream = stack.use(await FakeUpstream.start({ modules, delayMs: 5 }))
+    const { nodes } = stack.use(await startSite(2, upstream))
+    const [first] = nodes
+    if (first === undefined) throw new Error('no node')
+    const module = parseModuleVersion('example.com/lie0', 'v1.0.0')
+    const zipHash = zipHashFromBytes(randomBytes(32))
+    const lie = { module, zipHash, body: { bytes: randomBytes(1_000) } }
+    const owns = (question: OwnerQuestion): OwnerAnswer => {
+      if (!('module' in question)) return { kind: 'nothing' }
+      const text = `${question.module.path} ${question.module.version} h1:forged\n`
+      const record = { database: upstream.sumdb.name, id: 1, text, hashes: [], head: 'forged' }
+      const mod = Buffer.from('module example.com/evil\n')
+      const parts = { module: question.module, info: undefined, mod, record, holdsZip: true }
+      return { kind: 'record', record: parts, zip: randomBytes(5_000) }
+    }
+    const liar = stack.use(await startLyingMember(await invite(first), lie, owns))
+    for (const node of nodes) await expect.poll(() => connectedTo(node), soon).toBe(2)
+    for (const done of await downloadAll(nodes, modules, upstream)) expectAll(done, upstream)
+    expect(liar.ownerAsked()).toBeGreaterThan(0)
+    const { refused } = await statusOf(first)
+    expect(refused.latest.some(({ peer }) => peer === liar.peerId)).toBe(true)
+    expect((await peerOf(first, liar.peerId))?.blamed?.avoided).toBe(true)
+  })
+
+  test('streams a large zip on while its owner still receives it', async () => {
+    const [module] = makeModules(1, 'large', 8 << 20)
+    if (module === undefined) throw new Error('no module')
+    const upstream = stack.use(await FakeUpstream.start({ modules: [module] }))
+    const { nodes } = stack.use(await startSite(2, upstream))
+    const mend = upstream.break((path) => path.endsWith('.zip'), {
+      kind: 'stall',
+      afterBytes: 6 << 20,
+    })
+    const downloads = nodes.map((node) => download(node, [module], upstream.sumdb.name))
+    // Upstream has stalled: what the other one has by now, it has from the owner.
+    await expect.poll(() => sentBytes(nodes), soon).toBeGreaterThan(5 << 20)
+    expect(upstream.count(filePath(module, 'zip'))).toBe(1)
+    mend()
+    for (const done of await Promise.all(downloads)) expectAll(done, upstream)
+  })
+})
+
 describe('the miss tax', () => {
   test('a cold download through a mesh that has nothing, against one alone', async () => {
     const modules = makeModules(60, 'tax')
@@ -111,13 +182,13 @@ describe('the miss tax', () => {
   })
 })
 
-function makeModules(count: number, name: string): FakeModule[] {
+function makeModules(count: number, name: string, bytes = 10_000): FakeModule[] {
   return Array.from({ length: count }, (_, n) => ({
     path: `example.com/${name}${n}`,
     version: 'v1.0.0',
     files: {
       'go.mod': `module example.com/${name}${n}\n\ngo 1.20\n`,
-      'data.bin': randomBytes(10_000),
+      'data.bin': randomBytes(bytes),
     },
   }))
 }
@@ -138,6 +209,17 @@ async function timeAlone(modules: readonly FakeModule[], upstream: FakeUpstream)
   expectAll(await download(node, modules, upstream.sumdb.name), upstream)
   upstream.forget()
   return performance.now() - startedMs
+}
+
+async function connectedTo(node: StartedNode): Promise<number> {
+  const { mesh } = await statusOf(node)
+  return mesh.peers.filter((peer) => peer.connected).length
+}
+
+/** Bytes of zips that nodes gave to each other so far. */
+async function sentBytes(nodes: readonly StartedNode[]): Promise<number> {
+  const all = await Promise.all(nodes.map(statusOf))
+  return all.flatMap(({ mesh }) => mesh.peers).reduce((sum, peer) => sum + peer.sentBytes, 0)
 }
 
 /** Every answer is there and true. */

@@ -59,10 +59,10 @@ export const shunPeers: PlantedBug = {
 /** Waits for owners that do not say that they work. */
 export const waitForSilent: PlantedBug = {
   ...noBug,
-  clock: (clock, budgets) => ({
+  clock: (clock) => ({
     monotonicMs: () => clock.monotonicMs(),
     wallMs: () => clock.wallMs(),
-    sleep: (ms, options) => clock.sleep(ms === budgets.ownerNoticeMs ? 10 * ms : ms, options),
+    sleep: (ms, options) => clock.sleep(ms === 100 ? 10 * ms : ms, options),
   }),
 }
 

@@ -54,6 +54,9 @@ const maxEvents = 200_000
 /** After this every fill that began in a fault has met its deadline, and no "not found" is believed, ms. */
 const settleMs = 60_000
 
+/** More than a look for signs of life takes, ms. */
+const oneStepMs = 200
+
 const demandId = -1
 const patience = { cancelMs: undefined, cachedOnly: false }
 
@@ -318,10 +321,8 @@ class SimWorld {
     if (life !== undefined) this.#told.set(life, (this.#told.get(life) ?? 0) + 1)
   }
 
-  /** S2: the notices it missed, and one more that was due. */
   #onSilence(node: SimNode, ms: number): void {
-    const { ownerNoticeMs, ownerMissed } = this.#plan.budgets
-    if (ms <= (ownerMissed + 1) * ownerNoticeMs) return
+    if (ms <= this.#plan.budgets.ownerSilenceMs + oneStepMs) return
     this.#fail('S2', `${node.id} waited for a silent owner for ${ms} ms`)
   }
 

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { HeldZip, RecordProof } from '@modmesh/fill'
+import type { HeldZip, OwnerAnswer, OwnerQuestion, RecordProof } from '@modmesh/fill'
 import { type ModuleVersion, parseZipDigest, type ZipHash } from '@modmesh/module'
-import { type HeadExchange, MeshNode, type PeerShelf } from '@modmesh/peers'
+import { type HeadExchange, MeshNode, type PeerShelf, type SiteFetcher } from '@modmesh/peers'
 import { MemoryMembershipStore, newTestIdentity } from '@modmesh/peers/testing'
 
 /** What a lying member says of one module version. */
@@ -30,15 +30,32 @@ export interface LyingMember extends AsyncDisposable {
   readonly peerId: string
   /** How often its bytes were asked for. */
   bodiesAsked(): number
+  /** How often it was asked as the owner of a key. */
+  ownerAsked(): number
 }
 
 /** Starts one in this process; it joins with a ticket. */
-export async function startLyingMember(ticket: string, lie: Lie): Promise<LyingMember> {
+export async function startLyingMember(
+  ticket: string,
+  lie: Lie,
+  /** What it says as the owner of a key; without it, it does not offer to be one. */
+  owns?: (question: OwnerQuestion) => OwnerAnswer,
+): Promise<LyingMember> {
   const { privateKey } = await newTestIdentity()
   const dir = await mkdtemp(join(tmpdir(), 'modmesh-liar-'))
   const shelf = new LyingShelf(lie)
+  let ownerAsked = 0
+  const fetcher: SiteFetcher | undefined = owns && {
+    canFetch: () => true,
+    answer: async (question) => {
+      ownerAsked += 1
+      return owns(question)
+    },
+    part: async () => undefined,
+    notice: () => ({ bytes: 0 }),
+  }
   const node = await MeshNode.start(
-    { shelf, heads: noHeads, membership: new MemoryMembershipStore() },
+    { shelf, fetcher, heads: noHeads, membership: new MemoryMembershipStore() },
     {
       privateKey,
       datastoreDir: dir,
@@ -54,6 +71,7 @@ export async function startLyingMember(ticket: string, lie: Lie): Promise<LyingM
   return {
     peerId: node.peerId,
     bodiesAsked: () => shelf.bodiesAsked,
+    ownerAsked: () => ownerAsked,
     [Symbol.asyncDispose]: async () => {
       await node.stop()
       await rm(dir, { recursive: true, force: true })

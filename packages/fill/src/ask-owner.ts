@@ -2,6 +2,7 @@ import type { ModulePath } from '@modmesh/module'
 import { PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { OwnerOutcome } from './fill-event.ts'
+import { silenceStepMs } from './limits.ts'
 import type { OwnerAnswer, OwnerNotice, OwnerQuestion, PeerId } from './peers.ts'
 import { abortable, Scope } from './scope.ts'
 import { StoreFailure } from './store-failure.ts'
@@ -106,25 +107,26 @@ async function askPatiently(
 }
 
 /**
- * Throws when an owner misses its notices, or works for long without a byte more. Counts its misses
- * and not the time: a host that is too busy to hear must not take others for dead.
+ * Throws when an owner gives no sign of life, or works for long without a byte more. Silence is counted
+ * in short sleeps and not read from the clock: a host too busy to be on time must not take others, which
+ * may be on the same machine, for dead.
  */
 async function watch(
   ctx: FillContext,
   heard: { readonly notices: number; readonly bytes: number },
   signal: AbortSignal,
 ): Promise<never> {
-  const { ownerNoticeMs, ownerMissed, ownerStallMs } = ctx.budgets
+  const { ownerSilenceMs, ownerStallMs } = ctx.budgets
   let seen = { ...heard }
-  let missed = 0
+  let silentMs = 0
   let grownMs = ctx.clock.monotonicMs()
   for (;;) {
-    await ctx.clock.sleep(ownerNoticeMs, { signal })
+    await ctx.clock.sleep(silenceStepMs, { signal })
     const nowMs = ctx.clock.monotonicMs()
-    missed = heard.notices > seen.notices ? 0 : missed + 1
+    silentMs = heard.notices > seen.notices ? 0 : silentMs + silenceStepMs
     if (heard.bytes > seen.bytes) grownMs = nowMs
     seen = { ...heard }
-    if (missed >= ownerMissed) throw new OwnerTroubleError('silent')
+    if (silentMs >= ownerSilenceMs) throw new OwnerTroubleError('silent')
     if (nowMs - grownMs >= ownerStallMs) throw new OwnerTroubleError('slow')
   }
 }

@@ -16,9 +16,8 @@ export interface Budgets {
   readonly stallMs: number
   /** How long peers may take in all when nobody else is left to ask. */
   readonly meshOnlyMs: number
-  /** How often an owner says that it works on our question; after `ownerMissed` of them missed we help ourselves. */
-  readonly ownerNoticeMs: number
-  readonly ownerMissed: number
+  /** How long an owner may give no sign of life: then we help ourselves. It gives one every 500 ms. */
+  readonly ownerSilenceMs: number
   /** How long an owner may work without a byte more: then we help ourselves. */
   readonly ownerStallMs: number
   /** The longest wait of one request for outside answers in all. */
@@ -28,7 +27,8 @@ export interface Budgets {
 /**
  * Design, section 6. `headStartMs` is the most that a miss may cost for the mesh: a LAN answers in
  * some 2 ms; `remoteHeadStartMs` for a bucket: one in the region begins to answer in 20 to 100 ms;
- * `ownerStallMs` is upstream's own budget: 5 s to connect and 60 s to the first byte.
+ * `ownerSilenceMs` is three signs of life missed, with room for one that is late; `ownerStallMs` is
+ * upstream's own budget: 5 s to connect and 60 s to the first byte.
  */
 export const defaultBudgets: Budgets = {
   headStartMs: 20,
@@ -39,8 +39,7 @@ export const defaultBudgets: Budgets = {
   firstByteRtts: 4,
   stallMs: 2_000,
   meshOnlyMs: 5_000,
-  ownerNoticeMs: 500,
-  ownerMissed: 3,
+  ownerSilenceMs: 2_200,
   ownerStallMs: 65_000,
   fetchTimeoutMs: 300_000,
 }

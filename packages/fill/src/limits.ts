@@ -106,14 +106,14 @@ export const remoteDrainMs = 900
 /** Zips that are answered before they are durable: each holds an open file. More wait for the disk. */
 export const maxUnwrittenZips = 256
 
-/** How long an owner that failed is not asked, ms: a build asks some thousand questions in this time. */
-export const ownerRestMs = 5_000
+/** How long an owner that failed is not asked at first, ms: then a hung one shows by its silence on the link. */
+export const ownerRestMs = 2_000
 
 /** The longest such rest, ms: upstream may be well again where it was not. */
 export const ownerRestMaxMs = 60_000
 
 /** How long one question that tries it keeps the others from it, ms: longer than a silence that is given up. */
-export const ownerTrialMs = 2_500
+export const ownerTrialMs = 3_000
 
 /** Zips up to this travel in an owner's answer, bytes: half of all; a body stream costs more than they do. */
 export const maxInlineZipBytes: number = 64 << 10
@@ -135,3 +135,6 @@ export const partPollMs = 25
 
 /** Bodies of which it is remembered that they came whole, for those who are still streaming them. */
 export const maxWholeBodies = 256
+
+/** How often is looked for a sign of life of an owner, ms: the more often, the better a busy host shows in it. */
+export const silenceStepMs = 100

@@ -133,7 +133,7 @@ export const controlTimes: ControlTimes = {
   retireMs: 5_000,
   fetchNoticeMs: 500,
   fetchMs: 3_600_000,
-  ownerQuietMs: 1_500,
+  ownerQuietMs: 4_000,
 }
 
 /** What one body may cost. */

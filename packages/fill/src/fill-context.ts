@@ -119,12 +119,14 @@ export class FillContext {
     return this.isProvable(path) && !this.peers.isAlone()
   }
 
-  /** The peer that asks upstream for all of our site; undefined is ourselves, or nobody. */
+  /**
+   * The peer that asks upstream for all of our site; undefined is ourselves, or nobody. Who may not ask
+   * upstream does not do so through others either: with `--upstream off` nothing waits for the internet.
+   */
   ownerOf(key: Parameters<typeof ownerKey>[0]): PeerId | undefined {
-    if (!this.canAskPeers(key.path)) return undefined
+    if (!this.canAskPeers(key.path) || !this.canAskUpstream(key.path)) return undefined
     const { isTrusted } = this.owners
-    const isCandidate = this.canAskUpstream(key.path)
-    return this.peers.owner(ownerKey(key), { isCandidate, isTrusted })
+    return this.peers.owner(ownerKey(key), { isCandidate: true, isTrusted })
   }
 
   /** A remote store is believed as a peer is: it gets and gives only what can be proven. */

@@ -169,7 +169,8 @@ describe('what upstream altered', () => {
     expect((await proxy.store.stats()).zips).toBe(0)
     stop()
     expect(await go.run(download)).toMatchObject({ code: 0 })
-    expect((await proxy.store.stats()).zips).toBe(1)
+    // Answered when verified, which is before it is durable.
+    await expect.poll(async () => (await proxy.store.stats()).zips).toBe(1)
   })
 
   goTest("as another version's zip says which hash was due and which came", async () => {

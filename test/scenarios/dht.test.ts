@@ -56,7 +56,8 @@ goTest.for(holders)('a node gets through its only peer what $name has', async ({
   // A tells the DHT in the background, at its own pace.
   await expect.poll(download, { timeout: 120_000 }).toBe('done')
 
-  expect((await statusOf(c)).store.zips).toBe(modules.length)
+  // Answered when verified, which is before they are durable.
+  await expect.poll(async () => (await statusOf(c)).store.zips).toBe(modules.length)
   expect((await statusOf(b)).store.zips).toBe(0)
   const { mesh } = await askStatus(c)
   const given = mesh.peers.find(({ id }) => id === a.peerId)?.receivedBytes ?? 0

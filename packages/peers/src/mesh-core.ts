@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock, PeerId } from '@modmesh/fill'
+import type { ZipHash } from '@modmesh/module'
 import { BodyClient } from './body/body-client.ts'
 import { BodyServer } from './body/body-server.ts'
 import { UploadSlots } from './body/upload-slots.ts'
@@ -164,12 +165,19 @@ export class MeshCore {
     await this.hub.stop()
     await this.#server.stop()
     await this.network.stop()
+    await this.membership.admitting.save().catch(this.failed)
   }
 
   /** Tells the mesh of a content that can be served now. */
   added(item: ShelfItem): void {
     this.own.add(item.zipHash)
     this.#announcer?.add(item)
+  }
+
+  /** Tells the mesh that a content cannot be served any more. */
+  removed(zipHash: ZipHash): void {
+    this.own.remove(zipHash)
+    this.#announcer?.remove(zipHash).catch(this.failed)
   }
 
   /** Whom the node wants connections to. */
@@ -282,6 +290,7 @@ export class MeshCore {
   #down({ peer }: PeerLink): void {
     this.since.delete(peer)
     this.#members.left(peer)
+    this.trust.left(peer)
     this.#log({ kind: 'peer-down', peer })
   }
 

@@ -99,6 +99,12 @@ export class MembershipGossip {
     this.#admit(link)
   }
 
+  /** Notes when a member was here last. */
+  left(peer: PeerId): void {
+    const member = this.#owner.member(peer)
+    if (member !== undefined) this.#membership.admitting.note(member)
+  }
+
   /** Looks at every connected member again: who we may admit, or what we say of whom, has changed. */
   review(): void {
     for (const link of this.#owner.links()) this.#admit(link)

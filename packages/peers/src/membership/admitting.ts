@@ -51,15 +51,11 @@ export class Admitting {
    * root instead of by another; undefined when its own is as good. Durable when it resolves. Throws
    * NotAMemberError when it may not stay.
    */
-  admit(shown: Member): Promise<Uint8Array | undefined> {
-    return this.#core.exclusive(async () => {
-      const known = this.#core.roster.get(shown.peerId)?.member
-      const isKnownBetter = known && isBetter(known, shown) && this.#counts(known)
-      const signed = this.#sign(isKnownBetter ? known : shown)
-      if (signed === undefined) return isKnownBetter ? known.chain : undefined
-      await this.#keep(signed, peerBytes(shown.peerId))
-      return signed.chain
-    })
+  async admit(shown: Member): Promise<Uint8Array | undefined> {
+    const chain = await this.#core.exclusive(() => Promise.resolve(this.#best(shown)))
+    // A use that a crash forgets would be given twice. Of a fleet that comes at once, one write takes many.
+    if (chain !== undefined) await this.#core.saveRoster()
+    return chain
   }
 
   /**
@@ -93,8 +89,8 @@ export class Admitting {
   }
 
   /** Makes the members that we know durable. */
-  save(): Promise<void> {
-    return this.#core.saveRoster()
+  async save(): Promise<void> {
+    if (this.#core.standing !== undefined) await this.#core.saveRoster()
   }
 
   #sign(member: Member): Member | undefined {
@@ -122,14 +118,20 @@ export class Admitting {
     }
   }
 
-  async #keep(member: Member, peer: Uint8Array): Promise<void> {
+  #best(shown: Member): Uint8Array | undefined {
+    const known = this.#core.roster.get(shown.peerId)?.member
+    const isKnownBetter = known && isBetter(known, shown) && this.#counts(known)
+    const signed = this.#sign(isKnownBetter ? known : shown)
+    if (signed === undefined) return isKnownBetter ? known.chain : undefined
+    this.#keep(signed)
+    return signed.chain
+  }
+
+  #keep(member: Member): void {
     const { roster } = this.#core
-    roster.note(member, peer, { nowMs: this.#core.nowMs() })
-    if (roster.get(member.peerId)?.member.admittedMs === undefined) {
-      throw new NotAMemberError('used-up', 'this node knows as many members as it can')
-    }
-    // A use that a crash forgets would be given twice.
-    await this.#core.saveRoster()
+    roster.note(member, peerBytes(member.peerId), { nowMs: this.#core.nowMs() })
+    if (roster.get(member.peerId)?.member.admittedMs !== undefined) return
+    throw new NotAMemberError('used-up', 'this node knows as many members as it can')
   }
 
   /** Whether a chain that we know would still be accepted. */

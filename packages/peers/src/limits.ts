@@ -199,8 +199,8 @@ export const announceLimits = {
   quietMaxMs: 60_000,
   /** Before the queue looks again for somebody to announce to, milliseconds. */
   aloneMs: 250,
-  /** Tries of an announcement that nobody took. */
-  tries: 5,
+  /** Longest rest after announcements that nobody took, milliseconds; it doubles from `aloneMs`: many who try at once are the trouble. */
+  failedMs: 30_000,
   /** New announcements waiting: above, the oldest are left to the next round. */
   queued: 10_000,
   /** Names remembered as announced in this round; beyond, some are announced twice. */

@@ -128,7 +128,7 @@ export class MeshNode implements Peers, AsyncDisposable {
 
   /** Tells connected members that a content cannot be served any more; DHT records run out. */
   withdraw(zipHash: ZipHash): void {
-    this.#core.own.remove(zipHash)
+    this.#core.removed(zipHash)
   }
 
   isAlone(): boolean {

@@ -1,5 +1,5 @@
 import type { Clock } from '@modmesh/fill'
-import { contentId, type ModulePath, nameKey } from '@modmesh/module'
+import { contentId, type ModulePath, nameKey, type ZipHash } from '@modmesh/module'
 import type { CID } from 'multiformats/cid'
 import { announceLimits as limits } from '../limits.ts'
 import type { ShelfItem } from '../peer-shelf.ts'
@@ -10,11 +10,8 @@ export interface AnnounceTarget {
   isAlone(): boolean
   /** Announces a key; resolves to the number of peers that took it. */
   provide(key: CID, options: { readonly signal: AbortSignal }): Promise<number>
-}
-
-interface Job {
-  readonly key: CID
-  tries: number
+  /** Forgets that we announced a key: we do not name ourselves any more. */
+  withdraw(key: CID, options: { readonly signal: AbortSignal }): Promise<void>
 }
 
 /**
@@ -26,11 +23,13 @@ export class Announcer {
   readonly #target: AnnounceTarget
   readonly #contents: () => AsyncIterable<ShelfItem>
   readonly #failed: (error: unknown) => void
-  readonly #fresh: Job[] = []
+  readonly #random: () => number
+  readonly #fresh: CID[] = []
   readonly #names = new Set<ModulePath>()
   readonly #stop = new AbortController()
-  #round: AsyncIterator<Job> | undefined
+  #round: AsyncIterator<CID> | undefined
   #roundAt: number
+  #failures = 0
   #firstAt = 0
   #lastAt = 0
 
@@ -39,11 +38,14 @@ export class Announcer {
     readonly target: AnnounceTarget
     readonly contents: () => AsyncIterable<ShelfItem>
     readonly failed: (error: unknown) => void
+    /** From 0 up to and without 1; spreads the tries of many nodes. */
+    readonly random?: (() => number) | undefined
   }) {
     this.#clock = components.clock
     this.#target = components.target
     this.#contents = components.contents
     this.#failed = components.failed
+    this.#random = components.random ?? Math.random
     this.#roundAt = components.clock.monotonicMs()
   }
 
@@ -65,7 +67,19 @@ export class Announcer {
     const now = this.#clock.monotonicMs()
     if (this.#fresh.length === 0) this.#firstAt = now
     this.#lastAt = now
-    for (const key of this.#keys(item)) this.#fresh.push({ key, tries: 0 })
+    for (const key of this.#keys(item)) this.#push(key)
+  }
+
+  /** Announces a content no more, and no longer answers for it ourselves; what others keep runs out. */
+  async remove(zipHash: ZipHash): Promise<void> {
+    const key = contentId(zipHash)
+    const waits = this.#fresh.findIndex((other) => other.equals(key))
+    if (waits >= 0) this.#fresh.splice(waits, 1)
+    await this.#target.withdraw(key, { signal: this.#stop.signal })
+  }
+
+  #push(key: CID): void {
+    this.#fresh.push(key)
     if (this.#fresh.length > limits.queued)
       this.#fresh.splice(0, this.#fresh.length - limits.queued)
   }
@@ -95,14 +109,22 @@ export class Announcer {
   /** Announces one key when there is one; gives the rest until the next step, milliseconds. */
   async #step(): Promise<number> {
     if (this.#target.isAlone() || this.#isBusy()) return limits.aloneMs
-    const job = this.#fresh.shift() ?? (await this.#nextOfRound())
-    if (job === undefined) return limits.aloneMs
+    const key = this.#fresh.shift() ?? (await this.#nextOfRound())
+    if (key === undefined) return limits.aloneMs
     const began = this.#clock.monotonicMs()
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(limits.provideMs)])
-    const taken = await this.#target.provide(job.key, { signal }).catch(() => 0)
-    if (taken === 0 && ++job.tries < limits.tries) this.#fresh.push(job)
-    if (taken === 0) return limits.aloneMs
+    const taken = await this.#target.provide(key, { signal }).catch(() => 0)
+    if (taken === 0) return this.#notTaken(key)
+    this.#failures = 0
     return Math.max(limits.restMs, (this.#clock.monotonicMs() - began) * limits.restFactor)
+  }
+
+  /** Puts it back, behind the others; gives the rest before the next try. */
+  #notTaken(key: CID): number {
+    this.#push(key)
+    const restMs = Math.min(limits.failedMs, limits.aloneMs * 2 ** Math.min(this.#failures, 30))
+    this.#failures += 1
+    return restMs * (0.5 + this.#random() / 2)
   }
 
   #isBusy(): boolean {
@@ -111,7 +133,7 @@ export class Announcer {
     return now - this.#lastAt < limits.quietMs && now - this.#firstAt < limits.quietMaxMs
   }
 
-  async #nextOfRound(): Promise<Job | undefined> {
+  async #nextOfRound(): Promise<CID | undefined> {
     const now = this.#clock.monotonicMs()
     if (this.#round === undefined) {
       if (now < this.#roundAt) return undefined
@@ -125,9 +147,9 @@ export class Announcer {
     return undefined
   }
 
-  async *#jobs(): AsyncGenerator<Job> {
+  async *#jobs(): AsyncGenerator<CID> {
     for await (const item of this.#contents()) {
-      for (const key of this.#keys(item)) yield { key, tries: 0 }
+      yield* this.#keys(item)
     }
   }
 }

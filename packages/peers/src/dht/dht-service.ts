@@ -32,6 +32,10 @@ export class DhtService implements AnnounceTarget {
     return taken
   }
 
+  async withdraw(key: CID, options: { readonly signal: AbortSignal }): Promise<void> {
+    await this.#dht.cancelReprovide(key, options)
+  }
+
   /** Peers that announced a content. Ends when the query does or the signal aborts. */
   findContent(
     zipHash: ZipHash,

@@ -13,8 +13,8 @@ export const maxPendingInbound = 100
 export const defaultMaxConnections = 500
 /** Connections beyond the limit that lookups and fetches may open for a moment, both directions. */
 export const passingConnections = 64
-/** How long a connection beyond the limit lasts at least, milliseconds: a lookup and the fetch after it share one. */
-export const connectionGraceMs = 3000
+/** How long a connection beyond the limit lasts at least, milliseconds: lookups that follow each other share one, which costs ten of them. */
+export const connectionGraceMs = 8000
 /** Bound of one dial attempt to one address, milliseconds; above five round trips on a bad WAN. */
 export const addressDialTimeoutMs = 5000
 /** Bound of a dial over all addresses of a peer, milliseconds. */

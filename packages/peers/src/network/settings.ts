@@ -2,7 +2,7 @@ import { noise } from '@chainsafe/libp2p-noise'
 import type { Identify } from '@libp2p/identify'
 import { identify } from '@libp2p/identify'
 import type { PrivateKey } from '@libp2p/interface'
-import type { KadDHT } from '@libp2p/kad-dht'
+import type { KadDHT, KadDHTInit } from '@libp2p/kad-dht'
 import { passthroughMapper } from '@libp2p/kad-dht'
 import type { Ping } from '@libp2p/ping'
 import { ping } from '@libp2p/ping'
@@ -91,7 +91,8 @@ const connectionManager = {
 // By default addresses expire after an hour even while connected, and the peer cannot be dialled.
 const peerStore = { maxAddressAge: Infinity, maxPeerAge: Infinity }
 
-const dhtInit = {
+/** How the DHT runs in every node: its reference for tests, too. */
+export const dhtInit: KadDHTInit = {
   protocol: dhtProtocol,
   // The defaults drop private addresses and serve nobody until a public one is seen.
   peerInfoMapper: passthroughMapper,

@@ -16,6 +16,7 @@ function announcing(
 ) {
   const clock = new ManualClock()
   const announced: string[] = []
+  const withdrawn: string[] = []
   const state = { isAlone: false }
   const failures: unknown[] = []
   const announcer = new Announcer({
@@ -26,6 +27,9 @@ function announcing(
         announced.push(key.toString())
         return options.provide?.() ?? 1
       },
+      async withdraw(key) {
+        withdrawn.push(key.toString())
+      },
     },
     async *contents() {
       yield* held
@@ -33,7 +37,7 @@ function announcing(
     failed: (error) => failures.push(error),
   })
   announcer.start()
-  return { announcer, announced, clock, state, failures }
+  return { announcer, announced, withdrawn, clock, state, failures }
 }
 
 const idOf = (one: ShelfItem) => contentId(one.zipHash).toString()
@@ -88,24 +92,71 @@ describe('an announcer', () => {
     announcer.stop()
   })
 
-  test('tries again what nobody took, a few times', async () => {
+  test('tries again what nobody took for ever, ever more slowly', async () => {
     const one = item('x.org/a@v1.0.0')
-    const { announced, clock, announcer } = announcing([one], { provide: async () => 0 })
-    await clock.advance(60_000)
-    expect(announced.filter((key) => key === idOf(one))).toHaveLength(limits.tries)
+    let taken = 0
+    const { announced, clock, announcer } = announcing([one], { provide: async () => taken })
+    const triesIn = async (ms: number): Promise<number> => {
+      const before = announced.length
+      for (let at = 0; at < ms; at += 100) await clock.advance(100)
+      return announced.length - before
+    }
+    const first = await triesIn(4_000)
+    expect(first).toBeGreaterThan(3)
+    await triesIn(60_000)
+    expect(await triesIn(60_000)).toBeLessThanOrEqual(60_000 / (limits.failedMs / 2))
+    expect(await triesIn(600_000)).toBeGreaterThan(10)
+    taken = 1
+    await triesIn(3 * limits.failedMs)
+    expect(new Set(announced.slice(-2))).toEqual(new Set([idOf(one), nameOf(one)]))
+    expect(announcer.waiting).toBe(0)
+    expect(await triesIn(60_000)).toBe(0)
     announcer.stop()
   })
 
-  test('survives a target and a shelf that fail', async () => {
+  test('survives a target and a shelf that fail, and tries no more once stopped', async () => {
     const one = item('x.org/a@v1.0.0')
     const { announced, clock, announcer } = announcing([one], {
       provide: () => Promise.reject(new Error('no route')),
     })
     await clock.advance(60_000)
-    expect(announced.length).toBe(2 * limits.tries)
+    expect(announced.length).toBeGreaterThan(1)
     announcer.stop()
+    const before = announced.length
     await clock.advance(60_000)
-    expect(announced.length).toBe(2 * limits.tries)
+    expect(announced.length).toBe(before)
+  })
+
+  test('announces nothing that was removed meanwhile, and withdraws what it announced', async () => {
+    const [gone, stays] = [item('x.org/gone@v1.0.0'), item('x.org/stays@v1.0.0')]
+    const { announced, withdrawn, clock, announcer } = announcing()
+    announcer.add(gone)
+    announcer.add(stays)
+    await announcer.remove(gone.zipHash)
+    await clock.advance(10_000)
+    expect(announced).toContain(idOf(stays))
+    expect(announced).not.toContain(idOf(gone))
+    expect(withdrawn).toEqual([idOf(gone)])
+    announcer.stop()
+  })
+
+  test('uses at most a quarter of a core, and 50 announcements a second', async () => {
+    const held = Array.from({ length: 2_000 }, (_, n) => item(`x.org/m${n}@v1.0.0`))
+    const costMs = 40
+    const { announced, clock, announcer } = announcing(held, {
+      provide: async () => {
+        await clock.sleep(costMs, { signal: new AbortController().signal })
+        return 5
+      },
+    })
+    for (let ms = 0; ms < 16_000; ms += 20) await clock.advance(20)
+    expect(announced.length).toBeLessThanOrEqual(16_000 / (costMs * (1 + limits.restFactor)) + 1)
+    expect(announced.length).toBeGreaterThan(50)
+    announcer.stop()
+    const cheap = announcing(held)
+    for (let ms = 0; ms < 2_000; ms += 10) await cheap.clock.advance(10)
+    expect(cheap.announced.length).toBeLessThanOrEqual(2_000 / limits.restMs + 1)
+    cheap.announcer.stop()
   })
 
   test('announces everything once per round, and rounds come before records run out', async () => {

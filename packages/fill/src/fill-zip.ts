@@ -4,7 +4,6 @@ import { commitZip } from './commit-zip.ts'
 import { asError, ModuleNotFoundError, PeerError, UpstreamUnavailableError } from './errors.ts'
 import { explainFailure } from './explain-failure.ts'
 import { type FillContext, notHere } from './fill-context.ts'
-import type { Asked } from './fill-event.ts'
 import { fillUnprovable } from './fill-unprovable.ts'
 import { HolderList, type KnownHolder } from './holder-list.ts'
 import type { Answer } from './module-source.ts'
@@ -24,13 +23,13 @@ import {
   fetchFromRemote,
   fetchFromUpstream,
   isWrong,
-  Progress,
   type Transfer,
   type VerifiedZip,
 } from './zip-attempt.ts'
+import { type RunningAttempt, ZipBodies } from './zip-bodies.ts'
 import { fetchFromOwner } from './zip-from-owner.ts'
-import { type Attempt, type Move, nextMove, type RaceView } from './zip-race.ts'
-import type { HeldZip, StagedZip } from './zip-store.ts'
+import { type Move, nextMove, type RaceView } from './zip-race.ts'
+import type { HeldZip } from './zip-store.ts'
 
 /** Answers a request for a zip (design, section 4). */
 export async function fillZip(
@@ -74,18 +73,6 @@ export async function relayZip(
   }
 }
 
-interface RunningAttempt {
-  /** Of all attempts of this process. */
-  readonly number: number
-  /** Where its bytes go. */
-  staged: StagedZip | undefined
-  readonly kind: Attempt['kind']
-  readonly asked: Asked
-  readonly startedMs: number
-  readonly windowMs: number
-  readonly progress: Progress
-}
-
 /** One miss: what is known of it so far, and who is being asked. */
 class ZipFill {
   readonly #ctx: FillContext
@@ -93,7 +80,7 @@ class ZipFill {
   readonly #work: Scope
   readonly #startedMs: number
   readonly #holders: HolderList
-  readonly #attempts = new Set<RunningAttempt>()
+  readonly #bodies: ZipBodies
   readonly #errors: unknown[] = []
   readonly #zipHash = Promise.withResolvers<ZipHash>()
   #expected: RaceView['expected'] = 'searching'
@@ -105,7 +92,6 @@ class ZipFill {
   #upstream: RaceView['upstream']
   #firstPeer: RaceView['firstPeer']
   #verified: VerifiedZip | undefined
-  #wonBy: RunningAttempt | undefined
   #isOver = false
   #changed = Promise.withResolvers<void>()
 
@@ -116,6 +102,7 @@ class ZipFill {
     this.#work = new Scope(scope.signal)
     this.#startedMs = ctx.clock.monotonicMs()
     this.#hasPeersFailed = !ctx.canAskPeers(module.path)
+    this.#bodies = new ZipBodies(ctx, module)
     this.#ownerId = owner
     const isRelay = owner !== undefined
     this.#owner = isRelay ? 'ready' : 'none'
@@ -127,20 +114,18 @@ class ZipFill {
   }
 
   async run(): Promise<Answer<HeldZip>> {
-    const forget = this.#showBytes()
+    if (this.#ownerId !== undefined) return await this.#bring()
+    const forget = this.#bodies.show()
     try {
-      const { verified, proof } = await this.#race()
-      return await commitZip(this.#ctx, verified, proof, (zip) => this.#showWhole(zip))
+      return await this.#bring((zip) => this.#bodies.showWhole(zip))
     } finally {
       forget()
     }
   }
 
-  /** Those who stream what we received may have the rest of what was kept, if it was kept as it came. */
-  #showWhole({ module, size, zipDigest }: HeldZip): void {
-    const won = this.#wonBy
-    if (won === undefined || this.#ownerId !== undefined || won.progress.bytes !== size) return
-    this.#ctx.parts.showWhole(module, idOf(won), zipDigest)
+  async #bring(onReadable?: (zip: HeldZip) => void): Promise<Answer<HeldZip>> {
+    const { verified, proof } = await this.#race()
+    return await commitZip(this.#ctx, verified, proof, onReadable)
   }
 
   async #race(): Promise<{ readonly verified: VerifiedZip; readonly proof: Proof }> {
@@ -246,7 +231,7 @@ class ZipFill {
       holderSearch: this.#holders.state,
       holderSearchMs: this.#holders.searchStartedMs,
       firstPeer: this.#firstPeer,
-      attempts: [...this.#attempts].map(viewOf),
+      attempts: this.#bodies.views(),
     }
   }
 
@@ -256,7 +241,7 @@ class ZipFill {
     const { budgets } = this.#ctx
     const windowMs = Math.max(budgets.firstByteMs, budgets.firstByteRtts * (holder.rttMs ?? 0))
     const patienceMs = this.#hasUpstream() ? windowMs + budgets.stallMs : budgets.meshOnlyMs
-    const attempt = this.#begin({ kind: 'peer', peer: holder.peer }, windowMs)
+    const attempt = this.#bodies.begin({ kind: 'peer', peer: holder.peer }, windowMs)
     this.#firstPeer ??= attempt
     const job = { module: this.#module, ...holder, patienceMs, ...this.#transfer(attempt) }
     const fetching = this.#work.start((signal) => fetchFromPeer(this.#ctx, job, { signal }))
@@ -272,7 +257,7 @@ class ZipFill {
     this.#owner = 'running'
     const peer = this.#ownerId
     if (peer === undefined) return
-    const attempt = this.#begin({ kind: 'owner', peer }, Number.POSITIVE_INFINITY)
+    const attempt = this.#bodies.begin({ kind: 'owner', peer }, Number.POSITIVE_INFINITY)
     const { firstByteMs, stallMs } = this.#ctx.budgets
     const patienceMs = firstByteMs + stallMs
     const job = { module: this.#module, peer, patienceMs, ...this.#transfer(attempt) }
@@ -285,23 +270,6 @@ class ZipFill {
     })
   }
 
-  /** Shows how far it came to those who wait for us. */
-  #showBytes(): () => void {
-    if (this.#ownerId !== undefined) return () => {}
-    return this.#ctx.parts.show(this.#module, () => {
-      const best = this.#wonBy ?? this.#furthest()
-      const staged = best?.staged
-      if (best === undefined || staged === undefined) return undefined
-      const { bytes } = best.progress
-      return { id: idOf(best), bytes, read: (range) => staged.readSoFar(range) }
-    })
-  }
-
-  #furthest(): RunningAttempt | undefined {
-    const [best] = [...this.#attempts].sort((a, b) => b.progress.bytes - a.progress.bytes)
-    return best
-  }
-
   #askRemote(): void {
     const level = this.#ctx.remote
     this.#remote = level === undefined ? 'none' : 'running'
@@ -309,7 +277,7 @@ class ZipFill {
     const { budgets } = this.#ctx
     const windowMs = level.headStart.ms
     const patienceMs = this.#hasUpstream() ? windowMs + budgets.stallMs : budgets.meshOnlyMs
-    const attempt = this.#begin({ kind: 'remote' }, windowMs)
+    const attempt = this.#bodies.begin({ kind: 'remote' }, windowMs)
     const expected = this.#zipHash.promise
     const job = { module: this.#module, level, expected, patienceMs, ...this.#transfer(attempt) }
     const fetching = this.#work.start((signal) => fetchFromRemote(this.#ctx, job, { signal }))
@@ -323,9 +291,9 @@ class ZipFill {
     const why = whyNoPeers(this.#ctx, module.path) ?? whyRaceAsksUpstream(this.#view())
     this.#ctx.emit({ kind: 'upstream-chosen', what: 'zip', module, why })
     this.#upstream = 'running'
-    const remote = [...this.#attempts].find(({ kind }) => kind === 'remote')
+    const remote = this.#bodies.find('remote')
     if (remote?.progress.hasFirstByte === false) this.#ctx.remote?.headStart.missed()
-    const attempt = this.#begin({ kind: 'upstream' }, 0)
+    const attempt = this.#bodies.begin({ kind: 'upstream' }, 0)
     const expected = this.#zipHash.promise
     const job = { module, expected, ...this.#transfer(attempt) }
     const fetching = this.#work.start((signal) => fetchFromUpstream(this.#ctx, job, { signal }))
@@ -334,29 +302,8 @@ class ZipFill {
     })
   }
 
-  #begin(asked: Asked, windowMs: number): RunningAttempt {
-    const startedMs = this.#ctx.clock.monotonicMs()
-    const { kind } = asked
-    const progress = new Progress(startedMs)
-    const number = attempts++
-    const attempt: RunningAttempt = {
-      number,
-      kind,
-      asked,
-      startedMs,
-      windowMs,
-      progress,
-      staged: undefined,
-    }
-    this.#attempts.add(attempt)
-    return attempt
-  }
-
   #transfer(attempt: RunningAttempt): Transfer {
-    const onStaged = (staged: StagedZip) => {
-      attempt.staged = staged
-    }
-    return { progress: attempt.progress, onProgress: () => this.#wake(), onStaged }
+    return this.#bodies.transfer(attempt, () => this.#wake())
   }
 
   #follow(
@@ -371,7 +318,7 @@ class ZipFill {
           return verified.staged.discard()
         }
         this.#verified = verified
-        this.#wonBy = attempt
+        this.#bodies.won(attempt)
         this.#tell(attempt, 'gave')
       },
       (error: unknown) => {
@@ -384,7 +331,7 @@ class ZipFill {
     )
     this.#ctx.background(
       ended.finally(() => {
-        this.#attempts.delete(attempt)
+        this.#bodies.end(attempt)
         this.#wake()
       }),
     )
@@ -424,16 +371,4 @@ class ZipFill {
     this.#changed.resolve()
     this.#changed = Promise.withResolvers()
   }
-}
-
-let attempts = 1
-
-/** Names a body: one that began anew is another one. */
-function idOf({ number, progress }: RunningAttempt): number {
-  return number * 1_000 + Math.min(progress.restarts, 999)
-}
-
-function viewOf(attempt: RunningAttempt): Attempt {
-  const { kind, startedMs, windowMs, progress } = attempt
-  return { kind, startedMs, windowMs, hasFirstByte: progress.hasFirstByte, bytes: progress.bytes }
 }

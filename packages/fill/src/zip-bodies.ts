@@ -1,0 +1,96 @@
+import type { ModuleVersion } from '@modmesh/module'
+import type { FillContext } from './fill-context.ts'
+import type { Asked } from './fill-event.ts'
+import { Progress, type Transfer } from './zip-attempt.ts'
+import type { Attempt } from './zip-race.ts'
+import type { HeldZip, StagedZip } from './zip-store.ts'
+
+/** One body under way. */
+export interface RunningAttempt {
+  /** Of all attempts of this process. */
+  readonly number: number
+  readonly asked: Asked
+  readonly startedMs: number
+  readonly windowMs: number
+  readonly progress: Progress
+  /** Where its bytes go. */
+  staged: StagedZip | undefined
+}
+
+/** The bodies of one zip: what the race sees of them, and what others may stream of them. */
+export class ZipBodies {
+  readonly #ctx: FillContext
+  readonly #module: ModuleVersion
+  readonly #running = new Set<RunningAttempt>()
+  #winner: RunningAttempt | undefined
+
+  constructor(ctx: FillContext, module: ModuleVersion) {
+    this.#ctx = ctx
+    this.#module = module
+  }
+
+  begin(asked: Asked, windowMs: number): RunningAttempt {
+    const startedMs = this.#ctx.clock.monotonicMs()
+    const progress = new Progress(startedMs)
+    const number = nextNumber++
+    const attempt = { number, asked, startedMs, windowMs, progress, staged: undefined }
+    this.#running.add(attempt)
+    return attempt
+  }
+
+  end(attempt: RunningAttempt): void {
+    this.#running.delete(attempt)
+  }
+
+  won(attempt: RunningAttempt): void {
+    this.#winner = attempt
+  }
+
+  views(): readonly Attempt[] {
+    return [...this.#running].map(({ asked: { kind }, startedMs, windowMs, progress }) => {
+      const { hasFirstByte, bytes } = progress
+      return { kind, startedMs, windowMs, hasFirstByte, bytes }
+    })
+  }
+
+  find(kind: Attempt['kind']): RunningAttempt | undefined {
+    return [...this.#running].find(({ asked }) => asked.kind === kind)
+  }
+
+  transfer(attempt: RunningAttempt, onProgress: () => void): Transfer {
+    const onStaged = (staged: StagedZip) => {
+      attempt.staged = staged
+    }
+    return { progress: attempt.progress, onProgress, onStaged }
+  }
+
+  /** Shows those who wait for us the body that has come the furthest; returns what ends that. */
+  show(): () => void {
+    return this.#ctx.parts.show(this.#module, () => {
+      const best = this.#winner ?? this.#furthest()
+      const staged = best?.staged
+      if (best === undefined || staged === undefined) return undefined
+      const { bytes } = best.progress
+      return { id: idOf(best), bytes, read: (range) => staged.readSoFar(range) }
+    })
+  }
+
+  /** Lets them have the rest of what was kept, if it was kept as it came. */
+  showWhole({ module, size, zipDigest }: HeldZip): void {
+    const winner = this.#winner
+    if (winner === undefined || winner.progress.bytes !== size) return
+    this.#ctx.parts.showWhole(module, idOf(winner), zipDigest)
+  }
+
+  #furthest(): RunningAttempt | undefined {
+    const [best] = [...this.#running].sort((a, b) => b.progress.bytes - a.progress.bytes)
+    return best
+  }
+}
+
+let nextNumber = 1
+
+/** Names a body: one that began anew is another one. */
+function idOf({ number, progress }: RunningAttempt): number {
+  return number * 1_000 + Math.min(progress.restarts, 999)
+}

@@ -295,3 +295,20 @@ test.for([
 ] as const)('%d bytes are written as %s', ([bytes, text]) => {
   expect(formatBytes(bytes)).toBe(text)
 })
+
+describe('what the site fetched together', () => {
+  test('is told with what went wrong', () => {
+    const siteFetches = {
+      asked: { ...noSiteFetches.asked, answered: 1_200, nothing: 3, silent: 2, failed: 1 },
+      answered: { ...noSiteFetches.answered, answered: 310 },
+    }
+    const text = formatStatus({ ...lone, siteFetches }, plain)
+    expect(text).toContain(
+      'Site       owners answered 1,200, knew nothing of 3, were of no help 3 (failed 1, silent 2), we answered 310 for others\n',
+    )
+  })
+
+  test('is left out where there was nothing', () => {
+    expect(formatStatus(lone, plain)).not.toContain('Site ')
+  })
+})

@@ -35,6 +35,20 @@ describe('traffic', () => {
     })
   })
 
+  test('between members of a site is counted by how it ended', () => {
+    const { traffic } = setUp()
+    const asked = { what: 'mod', path, version: 'v1.0.0', tookMs: 1 } as const
+    for (const outcome of ['answered', 'answered', 'silent', 'lied'] as const) {
+      traffic.record({ kind: 'owner-asked', owner: 'p', ...asked, outcome })
+    }
+    traffic.record({ kind: 'site-answered', peer: 'q', ...asked, outcome: 'nothing' })
+    const { site, sinceStart } = traffic.report()
+    expect(site.asked).toMatchObject({ answered: 2, silent: 1, lied: 1, failed: 0 })
+    expect(site.answered).toEqual({ answered: 0, nothing: 1, declined: 0, failed: 0 })
+    // Questions are no answers: a client's request is counted once.
+    expect(Object.values(sinceStart).every(({ answers }) => answers === 0)).toBe(true)
+  })
+
   test('is counted by level, "not found" that was known among them', () => {
     const { traffic } = setUp()
     traffic.record(answered({ kind: 'store', level: 'memory' }, 5))

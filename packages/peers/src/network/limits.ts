@@ -25,6 +25,8 @@ export const inboundUpgradeTimeoutMs = 5000
 export const maxProtocolStreams = 256
 /** Nodes that keep a DHT record, and the width of lookups: 20 costs eight times the CPU at 30 nodes. */
 export const dhtBucketSize = 5
+/** Peers that one lookup asks at once on each of as many paths; the library's 10 ask twice as many for nothing. */
+export const dhtParallel = 3
 /** Delay before the DHT's first query of itself, milliseconds. */
 export const dhtFirstSelfQueryMs = 100
 /** Bounds of the DHT's adaptive message timeout, milliseconds: one hung peer must not stall every lookup. */

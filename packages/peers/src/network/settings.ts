@@ -98,6 +98,7 @@ export const dhtInit: KadDHTInit = {
   peerInfoMapper: passthroughMapper,
   clientMode: false,
   kBucketSize: limits.dhtBucketSize,
+  alpha: limits.dhtParallel,
   initialQuerySelfInterval: limits.dhtFirstSelfQueryMs,
   allowQueryWithZeroPeers: true,
   networkDialTimeout: { minTimeout: limits.dhtMinTimeoutMs, maxTimeout: limits.dhtMaxTimeoutMs },

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FakeUpstream } from '../support/fake-upstream.ts'
+import { statusOf } from '../support/mesh.ts'
 import {
   runModmesh,
   type StartedNode,
@@ -120,6 +121,8 @@ describe('a running node', () => {
     const args = ['--upstream', upstream.url, '--sumdb', 'off']
     const a = await node({ args })
     expect((await fetch(a.url + helloZip)).status).toBe(200)
+    // Answered when verified, which is before it is durable.
+    await expect.poll(async () => (await statusOf(a)).store.zips, soon).toBe(1)
     await a.end('SIGKILL')
     expect((await a.run(['status'])).code).toBe(21)
     await upstream.down()
@@ -205,7 +208,9 @@ describe('a start that cannot be', () => {
     const taken = a.url.slice('http://'.length)
     const { code, line } = await refused(['--dir', folder, '--listen', taken])
     expect(code).toBe(1)
-    expect(line).toContain(`${taken} is in use by another program; choose another with --listen`)
+    expect(line).toContain(
+      `${taken}: another program uses that address; choose another with --listen`,
+    )
     const mesh = await refused(['--dir', folder, '--mesh-listen', taken])
     expect(mesh.code).toBe(1)
     expect(mesh.line).toContain('choose another with --mesh-listen')

@@ -195,7 +195,7 @@ describe('a full disk', () => {
     expect(failed.stderr).toContain('the disk is full; free space or set --max-size (ENOSPC)')
     expectNoAbsence(failed)
     for (const module of fresh) for (const suffix of suffixes) await isServed(node, module, suffix)
-    expect(await stagedIn(disk.outside)).toEqual([])
+    await expect.poll(() => stagedIn(disk.outside)).toEqual([])
     const status = await node.run(['status'], { through: disk.through })
     expect(status.stdout).toContain('the disk is full')
     expect(status.code).toBe(20)

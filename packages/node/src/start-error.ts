@@ -22,7 +22,7 @@ export function explainStartError(error: unknown, read: ReadOptions): Error {
     const hint = `see: modmesh status --dir ${dir}`
     return fail(`${dir} is in use by ${who}; ${hint}`, exitCodes.storeHeld, cause)
   }
-  if (error instanceof ListenError) return listenError(error, read)
+  if (error instanceof ListenError) return listenError(error)
   if (error instanceof InvalidCaFileError) return badOption(read, 'caFile', error.message, cause)
   if (error instanceof InvalidEnvProxyError) return fail(error.message, exitCodes.wrongUsage, cause)
   if (error instanceof NoS3CredentialsError || error instanceof InvalidS3UrlError) {
@@ -34,14 +34,9 @@ export function explainStartError(error: unknown, read: ReadOptions): Error {
   return peerError(error, read) ?? (error instanceof Error ? error : new Error(errorText(error)))
 }
 
-function listenError(error: ListenError, read: ReadOptions): CommandError {
-  const [first = '', ...others] = read.settings.listen
+function listenError(error: ListenError): CommandError {
   const hint = 'choose another with --listen, such as --listen 127.0.0.1:0 for any free port'
-  const taken = errorCode(error.cause) === 'EADDRINUSE' && others.length === 0
-  const message = taken
-    ? `${first} is in use by another program; ${hint}`
-    : `${firstLine(error.message)}; ${hint}`
-  return fail(message, exitCodes.failed, { cause: error })
+  return fail(`${firstLine(error.message)}; ${hint}`, exitCodes.failed, { cause: error })
 }
 
 /** Errors of the mesh, known by code: this file is loaded by tests that have no mesh. */

@@ -351,6 +351,7 @@ export class ControlSession {
     try {
       this.#handlers.notice(notice)
     } catch (error) {
+      if (error instanceof ProtocolError) throw error
       this.#handlers.failed(error)
     }
   }

@@ -143,6 +143,30 @@ describe('a control hub', () => {
     await expectHealthy(a)
   })
 
+  test('cuts a peer whose inventory does not end', async () => {
+    await using all = await withRogue()
+    const { a, rogue, open } = all
+    const stream = await open()
+    stream.send(frame(encodeMessage(hello)))
+    const part = {
+      kind: 'inventory',
+      last: false,
+      added: new Uint8Array(),
+      removed: new Uint8Array(),
+    } as const
+    for (let seq = 0; seq < 12_000; seq++) {
+      try {
+        stream.send(frame(encodeMessage({ ...part, seq, full: seq === 0 })))
+      } catch {
+        break // cut
+      }
+      if (seq % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    const why = 'sends an inventory that does not end'
+    await expect.poll(() => blameOf(a, rogue.peerId), soon).toBe(why)
+    await expectHealthy(a)
+  })
+
   test('hears addresses that are nonsense without harm', async () => {
     await using all = await withRogue()
     const { a, open } = all

@@ -55,6 +55,8 @@ export interface MeshInit {
   readonly connect: 'all' | 'configured'
   /** Peers that stay connected; lookups and fetches go beyond it for a moment. */
   readonly maxConnections?: number | undefined
+  /** For tests of many nodes in one process: the DHT's message timeout, milliseconds. */
+  readonly dhtTimeoutMs?: number | undefined
   /** For tests: how long a connection beyond that lasts at least, milliseconds. */
   readonly keepGraceMs?: number | undefined
   /** For tests: shorter times. */

@@ -31,6 +31,8 @@ export interface NetworkInit {
   readonly maxConnections?: number | undefined
   /** Whether to run the DHT; true when absent. */
   readonly dht?: boolean | undefined
+  /** For tests of many nodes in one process: the DHT's message timeout, milliseconds. */
+  readonly dhtTimeoutMs?: number | undefined
   /** For tests: how long the gate waits, milliseconds. */
   readonly gateTimeoutMs?: number | undefined
   /** For tests: how long a node that was away waits for news, milliseconds. */
@@ -78,7 +80,9 @@ export async function createNetwork(
   const dir = init.datastoreDir
   const hints = await openHints({ log }, { dir, selfPeerId, limits: init.hintLimits })
   try {
-    const settings = { privateKey, datastore: hints, gate, listen, maxConnections, dht }
+    const { dhtTimeoutMs } = init
+    const parts = { privateKey, datastore: hints, gate, listen }
+    const settings = { ...parts, maxConnections, dht, dhtTimeoutMs }
     const libp2p = await start(libp2pOptions(settings), listen, init.adjust)
     const watched = { libp2p, gate, membership, log }
     const watch = new ExpiryWatch(watched, { everyMs: init.expiryCheckMs })

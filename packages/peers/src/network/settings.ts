@@ -35,6 +35,8 @@ export interface SettingsInit {
   readonly listen: Multiaddr
   readonly maxConnections: number
   readonly dht: boolean
+  /** For tests of many nodes in one process: the DHT's message timeout, milliseconds. */
+  readonly dhtTimeoutMs?: number | undefined
 }
 
 /** Builds libp2p's options. Each fence answers a measured failure of its defaults. */
@@ -58,7 +60,7 @@ export function libp2pOptions(init: SettingsInit): Libp2pOptions<MeshServices> {
     connectionMonitor,
     connectionManager: { ...connectionManager, maxConnections: init.maxConnections },
     peerStore,
-    services: init.dht ? { ...basicServices, dht: untaggedDht(dhtInit) } : basicServices,
+    services: init.dht ? { ...basicServices, dht: untaggedDht(dhtOptions(init)) } : basicServices,
   }
 }
 
@@ -104,6 +106,11 @@ export const dhtInit: KadDHTInit = {
   networkDialTimeout: { minTimeout: limits.dhtMinTimeoutMs, maxTimeout: limits.dhtMaxTimeoutMs },
   maxInboundStreams: limits.maxProtocolStreams,
   maxOutboundStreams: limits.maxProtocolStreams,
+}
+
+function dhtOptions({ dhtTimeoutMs }: SettingsInit): KadDHTInit {
+  if (dhtTimeoutMs === undefined) return dhtInit
+  return { ...dhtInit, networkDialTimeout: { minTimeout: dhtTimeoutMs, maxTimeout: dhtTimeoutMs } }
 }
 
 const basicServices = {

@@ -104,11 +104,17 @@ export class DialLoop implements AsyncDisposable {
     const { libp2p } = this.#components.network
     if (this.#init.connect === 'configured' || this.#stopped.signal.aborted) return
     if (peer.id.equals(libp2p.peerId)) return
-    if (peer.multiaddrs.length > 0) {
-      const multiaddrs = peer.multiaddrs.slice(0, maxLearnedAddresses)
-      await libp2p.peerStore.merge(peer.id, { multiaddrs })
-    }
+    if (peer.multiaddrs.length > 0) await this.#remember(peer)
     this.#addPeer(peer.id, origin)
+  }
+
+  /** Old addresses never run out by themselves: the newest take their places. */
+  async #remember({ id, multiaddrs }: PeerInfo): Promise<void> {
+    const { peerStore } = this.#components.network.libp2p
+    const known = (await peerStore.has(id)) ? (await peerStore.get(id)).addresses : []
+    const all = [...multiaddrs, ...known.map(({ multiaddr }) => multiaddr)]
+    const unique = [...new Map(all.map((address) => [address.toString(), address])).values()]
+    await peerStore.patch(id, { multiaddrs: unique.slice(0, maxLearnedAddresses) })
   }
 
   /** Lists what the loop wants and how it stands. */

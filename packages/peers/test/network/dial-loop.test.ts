@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { DialLoopInit } from '../../src/network/dial-loop.ts'
 import { DialLoop } from '../../src/network/dial-loop.ts'
 import type { DialPace } from '../../src/network/dial-target.ts'
+import { maxLearnedAddresses } from '../../src/network/limits.ts'
 import type { NetworkEvent } from '../../src/network/network-event.ts'
 import type { TestNetwork, TestNetworkInit } from '../../testing/index.ts'
 import { newTestIdentity, startTestNetwork } from '../../testing/index.ts'
@@ -173,6 +174,17 @@ describe('a learned member', () => {
     await patiently(() => peers(x)).toEqual([y.network.peerId])
     await Promise.all(y.network.libp2p.getConnections().map((one) => one.close()))
     await patiently(() => peers(y)).toEqual([x.network.peerId])
+  })
+
+  test('keeps the newest of its addresses, and not more than a few', async () => {
+    const { loop } = await dialFrom(founder, { pace: { ...pace, firstMs: 60_000, maxMs: 60_000 } })
+    const id = peerIdFromString((await newTestIdentity()).peerId)
+    for (let n = 1; n <= 40; n++) {
+      await loop.learn({ id, multiaddrs: [multiaddr(`/ip4/127.0.0.1/tcp/${n}`)] }, 'mesh')
+    }
+    const { addresses } = await founder.network.libp2p.peerStore.get(id)
+    expect(addresses).toHaveLength(maxLearnedAddresses)
+    expect(addresses.map((one) => one.multiaddr.toString())).toContain('/ip4/127.0.0.1/tcp/40')
   })
 
   test('is not dialled with connect configured', async () => {

@@ -89,16 +89,30 @@ describe('a site of five, cold', () => {
     expect(amplification(upstream)).toBeLessThanOrEqual(1.3)
   })
 
-  test('a node that may not ask upstream gets all through the others, and owns nothing', async () => {
+  test('a node that may not ask upstream asks nobody to, and gets what the others hold', async () => {
     const modules = makeModules(10, 'off')
     const upstream = stack.use(await FakeUpstream.start({ modules }))
     const off = (n: number) => (n === 0 ? ['--upstream', 'off'] : [])
     const { nodes } = stack.use(await startSite(3, upstream, off))
-    for (const done of await downloadAll(nodes, modules, upstream)) expectAll(done, upstream)
-    expect(repeated(upstream)).toEqual([])
-    const [own] = nodes
+    const [own, ...others] = nodes
     if (own === undefined) throw new Error('no node')
-    expect((await statusOf(own)).siteFetches.answered.answered).toBe(0)
+    const [early] = await download(own, modules.slice(0, 1), upstream.sumdb.name)
+    expect(early?.status).toBe(404)
+    // Of the database, which was given by its URL, it may ask.
+    expect([...fileCounts(upstream).keys()].filter((path) => path.includes('/@v/'))).toEqual([])
+    upstream.forget()
+    for (const done of await downloadAll(others, modules, upstream)) expectAll(done, upstream)
+    expect(repeated(upstream)).toEqual([])
+    // "Not found" is believed for a second.
+    await expect
+      .poll(
+        async () => (await download(own, modules, upstream.sumdb.name)).map((d) => d.status),
+        soon,
+      )
+      .toEqual(Array.from({ length: modules.length * 4 }, () => 200))
+    const { asked, answered } = (await statusOf(own)).siteFetches
+    expect(Object.values(asked).every((count) => count === 0)).toBe(true)
+    expect(answered.answered).toBe(0)
   })
 })
 

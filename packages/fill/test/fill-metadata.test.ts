@@ -266,3 +266,33 @@ describe('sums', () => {
     expect(world.db.lookups).toBe(0)
   })
 })
+
+describe('a cold build', () => {
+  test('costs peers a question per version at first, and then next to none', async () => {
+    const world = new World()
+    world.peers.add('knows nothing')
+    for (let n = 0; n < 100; n++) {
+      const { module } = world.publish(`v1.${n}.0`)
+      await world.run(world.fill.info(module, patient))
+      await world.run(world.fill.mod(module, patient))
+    }
+    const searches = world.peers.asked.filter((what) => what === 'records').length
+    expect(searches).toBeGreaterThanOrEqual(fruitlessSearches)
+    expect(searches).toBeLessThan(fruitlessSearches + 30)
+  })
+
+  test('still hears peers when upstream is late', async () => {
+    const world = new World()
+    const peer = world.peers.add('a')
+    for (let n = 0; n < 50; n++)
+      await world.run(world.fill.mod(world.publish(`v1.${n}.0`).module, patient))
+    const release = world.release('v2.0.0+incompatible')
+    world.holder(peer.id, release)
+    world.upstream.fault = 'stall'
+    world.db.fault = 'stall'
+    const startedMs = world.clock.monotonicMs()
+    const answer = await world.run(world.fill.mod(release.module, patient))
+    expect(answer.source).toEqual({ kind: 'peer', peer: 'a' })
+    expect(world.clock.monotonicMs() - startedMs).toBeLessThan(300)
+  })
+})

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { startLyingMember } from '../support/lying-member.ts'
 import { filePath, invite, peerOf, statusOf } from '../support/mesh.ts'
-import { type Download, download, startSite } from '../support/site.ts'
+import { type Download, download, get, startSite } from '../support/site.ts'
 import { type StartedNode, startNode } from '../support/start-node.ts'
 
 let stack: AsyncDisposableStack
@@ -42,6 +42,23 @@ describe('a site of five, cold', () => {
       expect(siteFetches.asked.answered).toBeGreaterThan(0)
       expect(siteFetches.answered.answered).toBeGreaterThan(0)
     }
+  })
+
+  test('asks upstream once for lists, latest and branches', async () => {
+    const modules = makeModules(8, 'list')
+    const upstream = stack.use(await FakeUpstream.start({ modules, delayMs: 20 }))
+    for (const { path, version } of modules) upstream.addQuery(path, 'main', version)
+    const { nodes } = stack.use(await startSite(4, upstream))
+    const paths = modules.flatMap(({ path }) =>
+      ['@v/list', '@latest', '@v/main.info'].map((file) => `/${path}/${file}`),
+    )
+    const asking = nodes.flatMap((node) => paths.map((path) => get(node, path)))
+    for (const { path, status, bytes } of await Promise.all(asking)) {
+      expect(`${status} ${path}`).toBe(`200 ${path}`)
+      expect(Buffer.from(bytes).toString()).toContain('v1.0.0')
+    }
+    const counts = upstream.counts()
+    expect(paths.map((path) => counts.get(path))).toEqual(paths.map(() => 1))
   })
 
   test('outlives owners that are killed one after another', async () => {

@@ -83,7 +83,7 @@ export async function download(
 }
 
 /** Asks a node for one file; status 0 is a connection that broke. */
-async function get(node: StartedNode, path: string): Promise<Download> {
+export async function get(node: StartedNode, path: string): Promise<Download> {
   const startedMs = performance.now()
   try {
     const answer = await fetch(node.url + path)

@@ -111,14 +111,11 @@ export class SimPeers implements Peers {
   /** Views differ: now and then a node does not see one of the others. */
   owner(
     key: string,
-    options: {
-      readonly isCandidate: boolean
-      readonly isTrusted: (peer: PeerId) => boolean
-    },
+    options: { readonly isTrusted: (peer: PeerId) => boolean },
   ): PeerId | undefined {
     const seen = this.#connected().filter((node) => node.canFetch && options.isTrusted(node.id))
     const names = seen.filter(() => !this.#network.isOverlooked(this.#rng)).map(({ id }) => id)
-    const owner = pickOwner(key, options.isCandidate ? [this.#self.id, ...names] : names)
+    const owner = pickOwner(key, [this.#self.id, ...names])
     return owner === this.#self.id ? undefined : owner
   }
 

@@ -190,14 +190,11 @@ export class MemoryPeers implements Peers {
 
   owner(
     key: string,
-    options: {
-      readonly isCandidate: boolean
-      readonly isTrusted: (peer: PeerId) => boolean
-    },
+    options: { readonly isTrusted: (peer: PeerId) => boolean },
   ): PeerId | undefined {
     const able = this.peers.filter(({ id, canFetch }) => canFetch && options.isTrusted(id))
     const names = able.map(({ id }) => id)
-    const owner = pickOwner(key, options.isCandidate ? [this.self, ...names] : names)
+    const owner = pickOwner(key, [this.self, ...names])
     return owner === this.self ? undefined : owner
   }
 

@@ -126,7 +126,7 @@ export class FillContext {
   ownerOf(key: Parameters<typeof ownerKey>[0]): PeerId | undefined {
     if (!this.canAskPeers(key.path) || !this.canAskUpstream(key.path)) return undefined
     const { isTrusted } = this.owners
-    return this.peers.owner(ownerKey(key), { isCandidate: true, isTrusted })
+    return this.peers.owner(ownerKey(key), { isTrusted })
   }
 
   /** A remote store is believed as a peer is: it gets and gives only what can be proven. */

@@ -110,16 +110,10 @@ export interface Peers {
   ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }>
   /**
    * The live member of our site that asks upstream for a key: the first by rendezvous hashing of those
-   * that can ask one, are trusted, and ourselves if `isCandidate`. Undefined is ourselves, or nobody.
+   * that can ask one, are trusted, and ourselves. Undefined is ourselves. For those only who can ask upstream themselves.
    * Memory only.
    */
-  owner(
-    key: string,
-    options: {
-      readonly isCandidate: boolean
-      readonly isTrusted: (peer: PeerId) => boolean
-    },
-  ): PeerId | undefined
+  owner(key: string, options: { readonly isTrusted: (peer: PeerId) => boolean }): PeerId | undefined
   /**
    * Asks an owner with one message and waits for its answer, however long it takes; `onNotice` is
    * called when it says that it works. Throws PeerError when it went away.

@@ -37,15 +37,12 @@ export class SiteOwner {
     this.#times = init.times
   }
 
-  /** The owner of a key among the live members of our site that can fetch; undefined is ourselves, or nobody. */
+  /** The owner of a key among the live members of our site that can fetch, and us; undefined is ourselves. */
   owner(
     key: string,
-    options: {
-      readonly isCandidate: boolean
-      readonly isTrusted: (peer: PeerId) => boolean
-    },
+    options: { readonly isTrusted: (peer: PeerId) => boolean },
   ): PeerId | undefined {
-    const candidates: PeerId[] = options.isCandidate ? [this.#self] : []
+    const candidates: PeerId[] = [this.#self]
     for (const link of this.#hub.links()) {
       const { peer } = link
       const isAble = link.isFetcher(this.#times.ownerQuietMs) && this.#isSameSite(peer)

@@ -332,7 +332,17 @@ export class MeshCore {
 
   #dht(): DhtService | undefined {
     const { dht, peerId: self } = this.network
-    return dht && new DhtService({ dht, isAlone: () => this.isAlone() }, { self })
+    return (
+      dht &&
+      new DhtService(
+        {
+          dht,
+          isAlone: () => this.isAlone(),
+          announcedMs: (multihash) => this.network.announcedMs(multihash),
+        },
+        { self },
+      )
+    )
   }
 
   #newAnnouncer(target: DhtService): Announcer {

@@ -10,6 +10,8 @@ export interface AnnounceTarget {
   isAlone(): boolean
   /** Announces a key; resolves to the number of peers that took it. */
   provide(key: CID, options: { readonly signal: AbortSignal }): Promise<number>
+  /** When a key was announced last, also in an earlier run, wall clock; undefined when it was not. */
+  announcedMs(key: CID): Promise<number | undefined>
   /** Forgets that we announced a key: we do not name ourselves any more. */
   withdraw(key: CID, options: { readonly signal: AbortSignal }): Promise<void>
 }
@@ -114,14 +116,21 @@ export class Announcer {
     const began = this.#clock.monotonicMs()
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(limits.provideMs)])
     const taken = await this.#target.provide(key, { signal }).catch(() => 0)
-    if (taken === 0) return this.#notTaken(key)
+    if (taken === 0) return await this.#notTaken(key)
     this.#failures = 0
     return Math.max(limits.restMs, (this.#clock.monotonicMs() - began) * limits.restFactor)
   }
 
+  /** After a restart the round goes on where it was. */
+  async #isDue(key: CID): Promise<boolean> {
+    const atMs = await this.#target.announcedMs(key)
+    return atMs === undefined || this.#clock.wallMs() - atMs >= limits.roundMs
+  }
+
   /** Puts it back, behind the others; gives the rest before the next try. */
-  #notTaken(key: CID): number {
+  async #notTaken(key: CID): Promise<number> {
     this.#push(key)
+    await this.#target.withdraw(key, { signal: this.#stop.signal })
     const restMs = Math.min(limits.failedMs, limits.aloneMs * 2 ** Math.min(this.#failures, 30))
     this.#failures += 1
     return restMs * (0.5 + this.#random() / 2)
@@ -149,7 +158,7 @@ export class Announcer {
 
   async *#jobs(): AsyncGenerator<CID> {
     for await (const item of this.#contents()) {
-      yield* this.#keys(item)
+      for (const key of this.#keys(item)) if (await this.#isDue(key)) yield key
     }
   }
 }

@@ -10,13 +10,20 @@ export class DhtService implements AnnounceTarget {
   readonly #dht: KadDHT
   readonly #self: string
   readonly #isAlone: () => boolean
+  readonly #announcedMs: (multihash: Uint8Array) => Promise<number | undefined>
 
   constructor(
-    components: { readonly dht: KadDHT; readonly isAlone: () => boolean },
+    components: {
+      readonly dht: KadDHT
+      readonly isAlone: () => boolean
+      /** When we last announced a multihash, wall clock. */
+      readonly announcedMs: (multihash: Uint8Array) => Promise<number | undefined>
+    },
     init: { readonly self: string },
   ) {
     this.#dht = components.dht
     this.#isAlone = components.isAlone
+    this.#announcedMs = components.announcedMs
     this.#self = init.self
   }
 
@@ -30,6 +37,10 @@ export class DhtService implements AnnounceTarget {
       if (event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER') taken += 1
     }
     return taken
+  }
+
+  announcedMs(key: CID): Promise<number | undefined> {
+    return this.#announcedMs(key.multihash.bytes)
   }
 
   async withdraw(key: CID, options: { readonly signal: AbortSignal }): Promise<void> {

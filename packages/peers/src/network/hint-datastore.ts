@@ -4,6 +4,7 @@ import { LevelDatastore } from 'datastore-level'
 import type { Batch, Key, Pair } from 'interface-datastore'
 import { Key as DatastoreKey } from 'interface-datastore'
 import type { Level } from 'level'
+import { base32 } from 'multiformats/bases/base32'
 import { type HintQuota, isPeerKey } from './hint-quota.ts'
 import { maxRecordBytes } from './limits.ts'
 import { PeerRecords } from './peer-records.ts'
@@ -65,6 +66,12 @@ export class HintDatastore extends LevelDatastore {
     } catch {
       // A hint that cannot be deleted now is deleted by a later pass or never used.
     }
+  }
+
+  /** When a peer last announced a content here, wall clock; undefined when no record of it is kept. */
+  async announcedMs(multihash: Uint8Array, peerId: string): Promise<number | undefined> {
+    const value = await this.#find(`/dht/provider/${base32.baseEncode(multihash)}/${peerId}`)
+    return value && decodeVarint(value)
   }
 
   override batch(): Batch {
@@ -137,4 +144,11 @@ function open(name: string, sealed: Uint8Array | undefined): Uint8Array | undefi
 
 function checksum(name: string, value: Uint8Array): Uint8Array {
   return createHash('sha256').update(`${name}\n`).update(value).digest().subarray(0, checksumBytes)
+}
+
+/** As the DHT writes times: seven bits a byte, the least first. */
+function decodeVarint(bytes: Uint8Array): number {
+  let value = 0
+  for (const [at, byte] of bytes.subarray(0, 8).entries()) value += (byte & 127) * 128 ** at
+  return value
 }

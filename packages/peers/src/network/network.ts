@@ -25,6 +25,8 @@ export interface Network extends AsyncDisposable {
   heard(): void
   /** Ends the connections of a peer. */
   cut(peerId: string, reason: Error): void
+  /** When we last announced a content to the DHT, also in an earlier run, wall clock. */
+  announcedMs(multihash: Uint8Array): Promise<number | undefined>
   /** Calls the listener for each connection that did not pass the gate. Returns a function that stops it. */
   onRefusal(listener: (refusal: Refusal) => void): () => void
   /** Closes connections and listeners, then the hints. */
@@ -85,6 +87,10 @@ export class RunningNetwork implements Network {
     for (const connection of this.libp2p.getConnections()) {
       if (connection.remotePeer.toString() === peerId) connection.abort(reason)
     }
+  }
+
+  announcedMs(multihash: Uint8Array): Promise<number | undefined> {
+    return this.#parts.hints.announcedMs(multihash, this.peerId)
   }
 
   onRefusal(listener: (refusal: Refusal) => void): () => void {

@@ -12,7 +12,11 @@ function item(name: string): ShelfItem {
 
 function announcing(
   held: readonly ShelfItem[] = [],
-  options: { readonly provide?: () => Promise<number> } = {},
+  options: {
+    readonly provide?: () => Promise<number>
+    /** Times of announcements of an earlier run. */
+    readonly earlier?: (clock: ManualClock) => ReadonlyMap<string, number>
+  } = {},
 ) {
   const clock = new ManualClock()
   const announced: string[] = []
@@ -26,6 +30,9 @@ function announcing(
       async provide(key) {
         announced.push(key.toString())
         return options.provide?.() ?? 1
+      },
+      async announcedMs(key) {
+        return options.earlier?.(clock).get(key.toString())
       },
       async withdraw(key) {
         withdrawn.push(key.toString())
@@ -125,6 +132,29 @@ describe('an announcer', () => {
     const before = announced.length
     await clock.advance(60_000)
     expect(announced.length).toBe(before)
+  })
+
+  test('goes on after a restart where it was, and announces again what is old', async () => {
+    const [done, old, open] = [
+      item('x.org/done@v1.0.0'),
+      item('x.org/old@v1.0.0'),
+      item('x.org/open@v1.0.0'),
+    ]
+    const began = new ManualClock().wallMs()
+    const earlier = new Map([
+      [idOf(done), began - 1_000],
+      [nameOf(done), began - 1_000],
+      [idOf(old), began - limits.roundMs],
+      [nameOf(old), began - limits.roundMs],
+    ])
+    const { announced, clock, announcer } = announcing([done, old, open], {
+      earlier: () => earlier,
+    })
+    await clock.advance(10_000)
+    expect(announced.toSorted()).toEqual(
+      [idOf(old), nameOf(old), idOf(open), nameOf(open)].toSorted(),
+    )
+    announcer.stop()
   })
 
   test('announces nothing that was removed meanwhile, and withdraws what it announced', async () => {

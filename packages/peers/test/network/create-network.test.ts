@@ -141,6 +141,23 @@ describe('the DHT', () => {
     expect(a.network.libp2p.getProtocols()).toContain(dhtProtocol)
   })
 
+  test('remembers over a restart what it announced, until it is withdrawn', async () => {
+    const node = await start()
+    const { identity, store, dir } = node
+    const cid = CID.create(1, raw.code, await sha256.digest(Uint8Array.of(3)))
+    const { bytes } = cid.multihash
+    expect(await node.network.announcedMs(bytes)).toBeUndefined()
+    const before = Date.now()
+    await provided(node, cid, AbortSignal.timeout(5000))
+    await node.stop()
+    const again = await start({ identity, store, datastoreDir: dir })
+    const atMs = await again.network.announcedMs(bytes)
+    expect(atMs).toBeGreaterThanOrEqual(before)
+    expect(atMs).toBeLessThanOrEqual(Date.now())
+    await again.network.dht?.cancelReprovide(cid)
+    expect(await again.network.announcedMs(bytes)).toBeUndefined()
+  })
+
   test('on a lone node answers at once that it knows nobody', async () => {
     const { network } = await start()
     const cid = CID.create(1, raw.code, await sha256.digest(Uint8Array.of(2)))

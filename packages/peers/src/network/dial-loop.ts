@@ -199,8 +199,8 @@ export class DialLoop implements AsyncDisposable {
       const { target } = entry
       const lasted = performance.now() - (target.connectedAtMs ?? performance.now())
       target.connectedAtMs = undefined
-      // A peer that drops us at once must not make us spin.
-      target.failures = lasted >= this.#pace.steadyMs ? 0 : Math.max(1, target.failures)
+      // A peer that drops us at once, or has connections enough, must not make us spin.
+      target.failures = lasted >= this.#pace.steadyMs ? 0 : target.failures + 1
       this.#wakeLater(entry)
     }
     for (const entry of this.#entries.values()) {

@@ -57,8 +57,8 @@ export const maxIdleRedialMs = 300_000
 export const failuresUntilIdle = 45
 /** Failures in a row after which a learned peer that never was connected is forgotten. */
 export const failuresUntilForgotten = 10
-/** A connection that lasted less, milliseconds, does not reset the wait: flapping must not spin. */
-export const steadyConnectionMs = 5000
+/** A connection that lasted less, milliseconds, does not reset the wait: flapping must not spin. Longer than a peer that has enough keeps us. */
+export const steadyConnectionMs = 20_000
 /** Peers that we keep in the dial loop beside the configured ones. */
 export const maxLearnedPeers = 512
 /** Connections up to which the loop dials learned members; configured and LAN ones are always dialled. */

@@ -549,7 +549,9 @@ describe('starting and stopping', () => {
 
   test('a port in use is said to be', async () => {
     await using served = await serve()
-    await expect(serve({ listen: `127.0.0.1:${served.port}` })).rejects.toThrow(/another program uses that address/)
+    await expect(serve({ listen: `127.0.0.1:${served.port}` })).rejects.toThrow(
+      /another program uses that address/,
+    )
   })
 
   test('a wildcard listener is reached under the address of the connection', async () => {

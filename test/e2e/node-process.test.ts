@@ -208,9 +208,7 @@ describe('a start that cannot be', () => {
     const taken = a.url.slice('http://'.length)
     const { code, line } = await refused(['--dir', folder, '--listen', taken])
     expect(code).toBe(1)
-    expect(line).toContain(
-      `${taken}: another program uses that address; choose another with --listen`,
-    )
+    expect(line).toContain(`${taken}: the address is in use; choose another with --listen`)
     const mesh = await refused(['--dir', folder, '--mesh-listen', taken])
     expect(mesh.code).toBe(1)
     expect(mesh.line).toContain('choose another with --mesh-listen')

@@ -135,7 +135,7 @@ function refuseBadRequest(error: NodeJS.ErrnoException, socket: Socket): void {
 function listenReason(listen: string, cause: unknown): string {
   const isSocket = parseListenAddress(listen)?.kind === 'unix'
   const reasons = new Map([
-    ['EADDRINUSE', 'another program uses that address'],
+    ['EADDRINUSE', 'the address is in use'],
     ['EADDRNOTAVAIL', 'this machine does not have that address'],
     // libuv says this of a socket in a folder that does not exist, too.
     ['EACCES', isSocket ? 'no permission, or no such folder' : 'permission denied'],

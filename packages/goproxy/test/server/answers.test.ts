@@ -550,7 +550,7 @@ describe('starting and stopping', () => {
   test('a port in use is said to be', async () => {
     await using served = await serve()
     await expect(serve({ listen: `127.0.0.1:${served.port}` })).rejects.toThrow(
-      /another program uses that address/,
+      /the address is in use/,
     )
   })
 

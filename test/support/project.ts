@@ -12,6 +12,8 @@ export interface Project {
   readonly tree: string
   /** File with a line `path version zipHash modHash` for every version in the tree. */
   readonly sums: string
+  /** What `go mod download` of the project fetches, each `path@version`. */
+  readonly needed: readonly string[]
   readonly zips: number
   readonly bytes: number
 }
@@ -69,7 +71,8 @@ export function prepareProject(folder: string, module: string): Project {
   writeFileSync(sums, sumLines(readFileSync(join(project, 'go.sum'), 'utf8')))
   let bytes = 0
   for (const one of all) if (one.Zip !== undefined) bytes += readFileSync(one.Zip).length
-  return { module, folder: project, tree, sums, zips: all.length, bytes }
+  const needed = all.map(({ Path, Version }) => `${Path}@${Version}`)
+  return { module, folder: project, tree, sums, needed, zips: all.length, bytes }
 }
 
 /** Brings the go.mod and go.sum out of a module's own zip, from the `go` command's default upstream. */

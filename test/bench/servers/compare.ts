@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { goEnvironment, type Project } from '../../support/project.ts'
 import { median, timeCommand } from '../measure.ts'
@@ -219,15 +219,9 @@ function lineOf(
 }
 
 /** Paths without ending, as in a GOPROXY's URL, of what the project's go.sum has a zip of. */
-function neededModules({ sums }: Project): ReadonlySet<string> {
-  const paths = new Set<string>()
-  for (const line of readFileSync(sums, 'utf8').split('\n')) {
-    const [path, version, zip] = line.split(' ')
-    if (path === undefined || version === undefined || zip === undefined || zip === '-') continue
-    const lower = (text: string) => text.replace(/[A-Z]/g, (c) => `!${c.toLowerCase()}`)
-    paths.add(`/${lower(path)}/@v/${lower(version)}`)
-  }
-  return paths
+function neededModules({ needed }: Project): ReadonlySet<string> {
+  const lower = (text: string) => text.replace(/[A-Z]/g, (c) => `!${c.toLowerCase()}`)
+  return new Set(needed.map((name) => `/${lower(name).replace('@', '/@v/')}`))
 }
 
 function listFiles(root: string, folder: string): string[] {

@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises'
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
@@ -79,13 +80,25 @@ export function hideArguments(): void {
   process.title = 'modmesh start'
 }
 
+/** Whether an earlier start kept code in a data directory. */
+export async function hasCachedCode(dataDir: string): Promise<boolean> {
+  return await access(codeFolder(dataDir)).then(
+    () => true,
+    () => false, // whatever is wrong with it: cacheCode's caller finds out
+  )
+}
+
 /**
  * Keeps compiled code in the data directory, which halves the time of the next start; call it before
  * what is large is loaded. The directory must be checked: whoever writes there decides what runs.
  */
 export function cacheCode(dataDir: string): void {
-  const dir = join(dataDir, 'cache', 'code')
+  const dir = codeFolder(dataDir)
   enableCompileCache(dir)
   // Worker threads take it from here.
   process.env.NODE_COMPILE_CACHE = dir
+}
+
+function codeFolder(dataDir: string): string {
+  return join(dataDir, 'cache', 'code')
 }

@@ -17,7 +17,8 @@ import {
   type Version,
   type ZipHash,
 } from '@modmesh/module'
-import { type FetchedBody, type FetchOptions, NotGivenError } from './body/body-client.ts'
+import type { FetchedBody, FetchOptions } from './body/body-client.ts'
+import { NotGivenError } from './body/not-given.ts'
 import { contentKey } from './control/content-set.ts'
 import type { InviteOptions } from './membership/invite-options.ts'
 import { Membership } from './membership/membership.ts'

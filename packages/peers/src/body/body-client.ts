@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Libp2p, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { lpStream } from '@libp2p/utils'
 import { type ByteSink, type Clock, PeerError, type PeerId } from '@modmesh/fill'
 import {
   type ModuleVersion,
@@ -13,19 +12,16 @@ import {
 } from '@modmesh/module'
 import { Lanes } from '../control/lanes.ts'
 import { isProtocolFault, ProtocolError } from '../errors.ts'
-import { type BodyTimes, bodyLimits, bodyRate } from '../limits.ts'
+import { type BodyTimes, bodyLimits } from '../limits.ts'
 import { StreamCutError, StreamOverrunError } from '../network/errors.ts'
-import { receiveInto } from '../network/stream-io.ts'
+import { exchange, type ReceiveBody } from './exchange.ts'
 import {
   type BodyHeader,
   type BodyRequest,
-  bodyFraming,
   bodyProtocol,
-  decodeBodyHeader,
-  encodeBodyRequest,
   type UnverifiedRequest,
 } from './message.ts'
-import { ProgressGuard } from './progress-guard.ts'
+import { NotGivenError } from './not-given.ts'
 
 /** A body that arrived whole: its digest was checked, its content was not. */
 export interface FetchedBody {
@@ -63,37 +59,42 @@ export class BodyClient {
    * Brings the bytes of a zip. Throws PeerError (`protocol` when the peer broke the rules, `unable`
    * when it does not have it, is busy, went away or stalls), the sink's errors, the signal's reason.
    */
-  async fetch(
+  fetch(
     peer: PeerId,
     zipHash: ZipHash,
     sink: ByteSink,
     options: FetchOptions,
   ): Promise<FetchedBody> {
-    const target = new WatchedSink(sink)
-    try {
-      return await this.#inLine(peer, options, () => this.#ask(peer, zipHash, target, options))
-    } catch (error) {
-      options.signal.throwIfAborted()
-      if (target.failure !== undefined) throw target.failure.error
-      throw toPeerError(peer, error)
-    }
+    return this.#blaming({ peer, sink, ...options }, (target) =>
+      this.#ask(peer, zipHash, target, options),
+    )
   }
 
   /**
    * Brings the bytes of a zip that an owner is still receiving, part by part: each is asked for when the
    * one before is written, so a slow sink costs no memory anywhere. Throws as `fetch` does.
    */
-  async fetchComing(
+  fetchComing(
     peer: PeerId,
     module: ModuleVersion,
     sink: ByteSink,
     options: { readonly signal: AbortSignal },
   ): Promise<void> {
+    return this.#blaming({ peer, sink, ...options }, (target) =>
+      this.#takeParts(peer, module, target, options),
+    )
+  }
+
+  /** Does it when it is its turn, and makes the peer's failures PeerErrors. */
+  async #blaming<T>(
+    { peer, sink, signal }: { peer: PeerId; sink: ByteSink; signal: AbortSignal },
+    work: (target: ByteSink) => Promise<T>,
+  ): Promise<T> {
     const target = new WatchedSink(sink)
     try {
-      await this.#inLine(peer, options, () => this.#takeParts(peer, module, target, options))
+      return await this.#inLine(peer, { signal }, () => work(target))
     } catch (error) {
-      options.signal.throwIfAborted()
+      signal.throwIfAborted()
       if (target.failure !== undefined) throw target.failure.error
       throw toPeerError(peer, error)
     }
@@ -102,7 +103,7 @@ export class BodyClient {
   async #takeParts(
     peer: PeerId,
     { path, version }: ModuleVersion,
-    sink: WatchedSink,
+    sink: ByteSink,
     options: { readonly signal: AbortSignal },
   ): Promise<void> {
     let offset = 0
@@ -123,27 +124,16 @@ export class BodyClient {
   async #takePart(
     peer: PeerId,
     request: UnverifiedRequest,
-    sink: WatchedSink,
-    options: { readonly signal: AbortSignal },
+    sink: ByteSink,
+    { signal }: { readonly signal: AbortSignal },
   ): Promise<PartHeader> {
-    const stream = await this.#open(peer, options.signal)
-    const limits = { stallMs: this.#times.receiveStallMs, ...bodyRate }
-    const guard = new ProgressGuard({ clock: this.#clock }, limits)
-    const signal = AbortSignal.any([options.signal, guard.signal])
-    try {
-      const header = await askHeader(stream, request, signal)
+    const stream = await this.#open(peer, signal)
+    return await this.#exchange(stream, { request, signal }, async (header, receive) => {
       if (header.status === 'ok') throw new ProtocolError('a zip where a part was due')
       if (header.status !== 'part') throw new NotGivenError(header)
-      await receiveInto(stream, guarded(sink, guard), { length: header.length, signal })
-      await stream.close({ signal })
+      await receive(sink, header.length)
       return header
-    } catch (error) {
-      const reason = guard.signal.aborted ? guard.signal.reason : error
-      stream.abort(reason instanceof Error ? reason : new Error('fetch failed'))
-      throw reason
-    } finally {
-      guard.stop()
-    }
+    })
   }
 
   async #inLine<T>(
@@ -166,7 +156,7 @@ export class BodyClient {
   async #ask(
     peer: PeerId,
     zipHash: ZipHash,
-    sink: WatchedSink,
+    sink: ByteSink,
     options: FetchOptions,
   ): Promise<FetchedBody> {
     for (let tries = 1; ; tries++) {
@@ -190,107 +180,52 @@ export class BodyClient {
   async #transfer(
     stream: Stream,
     zipHash: ZipHash,
-    sink: WatchedSink,
-    options: FetchOptions,
+    sink: ByteSink,
+    { signal, onFirstByte }: FetchOptions,
   ): Promise<FetchedBody> {
-    const limits = { stallMs: this.#times.receiveStallMs, ...bodyRate }
-    const guard = new ProgressGuard({ clock: this.#clock }, limits)
-    const signal = AbortSignal.any([options.signal, guard.signal])
+    const request = { kind: 'zip', zipHash: zipHashBytes(zipHash) } as const
     const end = new EndWatch(stream)
     try {
-      const header = await readHeader(stream, zipHash, signal)
-      options.onFirstByte?.()
-      const zipDigest = await readBody(stream, header, { sink, guard, signal })
-      await stream.close({ signal })
-      return { zipDigest, size: header.length }
+      return await this.#exchange(stream, { request, signal }, async (header, receive) => {
+        if (header.status === 'part') throw new ProtocolError('a part where a zip was due')
+        if (header.status !== 'ok') throw new NotGivenError(header)
+        onFirstByte?.()
+        return { zipDigest: await receiveZip(header, sink, receive), size: header.length }
+      })
     } catch (error) {
-      const reason = guard.signal.aborted ? guard.signal.reason : error
-      stream.abort(reason instanceof Error ? reason : new Error('fetch failed'))
-      throw end.explain(reason)
-    } finally {
-      guard.stop()
+      throw end.explain(error)
     }
   }
-}
 
-async function readHeader(
-  stream: Stream,
-  zipHash: ZipHash,
-  signal: AbortSignal,
-): Promise<OkHeader> {
-  const request = { kind: 'zip', zipHash: zipHashBytes(zipHash) } as const
-  const header = await askHeader(stream, request, signal)
-  if (header.status === 'part') throw new ProtocolError('a part where a zip was due')
-  if (header.status !== 'ok') throw new NotGivenError(header)
-  return header
-}
-
-/** Asks and gives the header; the stream is at the first byte of the body then. */
-async function askHeader(
-  stream: Stream,
-  request: BodyRequest,
-  signal: AbortSignal,
-): Promise<BodyHeader> {
-  const frames = lpStream(stream, bodyFraming)
-  await frames.write(encodeBodyRequest(request), { signal })
-  const header = decodeBodyHeader((await frames.read({ signal })).subarray())
-  frames.unwrap()
-  return header
-}
-
-/** Counts progress while the peer sends; time in which our own disk is slow does not count. */
-function guarded(sink: ByteSink, guard: ProgressGuard): ByteSink {
-  return {
-    async write(chunk) {
-      guard.moved(chunk.byteLength)
-      guard.pause()
-      await sink.write(chunk)
-      guard.resume()
-    },
+  #exchange<T>(
+    stream: Stream,
+    how: { readonly request: BodyRequest; readonly signal: AbortSignal },
+    take: (header: BodyHeader, receive: ReceiveBody) => Promise<T>,
+  ): Promise<T> {
+    const stallMs = this.#times.receiveStallMs
+    return exchange({ stream, clock: this.#clock }, { ...how, stallMs }, take)
   }
 }
 
-async function readBody(
-  stream: Stream,
+/** Receives a zip whose digest was declared. Throws ProtocolError when it is of other bytes. */
+async function receiveZip(
   header: OkHeader,
-  how: {
-    readonly sink: WatchedSink
-    readonly guard: ProgressGuard
-    readonly signal: AbortSignal
-  },
+  sink: ByteSink,
+  receive: ReceiveBody,
 ): Promise<ZipDigest> {
   const hash = createHash('sha256')
   const hashing: ByteSink = {
     write(chunk) {
       hash.update(chunk)
-      return how.sink.write(chunk)
+      return sink.write(chunk)
     },
   }
-  await receiveInto(stream, guarded(hashing, how.guard), {
-    length: header.length,
-    signal: how.signal,
-  })
+  await receive(hashing, header.length)
   const digest = hash.digest('hex')
   if (digest !== Buffer.from(header.zipDigest).toString('hex')) {
     throw new ProtocolError('the bytes do not have the digest that was declared')
   }
   return parseZipDigest(digest)
-}
-
-/** The peer said no, politely. */
-export class NotGivenError extends Error {
-  readonly code = 'NOT_GIVEN'
-  readonly status: Exclude<BodyHeader['status'], 'ok' | 'part'>
-  /** When a busy peer may be asked again, within our own bounds. */
-  readonly retryMs: number | undefined
-  constructor(header: Exclude<BodyHeader, { status: 'ok' | 'part' }>) {
-    super(`peer says ${header.status}`)
-    this.name = 'NotGivenError'
-    this.status = header.status
-    if (header.status !== 'busy') return
-    const { busyMinMs, busyMaxMs } = bodyLimits
-    this.retryMs = Math.min(busyMaxMs, Math.max(busyMinMs, header.retryMs))
-  }
 }
 
 /** Remembers the sink's own failure, which is nobody else's fault. */

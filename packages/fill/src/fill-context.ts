@@ -8,7 +8,7 @@ import type { FillEvent } from './fill-event.ts'
 import type { FirstHashes } from './first-hashes.ts'
 import { EarnedHeadStart } from './head-start.ts'
 import { maxStrangers, maxUnwrittenZips, meshNegativeTtlMs } from './limits.ts'
-import { ownerKey } from './owner.ts'
+import { type OwnerSubject, ownerKey } from './owner.ts'
 import { OwnerTrust } from './owner-trust.ts'
 import type { PeerId, Peers } from './peers.ts'
 import { RecentSet } from './recent-set.ts'
@@ -67,8 +67,9 @@ export class FillContext {
   /** Module versions of which the mesh just knew nothing. */
   readonly strangers: RecentSet
   readonly random: () => number
+  /** Aborts when the fill closes. */
+  readonly closing: AbortSignal
   readonly #init: FillInit
-  readonly #closing: AbortSignal
   readonly #tasks = new Set<Promise<unknown>>()
   readonly #unwritten = new Map<string, StoredRecord>()
   readonly #unwrittenZips = new Map<
@@ -76,9 +77,8 @@ export class FillContext {
     { readonly zip: HeldZip; readonly ended: Promise<unknown> }
   >()
 
-  /** `closing` aborts when the fill closes. */
   constructor(components: FillComponents, init: FillInit, closing: AbortSignal) {
-    this.#closing = closing
+    this.closing = closing
     this.store = components.store
     this.peers = components.peers
     this.upstream = components.upstream
@@ -123,10 +123,10 @@ export class FillContext {
    * The peer that asks upstream for all of our site; undefined is ourselves, or nobody. Who may not ask
    * upstream does not do so through others either: with `--upstream off` nothing waits for the internet.
    */
-  ownerOf(key: Parameters<typeof ownerKey>[0]): PeerId | undefined {
-    if (!this.canAskPeers(key.path) || !this.canAskUpstream(key.path)) return undefined
+  ownerOf(subject: OwnerSubject): PeerId | undefined {
+    if (!this.canAskPeers(subject.path) || !this.canAskUpstream(subject.path)) return undefined
     const { isTrusted } = this.owners
-    return this.peers.owner(ownerKey(key), { isTrusted })
+    return this.peers.owner(ownerKey(subject), { isTrusted })
   }
 
   /** A remote store is believed as a peer is: it gets and gives only what can be proven. */
@@ -160,7 +160,7 @@ export class FillContext {
    * it ends with the fill.
    */
   lasting<T>(start: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const work = handled(abortable(start(this.#closing), this.#closing))
+    const work = handled(abortable(start(this.closing), this.closing))
     this.background(work)
     return work
   }

@@ -18,6 +18,7 @@ import { MemoryLevel } from './memory-level.ts'
 import type { Answer, AskOptions, ModuleSource } from './module-source.ts'
 import { MutableAnswers } from './mutable-answers.ts'
 import { NegativeAnswers } from './negative-answers.ts'
+import { OwnerFlight, type Ways } from './owner-flight.ts'
 import type {
   OwnerAnswer,
   OwnerNotice,
@@ -26,18 +27,17 @@ import type {
   PeerId,
   ZipPart,
 } from './peers.ts'
-import { relayPart, relaySums, viaOwner, type Ways } from './relay.ts'
+import { relayPart, relaySums } from './relay.ts'
 import { abortable } from './scope.ts'
-import { SingleFlight } from './single-flight.ts'
 import type { HeldZip } from './zip-store.ts'
 
 /** Answers every question about modules: from the store, else by a fill that equal requests share. */
 export class ModuleFill implements ModuleSource, AsyncDisposable {
   readonly #ctx: FillContext
   readonly #closing = new AbortController()
-  readonly #zips = new SingleFlight<Answer<HeldZip>>()
-  readonly #bodies = new SingleFlight<Answer<Uint8Array>>()
-  readonly #sums = new SingleFlight<ProvenSums>()
+  readonly #zips: OwnerFlight<Answer<HeldZip>>
+  readonly #bodies: OwnerFlight<Answer<Uint8Array>>
+  readonly #sums: OwnerFlight<ProvenSums>
   readonly #hot = new MemoryLevel<Uint8Array>({ entries: maxHotParts, bytes: maxHotPartBytes })
   readonly #negatives: NegativeAnswers
   readonly #mutables: MutableAnswers
@@ -45,19 +45,21 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   constructor(components: FillComponents, init: FillInit) {
     this.#ctx = new FillContext(components, init, this.#closing.signal)
     const ctx = this.#ctx
+    this.#zips = new OwnerFlight(ctx)
+    this.#bodies = new OwnerFlight(ctx)
+    this.#sums = new OwnerFlight(ctx)
     this.#negatives = new NegativeAnswers(ctx, { ttlMs: init.negativeTtlMs })
     const parts = { ctx, answers: components.answers, negatives: this.#negatives }
-    const { signal } = this.#closing
     const prove = (module: ModuleVersion, options: AskOptions) => this.sums(module, options)
-    this.#mutables = new MutableAnswers(parts, { ttlMs: init.ttlMs, closing: signal, prove })
+    this.#mutables = new MutableAnswers(parts, { ttlMs: init.ttlMs, prove })
   }
 
   async zip(module: ModuleVersion, options: AskOptions): Promise<Answer<HeldZip>> {
-    const asked: Asked = { what: 'zip', ...module, module, options }
+    const asked = askedPart('zip', module, options)
     return await this.#answer(asked, sizeOfZip, async () => {
       const held = await this.#ctx.findZip(module)
       if (held !== undefined) return { value: held, source: { kind: 'store' } }
-      return await this.#joinZip(asked, module)
+      return await this.#joinZip(asked)
     })
   }
 
@@ -108,15 +110,11 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     const name = formatModuleVersion(module)
     if (options.cachedOnly === true) throw notInStore(name)
     if (!this.#ctx.isProvable(module.path)) throw new NoProofError(module)
-    return await this.#share(
-      this.#sums,
-      name,
-      { module, path: module.path, options },
-      {
-        relay: (owner, scope) => relaySums(this.#ctx, module, 'mod', owner, scope),
-        direct: () => fillSums(this.#ctx, module, this.#closing),
-      },
-    )
+    const ways: Ways<ProvenSums> = {
+      relay: (owner, scope) => relaySums(this.#ctx, module, 'mod', owner, scope),
+      direct: () => fillSums(this.#ctx, module, this.#closing),
+    }
+    return await this.#sums.join({ ...module, key: name, name }, ways, options)
   }
 
   /** Answers a member of our site that takes us for the owner, never by asking another owner. */
@@ -160,7 +158,8 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     await this.#ctx.settled()
   }
 
-  async #joinZip(asked: Asked, module: ModuleVersion): Promise<Answer<HeldZip>> {
+  async #joinZip(asked: AskedPart): Promise<Answer<HeldZip>> {
+    const { module } = asked
     return await this.#join(this.#zips, asked, {
       relay: (owner, scope) => relayZip(this.#ctx, module, owner, scope),
       direct: () => fillZip(this.#ctx, module, this.#closing),
@@ -172,7 +171,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     module: ModuleVersion,
     options: AskOptions,
   ): Promise<Answer<Uint8Array>> {
-    const asked: Asked = { what, ...module, module, options }
+    const asked = askedPart(what, module, options)
     return await this.#answer(asked, sizeOfBody, () => this.#findPart(what, module, options))
   }
 
@@ -181,7 +180,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     module: ModuleVersion,
     options: AskOptions,
   ): Promise<Answer<Uint8Array>> {
-    const asked: Asked = { what, ...module, module, options }
+    const asked = askedPart(what, module, options)
     const key = keyOf(asked)
     const hot = this.#hotPart(key)
     if (hot !== undefined) return hot
@@ -210,12 +209,12 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   readonly #site: SiteWays = {
     zip: async (module, options) => {
       if ((await this.#ctx.findZip(module)) !== undefined) return
-      const asked: Asked = { what: 'zip', ...module, module, options }
-      this.#offerRemote(asked, (await this.#joinZip(asked, module)).source)
+      const asked = askedPart('zip', module, options)
+      this.#offerRemote(asked, (await this.#joinZip(asked)).source)
     },
     part: async (what, module, options) => {
       const { source } = await this.#findPart(what, module, options)
-      this.#offerRemote({ what, ...module, module, options }, source)
+      this.#offerRemote(askedPart(what, module, options), source)
     },
     sums: (module, options) => this.sums(module, options),
     mutable: (question, options) => this.#mutables.forSite(this.#mutableOf(question), options),
@@ -238,36 +237,15 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   }
 
   /** Joins the fill under way, unless it is known that there is nothing. */
-  async #join<T>(flights: SingleFlight<T>, asked: Asked, ways: Ways<T>): Promise<T> {
+  async #join<T>(flights: OwnerFlight<T>, asked: AskedPart, ways: Ways<T>): Promise<T> {
+    const { module, options } = asked
     const key = keyOf(asked)
-    if (asked.options.cachedOnly === true) throw notInStore(nameOf(asked))
+    if (options.cachedOnly === true) throw notInStore(nameOf(asked))
     const nothing = this.#negatives.find(key)
     if (nothing !== undefined) throw nothing
-    const direct = () => this.#fly(key, asked.path, ways.direct)
-    return await this.#share(flights, key, asked, { ...ways, direct })
-  }
-
-  /**
-   * Joins what is under way, else asks the owner, else takes off. Flights that ask an owner have keys of
-   * their own, and who was asked by a peer joins none of them: two nodes that take each other for the
-   * owner would wait for each other.
-   */
-  async #share<T>(
-    flights: SingleFlight<T>,
-    key: string,
-    asked: Pick<Asked, 'module' | 'path' | 'options'>,
-    ways: Ways<T>,
-  ): Promise<T> {
-    const { options } = asked
-    const direct = (waiting: Pick<AskOptions, 'signal'>) => flights.join(key, ways.direct, waiting)
-    const isDirect = options.isForwarded === true || flights.has(key)
-    const now = () => this.#ctx.ownerOf(asked.module ?? { path: asked.path })
-    const first = isDirect ? undefined : now()
-    if (first === undefined) return await direct(options)
-    const { signal } = this.#closing
-    const shared = { relay: ways.relay, direct: () => direct({ signal }) }
-    const start = () => viaOwner(this.#ctx, key, { first, now }, shared, signal)
-    return await flights.join(`owner ${key}`, start, options)
+    const direct = () => this.#fly(key, module.path, ways.direct)
+    const subject = { ...module, key, name: nameOf(asked) }
+    return await flights.join(subject, { ...ways, direct }, options)
   }
 
   async #fly<T>(key: string, path: ModulePath, fill: () => Promise<T>): Promise<T> {
@@ -326,6 +304,15 @@ interface Asked {
   /** Set where an answer is for ever. */
   readonly module?: ModuleVersion
   readonly options: AskOptions
+}
+
+/** A request for a part of a module version. */
+interface AskedPart extends Asked {
+  readonly module: ModuleVersion
+}
+
+function askedPart(what: FillKind, module: ModuleVersion, options: AskOptions): AskedPart {
+  return { what, ...module, module, options }
 }
 
 const fromMemory: Source = { kind: 'store', level: 'memory' }

@@ -18,8 +18,8 @@ import {
 import { MemoryLevel } from './memory-level.ts'
 import type { Answer, AskOptions } from './module-source.ts'
 import type { NegativeAnswers } from './negative-answers.ts'
+import { OwnerFlight, type Ways } from './owner-flight.ts'
 import type { PeerId } from './peers.ts'
-import { viaOwner, type Ways } from './relay.ts'
 import type { Scope } from './scope.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { UpstreamAnswer } from './upstream.ts'
@@ -54,8 +54,6 @@ type Held = Answer<Uint8Array>
 export interface MutableAnswersInit {
   /** How long a list, `@latest` or branch answer is fresh, ms; a commit's for `commitTtls` times that. */
   readonly ttlMs: number
-  /** Ends refreshes when the fill closes. */
-  readonly closing: AbortSignal
   /** Makes the hashes of a module version known and proven, or throws. */
   readonly prove: (
     module: ModuleVersion,
@@ -76,7 +74,7 @@ export class MutableAnswers {
   readonly #init: MutableAnswersInit
   readonly #memory = new MemoryLevel<Entry>({ entries: maxHotAnswers, bytes: maxHotBytes })
   readonly #recalls = new SingleFlight<void>()
-  readonly #refreshes = new SingleFlight<Held>()
+  readonly #refreshes: OwnerFlight<Held>
   /** When each refresh under way began. */
   readonly #sinceMs = new Map<string, number>()
 
@@ -89,6 +87,7 @@ export class MutableAnswers {
     init: MutableAnswersInit,
   ) {
     this.#ctx = components.ctx
+    this.#refreshes = new OwnerFlight(components.ctx)
     this.#answers = components.answers
     this.#negatives = components.negatives
     this.#init = init
@@ -177,22 +176,13 @@ export class MutableAnswers {
     })
   }
 
-  /** Asks the owner of the path, else upstream; equal requests share it, forwarded ones only the latter. */
+  /** Asks the owner of the path, else upstream. */
   async #renew(question: MutableQuestion, options: AskOptions): Promise<Held> {
-    const { key, name, path } = question
-    const direct = (waiting: Pick<AskOptions, 'signal'>) =>
-      this.#refreshes.join(key, () => this.#refresh(question), waiting)
-    const now = () => this.#ctx.ownerOf({ path })
-    const isDirect = options.isForwarded === true || this.#refreshes.has(key)
-    const first = isDirect ? undefined : now()
-    if (first === undefined) return await direct(options)
-    const signal = this.#init.closing
     const ways: Ways<Held> = {
       relay: (owner, scope) => this.#relay(question, owner, scope),
-      direct: () => direct({ signal }),
+      direct: () => this.#refresh(question),
     }
-    const start = () => viaOwner(this.#ctx, name, { first, now }, ways, signal)
-    return await this.#refreshes.join(`owner ${key}`, start, options)
+    return await this.#refreshes.join(question, ways, options)
   }
 
   /**
@@ -222,7 +212,7 @@ export class MutableAnswers {
     const { key, name, path } = question
     this.#sinceMs.set(key, this.#ctx.clock.monotonicMs())
     try {
-      return await this.#ctx.withDeadline(name, this.#init.closing, async (scope) => {
+      return await this.#ctx.withDeadline(name, this.#ctx.closing, async (scope) => {
         const known = this.#memory.get(key)?.confirmed
         const asked = await askUpstream(this.#ctx, question, scope, askable(known))
         if (asked.kind === 'confirmed') return this.#confirm(question, asked.answer, known)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ModulePath, ModuleVersion } from '@modmesh/module'
+import type { ModulePath, Version } from '@modmesh/module'
 
 /**
  * Picks the one of the candidates that asks upstream for a key: the highest of the hashes of name and
@@ -18,13 +18,16 @@ export function pickOwner<T extends string>(key: string, candidates: Iterable<T>
   return best
 }
 
-/** All parts of a module version have one owner: its record answers for them together. */
-export function ownerKey(module: {
+/** What has an owner. */
+export interface OwnerSubject {
   readonly path: ModulePath
   /** Absent for the answers that change: all of one path have one owner. */
-  readonly version?: ModuleVersion['version']
-}): string {
-  return module.version === undefined ? module.path : `${module.path}@${module.version}`
+  readonly version?: Version
+}
+
+/** All parts of a module version have one owner: its record answers for them together. */
+export function ownerKey({ path, version }: OwnerSubject): string {
+  return version === undefined ? path : `${path}@${version}`
 }
 
 /** A line feed ends the name: no peer id and no path holds one. */

@@ -7,52 +7,7 @@ import { keepVerified, type VerifiedParts } from './peer-facts.ts'
 import type { ModuleRecord, OwnerQuestion, PeerId } from './peers.ts'
 import { isOf } from './record-search.ts'
 import { hasNeed, type NeededSum, verifyFrom } from './resolve-sums.ts'
-import { handled, type Scope } from './scope.ts'
-
-/** Two ways to one answer: through the owner, or on our own. */
-export interface Ways<T> {
-  /** Undefined when nothing came of it. Throws only when the scope ends. */
-  readonly relay: (owner: PeerId, scope: Scope) => Promise<T | undefined>
-  /** Asks no owner: so nobody ever waits in a circle, however views disagree. */
-  readonly direct: () => Promise<T>
-}
-
-/**
- * Asks the owner, should that one fail the next, then helps itself. Owners that still work after half
- * of the time there is get company: whoever is first answers.
- */
-export async function viaOwner<T>(
-  ctx: FillContext,
-  name: string,
-  owners: { readonly first: PeerId; readonly now: () => PeerId | undefined },
-  ways: Ways<T>,
-  signal: AbortSignal,
-): Promise<T> {
-  return await ctx.withDeadline(name, signal, async (scope) => {
-    const asked = scope.start(() => askOwners(owners, ways, scope))
-    const late = scope.start((ended) =>
-      ctx.clock.sleep(ctx.budgets.fetchTimeoutMs / 2, { signal: ended }),
-    )
-    const first = await Promise.race([asked.then((value) => ({ value })), late])
-    if (first !== undefined) return first.value ?? (await ways.direct())
-    ctx.owners.failed(owners.first)
-    const direct = handled(ways.direct())
-    const either = Promise.any([asked.then((value) => value ?? direct), direct])
-    return await either.catch(() => direct)
-  })
-}
-
-/** All who lost an owner turn to the same next one: so even then upstream is asked once. */
-async function askOwners<T>(
-  owners: { readonly first: PeerId; readonly now: () => PeerId | undefined },
-  ways: Ways<T>,
-  scope: Scope,
-): Promise<T | undefined> {
-  const value = await ways.relay(owners.first, scope)
-  if (value !== undefined) return value
-  const next = owners.now()
-  return next === undefined || next === owners.first ? undefined : await ways.relay(next, scope)
-}
+import type { Scope } from './scope.ts'
 
 /** A go.mod or `.info` as the owner has it, checked as any peer's. */
 export async function relayPart(

@@ -1,12 +1,12 @@
 import type { ModuleVersion } from '@modmesh/module'
-import { subjectOf } from './ask-owner.ts'
 import type { ProvenSums } from './checksum-db.ts'
 import { ModuleNotFoundError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { FillEvent } from './fill-event.ts'
+import { subjectOf } from './fill-request.ts'
 import { maxInlineZipBytes } from './limits.ts'
 import type { AskOptions } from './module-source.ts'
-import type { OwnerAnswer, OwnerQuestion, PeerId } from './peers.ts'
+import type { ChangingQuestion, OwnerAnswer, OwnerQuestion, PeerId } from './peers.ts'
 import type { HeldZip } from './zip-store.ts'
 
 /** How a fill finds things for a peer. */
@@ -20,9 +20,6 @@ export interface SiteWays {
     options: AskOptions,
   ): Promise<Omit<Extract<OwnerAnswer, { readonly kind: 'bytes' }>, 'kind'> | undefined>
 }
-
-/** A question whose answer changes. */
-export type ChangingQuestion = Exclude<OwnerQuestion, { readonly module: ModuleVersion }>
 
 /**
  * Answers a member of our site that takes us for the owner: from what is held, else from upstream,

@@ -1,7 +1,7 @@
-import type { ModulePath } from '@modmesh/module'
 import { PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { OwnerOutcome } from './fill-event.ts'
+import { subjectOf } from './fill-request.ts'
 import { silenceStepMs } from './limits.ts'
 import type { OwnerAnswer, OwnerNotice, OwnerQuestion, PeerId } from './peers.ts'
 import { abortable, Scope } from './scope.ts'
@@ -65,18 +65,6 @@ export async function withOwner<T>(
     ended(outcomeOf(error))
     return undefined
   }
-}
-
-/** Names a question in an event. */
-export function subjectOf(question: OwnerQuestion): {
-  readonly what: OwnerQuestion['what']
-  readonly path: ModulePath
-  readonly version: string | undefined
-} {
-  const { what } = question
-  if ('module' in question) return { what, ...question.module }
-  const version = question.what === 'query' ? question.query : undefined
-  return { what, path: question.path, version }
 }
 
 async function askPatiently(

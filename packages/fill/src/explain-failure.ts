@@ -8,8 +8,9 @@ import {
   UpstreamRefusedError,
   UpstreamUnavailableError,
 } from './errors.ts'
-import { type FillContext, notHere } from './fill-context.ts'
+import type { FillContext } from './fill-context.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
+import { notHere } from './not-found.ts'
 import { AllFailedError } from './race.ts'
 import { hasDbCode, MissingSumError } from './resolve-sums.ts'
 import { StoreFailure } from './store-failure.ts'

@@ -3,7 +3,7 @@ import type { AnswerStore } from './answer-store.ts'
 import type { Budgets } from './budgets.ts'
 import type { ChecksumDb } from './checksum-db.ts'
 import type { Clock } from './clock.ts'
-import { asError, ModuleNotFoundError, UpstreamUnavailableError } from './errors.ts'
+import { asError, UpstreamUnavailableError } from './errors.ts'
 import type { FillEvent } from './fill-event.ts'
 import type { FirstHashes } from './first-hashes.ts'
 import { EarnedHeadStart } from './head-start.ts'
@@ -267,15 +267,6 @@ export class FillContext {
     }
     if (this.#unwritten.get(key) === record) this.#unwritten.delete(key)
   }
-}
-
-/** The answer when there is nobody to ask. */
-export function notHere(what: string, cause?: unknown): ModuleNotFoundError {
-  const options = cause === undefined ? {} : { cause }
-  return new ModuleNotFoundError(`${what}: not held here, and nobody else to ask`, {
-    ...options,
-    wasAsked: false,
-  })
 }
 
 function noop(): void {}

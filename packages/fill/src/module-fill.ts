@@ -1,25 +1,28 @@
 import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
-import { answerSite, type ChangingQuestion, type SiteWays } from './answer-site.ts'
+import { answerSite, type SiteWays } from './answer-site.ts'
 import type { ProvenSums } from './checksum-db.ts'
 import { asError, FillClosedError, ModuleNotFoundError, NoProofError } from './errors.ts'
 import { type FillComponents, FillContext, type FillInit } from './fill-context.ts'
 import type { FillKind, Source } from './fill-event.ts'
 import { fillInfo, fillMod, fillSums } from './fill-metadata.ts'
 import {
-  type FindInfo,
-  latestQuestion,
-  listQuestion,
-  type MutableQuestion,
-  refQuestion,
-} from './fill-mutable.ts'
+  changingRequest,
+  type FillRequest,
+  keyOf,
+  nameOf,
+  type PartRequest,
+  partRequest,
+} from './fill-request.ts'
 import { fillZip, relayZip } from './fill-zip.ts'
 import { maxHotPartBytes, maxHotParts } from './limits.ts'
 import { MemoryLevel } from './memory-level.ts'
 import type { Answer, AskOptions, ModuleSource } from './module-source.ts'
 import { MutableAnswers } from './mutable-answers.ts'
 import { NegativeAnswers } from './negative-answers.ts'
+import { notInStore } from './not-found.ts'
 import { OwnerFlight, type Ways } from './owner-flight.ts'
 import type {
+  ChangingQuestion,
   OwnerAnswer,
   OwnerNotice,
   OwnerQuestion,
@@ -51,11 +54,13 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     this.#negatives = new NegativeAnswers(ctx, { ttlMs: init.negativeTtlMs })
     const parts = { ctx, answers: components.answers, negatives: this.#negatives }
     const prove = (module: ModuleVersion, options: AskOptions) => this.sums(module, options)
-    this.#mutables = new MutableAnswers(parts, { ttlMs: init.ttlMs, prove })
+    const findInfo = async (module: ModuleVersion, options: AskOptions) =>
+      (await this.#findPart('info', module, options)).value
+    this.#mutables = new MutableAnswers(parts, { ttlMs: init.ttlMs, prove, findInfo })
   }
 
   async zip(module: ModuleVersion, options: AskOptions): Promise<Answer<HeldZip>> {
-    const asked = askedPart('zip', module, options)
+    const asked = partRequest('zip', module, options)
     return await this.#answer(asked, sizeOfZip, async () => {
       const held = await this.#ctx.findZip(module)
       if (held !== undefined) return { value: held, source: { kind: 'store' } }
@@ -72,18 +77,15 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   }
 
   async list(path: ModulePath, options: AskOptions): Promise<Answer<Uint8Array>> {
-    const asked: Asked = { what: 'list', path, version: undefined, options }
-    return await this.#mutable(asked, listQuestion(this.#ctx, path))
+    return await this.#mutable({ what: 'list', path }, options)
   }
 
   async latest(path: ModulePath, options: AskOptions): Promise<Answer<Uint8Array>> {
-    const asked: Asked = { what: 'latest', path, version: undefined, options }
-    return await this.#mutable(asked, latestQuestion(this.#ctx, path, this.#findInfo))
+    return await this.#mutable({ what: 'latest', path }, options)
   }
 
   async query(path: ModulePath, query: string, options: AskOptions): Promise<Answer<Uint8Array>> {
-    const asked: Asked = { what: 'query', path, version: query, options }
-    return await this.#mutable(asked, refQuestion(this.#ctx, path, query, this.#findInfo))
+    return await this.#mutable({ what: 'query', path, query }, options)
   }
 
   /** What memory alone can answer, without a wait: the same as asking, for those who ask often. */
@@ -93,7 +95,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     version: string | undefined,
   ): Answer<Uint8Array> | undefined {
     if (this.#closing.signal.aborted) return undefined
-    const key = `${what} ${path} ${version ?? ''}`
+    const key = keyOf({ what, path, version })
     const answer = this.#hotPart(key) ?? this.#mutables.now(key)
     if (answer === undefined) return undefined
     const { source, value } = answer
@@ -145,7 +147,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   /** Drops what memory holds of a module version, after the store did. */
   forget(module: ModuleVersion): void {
     for (const what of ['mod', 'info'] as const) {
-      this.#hot.delete(`${what} ${module.path} ${module.version}`)
+      this.#hot.delete(keyOf({ what, ...module }))
     }
   }
 
@@ -158,7 +160,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     await this.#ctx.settled()
   }
 
-  async #joinZip(asked: AskedPart): Promise<Answer<HeldZip>> {
+  async #joinZip(asked: PartRequest): Promise<Answer<HeldZip>> {
     const { module } = asked
     return await this.#join(this.#zips, asked, {
       relay: (owner, scope) => relayZip(this.#ctx, module, owner, scope),
@@ -171,7 +173,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     module: ModuleVersion,
     options: AskOptions,
   ): Promise<Answer<Uint8Array>> {
-    const asked = askedPart(what, module, options)
+    const asked = partRequest(what, module, options)
     return await this.#answer(asked, sizeOfBody, () => this.#findPart(what, module, options))
   }
 
@@ -180,7 +182,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     module: ModuleVersion,
     options: AskOptions,
   ): Promise<Answer<Uint8Array>> {
-    const asked = askedPart(what, module, options)
+    const asked = partRequest(what, module, options)
     const key = keyOf(asked)
     const hot = this.#hotPart(key)
     if (hot !== undefined) return hot
@@ -203,41 +205,27 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     return value && { value, source: fromMemory }
   }
 
-  readonly #findInfo: FindInfo = async (module, options) =>
-    (await this.#findPart('info', module, options)).value
-
   readonly #site: SiteWays = {
     zip: async (module, options) => {
       if ((await this.#ctx.findZip(module)) !== undefined) return
-      const asked = askedPart('zip', module, options)
+      const asked = partRequest('zip', module, options)
       this.#offerRemote(asked, (await this.#joinZip(asked)).source)
     },
     part: async (what, module, options) => {
       const { source } = await this.#findPart(what, module, options)
-      this.#offerRemote(askedPart(what, module, options), source)
+      this.#offerRemote(partRequest(what, module, options), source)
     },
     sums: (module, options) => this.sums(module, options),
-    mutable: (question, options) => this.#mutables.forSite(this.#mutableOf(question), options),
+    mutable: (question, options) => this.#mutables.forSite(question, options),
   }
 
-  #mutableOf(question: ChangingQuestion): MutableQuestion {
-    const { path } = question
-    switch (question.what) {
-      case 'list':
-        return listQuestion(this.#ctx, path)
-      case 'latest':
-        return latestQuestion(this.#ctx, path, this.#findInfo)
-      case 'query':
-        return refQuestion(this.#ctx, path, question.query, this.#findInfo)
-    }
-  }
-
-  async #mutable(asked: Asked, question: MutableQuestion): Promise<Answer<Uint8Array>> {
-    return await this.#answer(asked, sizeOfBody, () => this.#mutables.find(question, asked.options))
+  async #mutable(question: ChangingQuestion, options: AskOptions): Promise<Answer<Uint8Array>> {
+    const find = () => this.#mutables.find(question, options)
+    return await this.#answer(changingRequest(question, options), sizeOfBody, find)
   }
 
   /** Joins the fill under way, unless it is known that there is nothing. */
-  async #join<T>(flights: OwnerFlight<T>, asked: AskedPart, ways: Ways<T>): Promise<T> {
+  async #join<T>(flights: OwnerFlight<T>, asked: PartRequest, ways: Ways<T>): Promise<T> {
     const { module, options } = asked
     const key = keyOf(asked)
     if (options.cachedOnly === true) throw notInStore(nameOf(asked))
@@ -259,7 +247,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
 
   /** Runs one request and tells how it ended. */
   async #answer<T>(
-    asked: Asked,
+    asked: FillRequest,
     sizeOf: (value: T) => number,
     run: () => Promise<Answer<T>>,
   ): Promise<Answer<T>> {
@@ -283,7 +271,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   }
 
   /** What was answered once more from the store may be new to a remote store, too: of zips, one look is cheap. */
-  #offerRemote({ what, module }: Asked, source: Source): void {
+  #offerRemote({ what, module }: FillRequest, source: Source): void {
     const isNew = source.kind !== 'store'
     if (module !== undefined && (isNew || what === 'zip')) {
       this.#ctx.writeBack?.offer(module, { isNew })
@@ -295,40 +283,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   }
 }
 
-/** One request. */
-interface Asked {
-  readonly what: FillKind
-  readonly path: ModulePath
-  /** The version or query; absent for lists and latest. */
-  readonly version: string | undefined
-  /** Set where an answer is for ever. */
-  readonly module?: ModuleVersion
-  readonly options: AskOptions
-}
-
-/** A request for a part of a module version. */
-interface AskedPart extends Asked {
-  readonly module: ModuleVersion
-}
-
-function askedPart(what: FillKind, module: ModuleVersion, options: AskOptions): AskedPart {
-  return { what, ...module, module, options }
-}
-
 const fromMemory: Source = { kind: 'store', level: 'memory' }
-
-/** Neither a path nor a version can hold a space. */
-function keyOf(asked: Asked): string {
-  return `${asked.what} ${asked.path} ${asked.version ?? ''}`
-}
-
-function nameOf(asked: Asked): string {
-  return asked.version === undefined ? asked.path : `${asked.path}@${asked.version}`
-}
-
-function notInStore(name: string): ModuleNotFoundError {
-  return new ModuleNotFoundError(`${name}: not in the store, and nobody else may be asked`)
-}
 
 function sizeOfZip(zip: HeldZip): number {
   return zip.size

@@ -1,10 +1,10 @@
 import type { ModuleVersion } from '@modmesh/module'
 import type { AnswerStore } from './answer-store.ts'
 import { OwnerLiedError, withOwner } from './ask-owner.ts'
+import { askUpstream, type UpstreamOutcome } from './ask-upstream.ts'
 import { ModuleNotFoundError } from './errors.ts'
-import { type FillContext, notHere } from './fill-context.ts'
+import type { FillContext } from './fill-context.ts'
 import { type Source, sourceOf } from './fill-event.ts'
-import { type Asked, askUpstream, type MutableKind, type MutableQuestion } from './fill-mutable.ts'
 import {
   commitTtls,
   graceTtls,
@@ -17,9 +17,11 @@ import {
 } from './limits.ts'
 import { MemoryLevel } from './memory-level.ts'
 import type { Answer, AskOptions } from './module-source.ts'
+import { type FindInfo, type MutableQuestion, mutableQuestion } from './mutable-question.ts'
 import type { NegativeAnswers } from './negative-answers.ts'
+import { notHere, notInStore } from './not-found.ts'
 import { OwnerFlight, type Ways } from './owner-flight.ts'
-import type { PeerId } from './peers.ts'
+import type { ChangingQuestion, PeerId } from './peers.ts'
 import type { Scope } from './scope.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { UpstreamAnswer } from './upstream.ts'
@@ -59,6 +61,7 @@ export interface MutableAnswersInit {
     module: ModuleVersion,
     options: { readonly signal: AbortSignal },
   ) => Promise<unknown>
+  readonly findInfo: FindInfo
 }
 
 /**
@@ -110,7 +113,38 @@ export class MutableAnswers {
   }
 
   /** Throws ModuleNotFoundError; UpstreamUnavailableError where upstream should have been asked and nothing is held. */
-  async find(question: MutableQuestion, options: AskOptions): Promise<Held> {
+  async find(asked: ChangingQuestion, options: AskOptions): Promise<Held> {
+    return await this.#find(this.#questionOf(asked), options)
+  }
+
+  /**
+   * What others of our site may take for upstream's word: fresh, and not heard from another owner.
+   * Undefined when there is none. Throws as `find` does.
+   */
+  async forSite(
+    asked: ChangingQuestion,
+    options: AskOptions,
+  ): Promise<
+    { readonly bytes: Uint8Array; readonly from: string; readonly ageMs: number } | undefined
+  > {
+    const question = this.#questionOf(asked)
+    await this.#find(question, options)
+    const confirmed = this.#memory.get(question.key)?.confirmed
+    const isOurs = confirmed !== undefined && confirmed.owner === undefined
+    if (!isOurs || this.#ctx.clock.monotonicMs() > confirmed.freshUntilMs) return undefined
+    return { bytes: confirmed.bytes, from: confirmed.from, ageMs: this.#ageOf(confirmed) }
+  }
+
+  /** Resolves when no refresh is under way. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#recalls.settled(), this.#refreshes.settled()])
+  }
+
+  #questionOf(asked: ChangingQuestion): MutableQuestion {
+    return mutableQuestion(this.#ctx, asked, this.#init.findInfo)
+  }
+
+  async #find(question: MutableQuestion, options: AskOptions): Promise<Held> {
     const { key } = question
     const ready = this.#ready(key, options)
     if (ready !== undefined) return ready
@@ -121,28 +155,6 @@ export class MutableAnswers {
     if (options.cachedOnly === true) return await this.#fromStore(question, options)
     const flight = this.#renew(question, options)
     return options.isForwarded === true ? await flight : await this.#orOlder(question, flight)
-  }
-
-  /**
-   * What others of our site may take for upstream's word: fresh, and not heard from another owner.
-   * Undefined when there is none. Throws as `find` does.
-   */
-  async forSite(
-    question: MutableQuestion,
-    options: AskOptions,
-  ): Promise<
-    { readonly bytes: Uint8Array; readonly from: string; readonly ageMs: number } | undefined
-  > {
-    await this.find(question, options)
-    const confirmed = this.#memory.get(question.key)?.confirmed
-    const isOurs = confirmed !== undefined && confirmed.owner === undefined
-    if (!isOurs || this.#ctx.clock.monotonicMs() > confirmed.freshUntilMs) return undefined
-    return { bytes: confirmed.bytes, from: confirmed.from, ageMs: this.#ageOf(confirmed) }
-  }
-
-  /** Resolves when no refresh is under way. */
-  async settled(): Promise<void> {
-    await Promise.all([this.#recalls.settled(), this.#refreshes.settled()])
   }
 
   #ready(key: string, options: AskOptions): Held | undefined {
@@ -261,7 +273,7 @@ export class MutableAnswers {
   /** What is answered without upstream: its older answer, or what is held here and by peers. */
   async #standIn(
     question: MutableQuestion,
-    asked: Exclude<Asked, { kind: 'confirmed' }>,
+    asked: Exclude<UpstreamOutcome, { kind: 'confirmed' }>,
     known: Confirmed | undefined,
     options: AskOptions,
   ): Promise<Held> {
@@ -304,9 +316,7 @@ export class MutableAnswers {
     if (known !== undefined) return this.#older(known, 'not-asked')
     const held = await fromHeld(question, undefined, options)
     if (held !== undefined) return held
-    throw new ModuleNotFoundError(
-      `${question.name}: not in the store, and nobody else may be asked`,
-    )
+    throw notInStore(question.name)
   }
 
   /** The refresh's answer when it comes soon, else the older one; the refresh goes on. */
@@ -338,7 +348,7 @@ export class MutableAnswers {
     return this.#ctx.clock.monotonicMs() - known.confirmedMs
   }
 
-  #ttlMs(kind: MutableKind): number {
+  #ttlMs(kind: MutableQuestion['kind']): number {
     return kind === 'commit' ? commitTtls * this.#init.ttlMs : this.#init.ttlMs
   }
 

@@ -26,8 +26,16 @@ export interface Holder {
 }
 
 /** What the owner of a key is asked, which asks upstream for all of its site. */
-export type OwnerQuestion =
-  | { readonly what: 'zip' | 'mod' | 'info' | 'sums'; readonly module: ModuleVersion }
+export type OwnerQuestion = PartQuestion | ChangingQuestion
+
+/** A question whose answer is for ever. */
+export interface PartQuestion {
+  readonly what: 'zip' | 'mod' | 'info' | 'sums'
+  readonly module: ModuleVersion
+}
+
+/** A question whose answer changes. */
+export type ChangingQuestion =
   | { readonly what: 'list' | 'latest'; readonly path: ModulePath }
   | { readonly what: 'query'; readonly path: ModulePath; readonly query: string }
 

@@ -4,7 +4,7 @@ import type { ProvenSums } from './checksum-db.ts'
 import type { FillContext } from './fill-context.ts'
 import type { Answer } from './module-source.ts'
 import { keepVerified, type VerifiedParts } from './peer-facts.ts'
-import type { ModuleRecord, OwnerQuestion, PeerId } from './peers.ts'
+import type { ModuleRecord, PartQuestion, PeerId } from './peers.ts'
 import { isOf } from './record-search.ts'
 import { hasNeed, type NeededSum, verifyFrom } from './resolve-sums.ts'
 import type { Scope } from './scope.ts'
@@ -45,7 +45,7 @@ export async function relaySums(
 export async function withRecord<T>(
   ctx: FillContext,
   owner: PeerId,
-  question: Extract<OwnerQuestion, { readonly module: ModuleVersion }>,
+  question: PartQuestion,
   signal: AbortSignal,
   use: (record: ModuleRecord, zip: Uint8Array | undefined) => Promise<T | undefined>,
   onBytes?: (bytes: number) => void,

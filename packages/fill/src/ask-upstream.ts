@@ -1,0 +1,47 @@
+import { OfflineError, UpstreamUnavailableError } from './errors.ts'
+import type { FillContext } from './fill-context.ts'
+import type { MutableQuestion } from './mutable-question.ts'
+import { abortable, type Scope } from './scope.ts'
+import type { MutableAsk, UpstreamAnswer } from './upstream.ts'
+
+/** How asking upstream for an answer that changes ended. */
+export type UpstreamOutcome =
+  | { readonly kind: 'confirmed'; readonly answer: UpstreamAnswer }
+  | { readonly kind: 'dead'; readonly error: Error }
+  /** There is none to ask. */
+  | { readonly kind: 'nobody' }
+
+/** Asks upstream, whether `known` still holds where it can. Throws ModuleNotFoundError. */
+export async function askUpstream(
+  ctx: FillContext,
+  question: MutableQuestion,
+  scope: Scope,
+  known: MutableAsk['known'],
+): Promise<UpstreamOutcome> {
+  if (!ctx.canAskUpstream(question.path)) return { kind: 'nobody' }
+  try {
+    const answer = await patiently(ctx, question, scope, known)
+    const fault = question.fault(answer.bytes)
+    if (fault === undefined) return { kind: 'confirmed', answer }
+    const message = `${question.name}: ${answer.from} sent no answer: ${fault}`
+    return { kind: 'dead', error: new UpstreamUnavailableError(message) }
+  } catch (error) {
+    if (error instanceof OfflineError) return { kind: 'nobody' }
+    if (error instanceof UpstreamUnavailableError) return { kind: 'dead', error }
+    throw error
+  }
+}
+
+/** Leaves time for what is held, should upstream never answer. */
+async function patiently(
+  ctx: FillContext,
+  question: MutableQuestion,
+  scope: Scope,
+  known: MutableAsk['known'],
+): Promise<UpstreamAnswer> {
+  const { fetchTimeoutMs, meshOnlyMs } = ctx.budgets
+  const ms = Math.max(fetchTimeoutMs - 2 * meshOnlyMs, fetchTimeoutMs / 2)
+  return await ctx.within(question.name, ms, scope.signal, ({ signal }) =>
+    abortable(question.ask(known === undefined ? { signal } : { signal, known }), signal),
+  )
+}

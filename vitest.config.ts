@@ -13,6 +13,7 @@ export default defineConfig({
       {
         test: {
           name: 'mesh',
+          globalSetup: ['test/support/bundle.ts'],
           include: ['test/scenarios/**/*.test.ts', 'test/e2e/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 180_000,

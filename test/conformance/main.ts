@@ -21,7 +21,7 @@ import { commandLauncher, runningServer } from './launch-command.ts'
 import { type Launcher, type Outcome, runCase } from './run-case.ts'
 import { World } from './world.ts'
 
-const program = fileURLToPath(new URL('../../packages/node/src/main.ts', import.meta.url))
+const program = fileURLToPath(new URL('../../packages/node/bin/modmesh.js', import.meta.url))
 const ourCommand = [
   'MODMESH_PATH_SECRET={secret} MODMESH_OFFLINE={offline} MODMESH_NOPROXY=',
   `exec ${process.execPath} ${program} start --dir {dir} --listen 127.0.0.1:{port}`,

@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The program, as it is run from a checkout. */
-const mainPath: string = fileURLToPath(new URL('../../packages/node/src/main.ts', import.meta.url))
+export const programPath: string = fileURLToPath(
+  new URL('../../packages/node/bin/modmesh.js', import.meta.url),
+)
 
 export interface StartNodeInit {
   /** Flags after `start`; they win over the defaults below. */
@@ -119,7 +121,7 @@ function launch(args: readonly string[], init: RunInit): Launched {
     XDG_CONFIG_HOME: join(tmpdir(), 'modmesh-no-config'),
     ...init.env,
   }
-  const [program = '', ...rest] = [...(init.through ?? []), process.execPath, mainPath, ...args]
+  const [program = '', ...rest] = [...(init.through ?? []), process.execPath, programPath, ...args]
   const child = spawn(program, rest, { env, stdio: ['pipe', 'pipe', 'pipe'] })
   child.stdin.on('error', () => undefined) // it may end without having read its input
   child.stdin.end(init.input ?? '')

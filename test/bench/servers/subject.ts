@@ -37,7 +37,9 @@ export interface RunningServer extends AsyncDisposable {
   end(): Promise<void>
 }
 
-const main: string = fileURLToPath(new URL('../../../packages/node/src/main.ts', import.meta.url))
+const main: string = fileURLToPath(
+  new URL('../../../packages/node/bin/modmesh.js', import.meta.url),
+)
 
 /** This program. */
 export const modmesh: Subject = {

@@ -4,7 +4,7 @@ import { registerHooks } from 'node:module'
 
 registerHooks({
   load(url, context, nextLoad) {
-    appendFileSync(process.env.RECORD_IMPORTS, `${url}\n`)
+    appendFileSync(process.env['RECORD_IMPORTS'] ?? '', `${url}\n`)
     return nextLoad(url, context)
   },
 })

@@ -11,12 +11,18 @@ export type UpstreamOutcome =
   /** There is none to ask. */
   | { readonly kind: 'nobody' }
 
+/** What upstream said before. */
+interface Known {
+  readonly bytes: Uint8Array
+  readonly validator: string | undefined
+}
+
 /** Asks upstream, whether `known` still holds where it can. Throws ModuleNotFoundError. */
 export async function askUpstream(
   ctx: FillContext,
   question: MutableQuestion,
   scope: Scope,
-  known: MutableAsk['known'],
+  known: Known | undefined,
 ): Promise<UpstreamOutcome> {
   if (!ctx.canAskUpstream(question.path)) return { kind: 'nobody' }
   try {
@@ -37,11 +43,16 @@ async function patiently(
   ctx: FillContext,
   question: MutableQuestion,
   scope: Scope,
-  known: MutableAsk['known'],
+  known: Known | undefined,
 ): Promise<UpstreamAnswer> {
   const { fetchTimeoutMs, meshOnlyMs } = ctx.budgets
   const ms = Math.max(fetchTimeoutMs - 2 * meshOnlyMs, fetchTimeoutMs / 2)
   return await ctx.within(question.name, ms, scope.signal, ({ signal }) =>
-    abortable(question.ask(known === undefined ? { signal } : { signal, known }), signal),
+    abortable(question.ask({ signal, ...askable(known) }), signal),
   )
+}
+
+function askable(known: Known | undefined): Pick<MutableAsk, 'known'> {
+  if (known?.validator === undefined) return {}
+  return { known: { bytes: known.bytes, validator: known.validator } }
 }

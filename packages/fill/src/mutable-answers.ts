@@ -5,51 +5,23 @@ import { askUpstream, type UpstreamOutcome } from './ask-upstream.ts'
 import { ModuleNotFoundError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { type Source, sourceOf } from './fill-event.ts'
-import {
-  commitTtls,
-  graceTtls,
-  keepAnswerAgainMs,
-  maxHotAnswers,
-  maxHotBytes,
-  quickRefreshMs,
-  retryDeadMs,
-  slowRefreshMs,
-} from './limits.ts'
-import { MemoryLevel } from './memory-level.ts'
+import { type Confirmed, KeptAnswers, type ToldBy } from './kept-answers.ts'
+import { commitTtls, graceTtls, quickRefreshMs, slowRefreshMs } from './limits.ts'
 import type { Answer, AskOptions } from './module-source.ts'
 import { type FindInfo, type MutableQuestion, mutableQuestion } from './mutable-question.ts'
 import type { NegativeAnswers } from './negative-answers.ts'
-import { notHere, notInStore } from './not-found.ts'
+import { notHere } from './not-found.ts'
 import { OwnerFlight, type Ways } from './owner-flight.ts'
 import type { ChangingQuestion, PeerId } from './peers.ts'
 import type { Scope } from './scope.ts'
-import { SingleFlight } from './single-flight.ts'
+import {
+  answerFromStore,
+  type Older,
+  staleAnswer,
+  standInWhenDead,
+  standInWhenOffline,
+} from './stand-in.ts'
 import type { UpstreamAnswer } from './upstream.ts'
-
-/** What upstream said, and when. Times are on the monotonic clock, ms; before the start they are negative. */
-interface Confirmed {
-  readonly bytes: Uint8Array
-  readonly from: string
-  readonly validator: string | undefined
-  /** Who told us, if it was not upstream. */
-  readonly owner: PeerId | undefined
-  readonly confirmedMs: number
-  readonly freshUntilMs: number
-  /** When it was last written to disk. */
-  readonly keptMs: number
-}
-
-/** What is answered while upstream is not asked because it just failed. */
-interface StandIn {
-  readonly answer: Answer<Uint8Array>
-  readonly madeMs: number
-  readonly untilMs: number
-}
-
-interface Entry {
-  readonly confirmed: Confirmed | undefined
-  readonly standIn: StandIn | undefined
-}
 
 type Held = Answer<Uint8Array>
 
@@ -72,13 +44,11 @@ export interface MutableAnswersInit {
  */
 export class MutableAnswers {
   readonly #ctx: FillContext
-  readonly #answers: AnswerStore | undefined
+  readonly #kept: KeptAnswers
   readonly #negatives: NegativeAnswers
   readonly #init: MutableAnswersInit
-  readonly #memory = new MemoryLevel<Entry>({ entries: maxHotAnswers, bytes: maxHotBytes })
-  readonly #recalls = new SingleFlight<void>()
-  readonly #refreshes: OwnerFlight<Held>
-  /** When each refresh under way began. */
+  readonly #renewals: OwnerFlight<Held>
+  /** When each question to upstream under way began. */
   readonly #sinceMs = new Map<string, number>()
 
   constructor(
@@ -89,27 +59,17 @@ export class MutableAnswers {
     },
     init: MutableAnswersInit,
   ) {
-    this.#ctx = components.ctx
-    this.#refreshes = new OwnerFlight(components.ctx)
-    this.#answers = components.answers
-    this.#negatives = components.negatives
+    const { ctx, answers, negatives } = components
+    this.#ctx = ctx
+    this.#kept = new KeptAnswers({ clock: ctx.clock, answers, background: ctx.background })
+    this.#renewals = new OwnerFlight(ctx)
+    this.#negatives = negatives
     this.#init = init
   }
 
   /** What memory can answer with at once. */
   now(key: string): Held | undefined {
-    const entry = this.#memory.get(key)
-    if (entry === undefined) return undefined
-    const { confirmed, standIn } = entry
-    const nowMs = this.#ctx.clock.monotonicMs()
-    if (confirmed !== undefined && nowMs < confirmed.freshUntilMs) {
-      const ageMs = nowMs - confirmed.confirmedMs
-      return { value: confirmed.bytes, source: fromMemory, ageMs }
-    }
-    if (standIn === undefined || nowMs >= standIn.untilMs) return undefined
-    const { ageMs } = standIn.answer
-    if (ageMs === undefined) return standIn.answer
-    return { ...standIn.answer, ageMs: ageMs + nowMs - standIn.madeMs }
+    return this.#kept.now(key)
   }
 
   /** Throws ModuleNotFoundError; UpstreamUnavailableError where upstream should have been asked and nothing is held. */
@@ -124,20 +84,19 @@ export class MutableAnswers {
   async forSite(
     asked: ChangingQuestion,
     options: AskOptions,
-  ): Promise<
-    { readonly bytes: Uint8Array; readonly from: string; readonly ageMs: number } | undefined
-  > {
+  ): Promise<(Older & { readonly from: string }) | undefined> {
     const question = this.#questionOf(asked)
     await this.#find(question, options)
-    const confirmed = this.#memory.get(question.key)?.confirmed
+    const confirmed = this.#kept.confirmed(question.key)
     const isOurs = confirmed !== undefined && confirmed.owner === undefined
     if (!isOurs || this.#ctx.clock.monotonicMs() > confirmed.freshUntilMs) return undefined
-    return { bytes: confirmed.bytes, from: confirmed.from, ageMs: this.#ageOf(confirmed) }
+    const { bytes, from } = confirmed
+    return { bytes, from, ageMs: this.#kept.ageOf(confirmed) }
   }
 
-  /** Resolves when no refresh is under way. */
+  /** Resolves when nothing is being read or renewed. */
   async settled(): Promise<void> {
-    await Promise.all([this.#recalls.settled(), this.#refreshes.settled()])
+    await Promise.all([this.#kept.settled(), this.#renewals.settled()])
   }
 
   #questionOf(asked: ChangingQuestion): MutableQuestion {
@@ -148,13 +107,16 @@ export class MutableAnswers {
     const { key } = question
     const ready = this.#ready(key, options)
     if (ready !== undefined) return ready
-    await this.#recalls.join(key, () => this.#recall(key), options)
+    await this.#kept.recall(key, options)
     // Others may have brought it meanwhile.
     const readyNow = this.#ready(key, options)
     if (readyNow !== undefined) return readyNow
-    if (options.cachedOnly === true) return await this.#fromStore(question, options)
-    const flight = this.#renew(question, options)
-    return options.isForwarded === true ? await flight : await this.#orOlder(question, flight)
+    if (options.cachedOnly === true) {
+      const known = this.#kept.confirmed(key)
+      return await answerFromStore(question, known && this.#older(known), options)
+    }
+    const renewal = this.#renew(question, options)
+    return options.isForwarded === true ? await renewal : await this.#orOlder(question, renewal)
   }
 
   #ready(key: string, options: AskOptions): Held | undefined {
@@ -165,36 +127,13 @@ export class MutableAnswers {
     return undefined
   }
 
-  /** Takes what an earlier run knew into memory. It is asked for anew in any case: clocks may have moved. */
-  async #recall(key: string): Promise<void> {
-    if (this.#memory.get(key) !== undefined) return
-    const stored = await this.#answers?.findAnswer(key)
-    if (stored === undefined || this.#memory.get(key) !== undefined) return
-    const nowMs = this.#ctx.clock.monotonicMs()
-    const ageMs = Math.max(0, this.#ctx.clock.wallMs() - stored.confirmedMs)
-    const confirmedMs = nowMs - ageMs
-    const { bytes, from, validator } = stored
-    this.#put(key, {
-      confirmed: {
-        bytes,
-        from,
-        validator,
-        owner: undefined,
-        confirmedMs,
-        freshUntilMs: nowMs,
-        keptMs: confirmedMs,
-      },
-      standIn: undefined,
-    })
-  }
-
   /** Asks the owner of the path, else upstream. */
   async #renew(question: MutableQuestion, options: AskOptions): Promise<Held> {
     const ways: Ways<Held> = {
       relay: (owner, scope) => this.#relay(question, owner, scope),
       direct: () => this.#refresh(question),
     }
-    return await this.#refreshes.join(question, ways, options)
+    return await this.#renewals.join(question, ways, options)
   }
 
   /**
@@ -209,14 +148,14 @@ export class MutableAnswers {
     return await withOwner(this.#ctx, owner, question.asked, { signal }, async (finding) => {
       if (finding.kind !== 'bytes') throw new OwnerLiedError()
       const { bytes, from, ageMs } = finding
-      if (ageMs > this.#ttlMs(question.kind)) return undefined
+      if (ageMs > this.#ttlMs(question)) return undefined
       if (question.fault(bytes) !== undefined) throw new OwnerLiedError()
       const version = question.picked(bytes)
-      if (version !== undefined)
+      if (version !== undefined) {
         await this.#init.prove({ path: question.path, version }, { signal })
+      }
       const mended = await question.mend(bytes, { signal })
-      const known = this.#memory.get(question.key)?.confirmed
-      return this.#confirm(question, { bytes: mended, from }, known, { owner, ageMs })
+      return this.#confirm(question, { bytes: mended, from }, { owner, ageMs })
     })
   }
 
@@ -225,14 +164,14 @@ export class MutableAnswers {
     this.#sinceMs.set(key, this.#ctx.clock.monotonicMs())
     try {
       return await this.#ctx.withDeadline(name, this.#ctx.closing, async (scope) => {
-        const known = this.#memory.get(key)?.confirmed
-        const asked = await askUpstream(this.#ctx, question, scope, askable(known))
-        if (asked.kind === 'confirmed') return this.#confirm(question, asked.answer, known)
-        return await this.#standIn(question, asked, known, { signal: scope.signal })
+        const known = this.#kept.confirmed(key)
+        const asked = await askUpstream(this.#ctx, question, scope, known)
+        if (asked.kind === 'confirmed') return this.#confirm(question, asked.answer)
+        return await this.#standIn(question, asked, known, scope)
       })
     } catch (error) {
       if (error instanceof ModuleNotFoundError) {
-        this.#forget(key)
+        this.#kept.forget(key)
         this.#negatives.remember(key, path, error)
       }
       throw error
@@ -241,162 +180,58 @@ export class MutableAnswers {
     }
   }
 
-  #confirm(
-    question: MutableQuestion,
-    answer: UpstreamAnswer,
-    known: Confirmed | undefined,
-    via?: { readonly owner: PeerId; readonly ageMs: number },
-  ): Held {
-    const { from } = answer
-    const nowMs = this.#ctx.clock.monotonicMs()
-    const isSame = known !== undefined && isEqual(known.bytes, answer.bytes)
-    const bytes = isSame ? known.bytes : answer.bytes
-    const keep = !isSame || nowMs - known.keptMs >= keepAnswerAgainMs
-    const ageMs = via?.ageMs ?? 0
-    const confirmed: Confirmed = {
-      bytes,
-      from,
-      // An owner tells none: upstream's older one stays good for the same bytes.
-      validator: via !== undefined && isSame ? known.validator : answer.validator,
-      owner: via?.owner,
-      confirmedMs: nowMs - ageMs,
-      freshUntilMs: nowMs - ageMs + this.#ttlMs(question.kind),
-      keptMs: keep ? nowMs : known.keptMs,
-    }
-    this.#put(question.key, { confirmed, standIn: undefined })
-    if (keep) this.#keep(question.key, confirmed)
+  #confirm(question: MutableQuestion, answer: UpstreamAnswer, via?: ToldBy): Held {
+    const value = this.#kept.confirm(question.key, answer, { ttlMs: this.#ttlMs(question), via })
     const source: Source =
       via === undefined ? sourceOf(answer) : { kind: 'peer', peer: via.owner, via: 'owner' }
-    return { value: bytes, source, ageMs }
+    return { value, source, ageMs: via?.ageMs ?? 0 }
   }
 
-  /** What is answered without upstream: its older answer, or what is held here and by peers. */
+  /** What is answered without upstream. Throws upstream's error, or ModuleNotFoundError, where there is nothing. */
   async #standIn(
     question: MutableQuestion,
-    asked: Exclude<UpstreamOutcome, { kind: 'confirmed' }>,
+    asked: Exclude<UpstreamOutcome, { readonly kind: 'confirmed' }>,
     known: Confirmed | undefined,
-    options: AskOptions,
+    { signal }: Scope,
   ): Promise<Held> {
-    const answer =
-      asked.kind === 'nobody'
-        ? await this.#offline(question, known, options)
-        : await this.#dead(question, known, options)
-    if (answer === undefined) throw asked.kind === 'dead' ? asked.error : notHere(question.name)
-    if (asked.kind === 'dead') {
-      const madeMs = this.#ctx.clock.monotonicMs()
-      const standIn = { answer, madeMs, untilMs: madeMs + retryDeadMs }
-      this.#put(question.key, { confirmed: known, standIn })
+    const older = known && this.#older(known)
+    if (asked.kind === 'nobody') {
+      const answer = await standInWhenOffline(question, older, { signal })
+      if (answer === undefined) throw notHere(question.name)
+      return answer
     }
+    const answer = await standInWhenDead(question, older, { signal })
+    if (answer === undefined) throw asked.error
+    this.#kept.standIn(question.key, answer, known)
     return answer
   }
 
-  /** Upstream will be back: its own word, though old, is worth more than what happens to be held. */
-  async #dead(
-    question: MutableQuestion,
-    known: Confirmed | undefined,
-    options: AskOptions,
-  ): Promise<Held | undefined> {
-    if (known === undefined) return await fromHeld(question, undefined, options)
-    const value = await question.mend(known.bytes, options)
-    return { value, source: { kind: 'stale', why: 'failed' }, ageMs: this.#ageOf(known) }
-  }
-
-  /** Nobody is there to fetch a version from: what is held comes first, so that `go` picks what it can get. */
-  async #offline(
-    question: MutableQuestion,
-    known: Confirmed | undefined,
-    options: AskOptions,
-  ): Promise<Held | undefined> {
-    const held = await fromHeld(question, known && this.#ageOf(known), options)
-    return held ?? (known && this.#older(known, 'offline'))
-  }
-
-  async #fromStore(question: MutableQuestion, options: AskOptions): Promise<Held> {
-    const known = this.#memory.get(question.key)?.confirmed
-    if (known !== undefined) return this.#older(known, 'not-asked')
-    const held = await fromHeld(question, undefined, options)
-    if (held !== undefined) return held
-    throw notInStore(question.name)
-  }
-
-  /** The refresh's answer when it comes soon, else the older one; the refresh goes on. */
-  async #orOlder(question: MutableQuestion, flight: Promise<Held>): Promise<Held> {
-    const known = this.#memory.get(question.key)?.confirmed
-    if (known === undefined || !this.#ctx.canAskUpstream(question.path)) return await flight
-    const ageMs = this.#ageOf(known)
-    const isYoung = ageMs <= graceTtls * this.#ttlMs(question.kind)
+  /** The renewed answer when it comes soon, else the older one; the renewal goes on. */
+  async #orOlder(question: MutableQuestion, renewal: Promise<Held>): Promise<Held> {
+    const known = this.#kept.confirmed(question.key)
+    if (known === undefined || !this.#ctx.canAskUpstream(question.path)) return await renewal
+    const older = this.#older(known)
+    const isYoung = older.ageMs <= graceTtls * this.#ttlMs(question)
     const nowMs = this.#ctx.clock.monotonicMs()
     const sinceMs = this.#sinceMs.get(question.key) ?? nowMs
     const waitMs = (isYoung ? quickRefreshMs : slowRefreshMs) - (nowMs - sinceMs)
-    if (waitMs <= 0) return this.#older(known, 'slow')
+    if (waitMs <= 0) return staleAnswer(older, 'slow')
     const waiting = new AbortController()
     const late = this.#ctx.clock
       .sleep(waitMs, { signal: waiting.signal })
-      .then(() => this.#older(known, 'slow'))
+      .then(() => staleAnswer(this.#older(known), 'slow'))
     try {
-      return await Promise.race([flight, late])
+      return await Promise.race([renewal, late])
     } finally {
       waiting.abort()
     }
   }
 
-  #older(known: Confirmed, why: StaleReason): Held {
-    return { value: known.bytes, source: { kind: 'stale', why }, ageMs: this.#ageOf(known) }
+  #older(known: Confirmed): Older {
+    return { bytes: known.bytes, ageMs: this.#kept.ageOf(known) }
   }
 
-  #ageOf(known: Confirmed): number {
-    return this.#ctx.clock.monotonicMs() - known.confirmedMs
-  }
-
-  #ttlMs(kind: MutableQuestion['kind']): number {
+  #ttlMs({ kind }: MutableQuestion): number {
     return kind === 'commit' ? commitTtls * this.#init.ttlMs : this.#init.ttlMs
   }
-
-  #put(key: string, entry: Entry): void {
-    const mended = entry.standIn?.answer.value
-    const more = mended === undefined || mended === entry.confirmed?.bytes ? 0 : mended.length
-    this.#memory.set(key, entry, (entry.confirmed?.bytes.length ?? 0) + more)
-  }
-
-  #forget(key: string): void {
-    this.#memory.delete(key)
-    if (this.#answers !== undefined) this.#ctx.background(this.#answers.dropAnswer(key))
-  }
-
-  #keep(key: string, { bytes, from, validator, confirmedMs: atMs }: Confirmed): void {
-    if (this.#answers === undefined) return
-    const { clock } = this.#ctx
-    const confirmedMs = clock.wallMs() - (clock.monotonicMs() - atMs)
-    const stored = { bytes, from, validator, confirmedMs }
-    this.#ctx.background(this.#answers.putAnswer(key, stored))
-  }
-}
-
-type StaleReason = (Source & { readonly kind: 'stale' })['why']
-
-const fromMemory: Source = { kind: 'store', level: 'memory' }
-
-function askable(
-  known: Confirmed | undefined,
-): { readonly bytes: Uint8Array; readonly validator: string } | undefined {
-  const validator = known?.validator
-  return validator === undefined || known === undefined
-    ? undefined
-    : { bytes: known.bytes, validator }
-}
-
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a === b || (a.length === b.length && a.every((byte, i) => byte === b[i]))
-}
-
-async function fromHeld(
-  question: MutableQuestion,
-  ageMs: number | undefined,
-  options: AskOptions,
-): Promise<Held | undefined> {
-  const value = await question.fromHeld(options)
-  if (value === undefined) return undefined
-  return ageMs === undefined
-    ? { value, source: { kind: 'held' } }
-    : { value, source: { kind: 'held' }, ageMs }
 }

@@ -7,10 +7,11 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { DiskStore } from '@modmesh/store'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { ControlServer } from '../src/control-socket/server.ts'
+import { ControlServer } from '../../packages/node/src/control-socket/server.ts'
+import { programPath } from '../support/start-node.ts'
 
-const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-const recorder = fileURLToPath(new URL('support/record-imports.mjs', import.meta.url))
+const main = fileURLToPath(new URL('../../packages/node/src/main.ts', import.meta.url))
+const recorder = fileURLToPath(new URL('../support/record-imports.mjs', import.meta.url))
 
 let dir = ''
 beforeEach(async () => {
@@ -28,11 +29,11 @@ interface Result {
 
 async function run(
   args: readonly string[],
-  init: { env?: Record<string, string>; node?: readonly string[] } = {},
+  init: { env?: Record<string, string>; program?: readonly string[] } = {},
 ): Promise<Result> {
   const others = Object.entries(process.env).filter(([name]) => !name.startsWith('MODMESH_'))
   const env = { ...Object.fromEntries(others), XDG_CONFIG_HOME: dir, ...init.env }
-  const child = spawn(process.execPath, [...(init.node ?? []), main, ...args], {
+  const child = spawn(process.execPath, [...(init.program ?? [programPath]), ...args], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -297,8 +298,10 @@ describe('beside a node', () => {
     await using _control = await ControlServer.listen(dir, async () => hello)
     const list = join(dir, 'imports')
     const env = { RECORD_IMPORTS: list }
-    await run(['env', '--dir', dir], { env, node: ['--import', recorder] })
-    await run(['status', '--dir', join(dir, 'x')], { env, node: ['--import', recorder] })
+    // From the sources: a bundle does not say of which files its pieces are.
+    const program = ['--import', recorder, main]
+    await run(['env', '--dir', dir], { env, program })
+    await run(['status', '--dir', join(dir, 'x')], { env, program })
     const loaded = await readFile(list, 'utf8')
     expect(loaded).toContain('/commands/env.ts')
     expect(loaded).toContain('/commands/status.ts')

@@ -77,11 +77,7 @@ describe('a process killed during a commit', () => {
     async ({ step, when }, context) => {
       const { expect } = context
       const dir = await storeWithOld(context.onTestFinished)
-      const child = fileURLToPath(new URL('./support/commit-child.ts', import.meta.url))
-      const signal = await new Promise((resolve) => {
-        execFile(process.execPath, [child, dir, step, when], (error) => resolve(error?.signal))
-      })
-      expect(signal).toBe('SIGKILL')
+      expect(await runChild(dir, step, when)).toBe('SIGKILL')
       const { held } = await checkStore(dir)
       const at = commitSteps.indexOf(step)
       const isVisible = at > visibleFrom || (at === visibleFrom && when === 'after')

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { MemberStatus } from '../src/mesh-members.ts'
-import { newTestIdentity } from '../testing/index.ts'
-import { patiently } from './support/patience.ts'
-import { startNode, type TestNode } from './support/test-node.ts'
+import type { MemberStatus } from '../../packages/peers/src/mesh-members.ts'
+import { patiently } from '../../packages/peers/test/support/patience.ts'
+import { startNode, type TestNode } from '../../packages/peers/test/support/test-node.ts'
+import { newTestIdentity } from '../../packages/peers/testing/index.ts'
 
 let cleanups: AsyncDisposableStack
 let started: TestNode[]

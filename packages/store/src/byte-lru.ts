@@ -27,6 +27,16 @@ export class ByteLru<T> {
     }
   }
 
+  /** What is in use, bytes. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** The next that would have to go. */
+  oldestKey(): string | undefined {
+    return this.#entries.keys().next().value
+  }
+
   delete(key: string): void {
     this.#bytes -= this.#entries.get(key)?.bytes ?? 0
     this.#entries.delete(key)

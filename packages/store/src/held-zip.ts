@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash, type Hash, hash } from 'node:crypto'
 import type { BodyChunks, ByteRange, HeldZip, Proof } from '@modmesh/fill'
 import type { ModuleVersion, ZipDigest, ZipHash } from '@modmesh/module'
 import type { ChunkLease } from './chunk-pool.ts'
@@ -63,8 +63,9 @@ export class HeldFile implements HeldZip {
     lease: ChunkLease,
     { start, end }: ByteRange,
   ): AsyncGenerator<Uint8Array> {
-    const { file, hash, close } = await begin()
-    const sha = hash ? createHash('sha256') : undefined
+    const opened = await begin()
+    const { file, close } = opened
+    const sha = opened.hash ? createHash('sha256') : undefined
     const copy = end - start === this.size ? this.#copyToKeep() : undefined
     try {
       for (let at = start; at < end; ) {
@@ -74,7 +75,7 @@ export class HeldFile implements HeldZip {
         sha?.update(chunk)
         // The last chunk is held back until the whole proved right.
         if (at === end && sha !== undefined) await this.#checkDigest(sha)
-        if (at === end && copy !== undefined) this.#remember(copy)
+        if (at === end && copy !== undefined) this.#remember(copy, sha !== undefined)
         yield chunk
       }
     } finally {
@@ -89,9 +90,9 @@ export class HeldFile implements HeldZip {
     return isWorthIt ? Buffer.allocUnsafeSlow(this.size) : undefined
   }
 
-  /** A file whose state was right when it was opened may still change while it is read. */
-  #remember(bytes: Uint8Array): void {
-    const isRight = createHash('sha256').update(bytes).digest('hex') === this.zipDigest
+  /** A file whose state was right when it was opened may still change while it is read: its hash must have been seen. */
+  #remember(bytes: Uint8Array, isChecked: boolean): void {
+    const isRight = isChecked || hash('sha256', bytes, 'hex') === this.zipDigest
     if (isRight) this.#vault.memory.keep(this.zipDigest, bytes)
   }
 

@@ -28,7 +28,7 @@ export const maxFreeSmallChunks = 256
 export const hotZipBytes: number = 4 << 20
 /** Memory for zips that are read again and again, in all. Bytes. */
 export const hotZipsBytes: number = 48 << 20
-/** Zips of which is known that they were read once: a large project's worth. */
+/** Zips of which is known how often they are read: a large project's worth. */
 export const maxCountedZips = 4096
 /** A zip that was not hashed for this long is hashed again while it is served. Milliseconds. */
 export const rehashAfterMs: number = 24 * 3_600_000

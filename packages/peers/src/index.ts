@@ -4,6 +4,8 @@
  * nothing that a peer sends can do more than end its own session.
  * Wire formats: docs/protocols/control.md and body.md.
  */
+export type { LimitsInForce, UploadCaps, UploadLimits } from './body/upload-limits.ts'
+export type { UploadReport, UploadUse } from './body/uploads.ts'
 export {
   InvalidMembershipOptionError,
   InvalidRootKeyError,
@@ -19,7 +21,7 @@ export type { MembershipStore } from './membership/membership-store.ts'
 export type { MeshComponents, MeshEvent, MeshInit, PeerStatus } from './mesh-init.ts'
 export type { MemberStatus, MeshMembers } from './mesh-members.ts'
 export { MeshNode } from './mesh-node.ts'
-export type { PeerTarget } from './network/dial-loop.ts'
+export type { PeerTarget } from './network/dial-target.ts'
 export {
   InvalidPeerAddressError,
   PeerDatastoreLockedError,

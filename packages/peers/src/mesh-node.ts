@@ -19,6 +19,7 @@ import {
 } from '@modmesh/module'
 import type { FetchedBody, FetchOptions } from './body/body-client.ts'
 import { NotGivenError } from './body/not-given.ts'
+import type { UploadReport } from './body/uploads.ts'
 import { contentKey } from './control/content-set.ts'
 import type { InviteOptions } from './membership/invite-options.ts'
 import { Membership } from './membership/membership.ts'
@@ -26,7 +27,7 @@ import { MeshCore } from './mesh-core.ts'
 import type { MeshComponents, MeshInit, PeerStatus } from './mesh-init.ts'
 import { MeshMembers } from './mesh-members.ts'
 import { createNetwork } from './network/create-network.ts'
-import type { PeerTarget } from './network/dial-loop.ts'
+import type { PeerTarget } from './network/dial-target.ts'
 import { defaultMaxConnections, passingConnections } from './network/limits.ts'
 import type { ShelfItem } from './peer-shelf.ts'
 
@@ -107,6 +108,11 @@ export class MeshNode implements Peers, AsyncDisposable {
   /** Control messages sent since the start, by kind. */
   messagesSent(): ReadonlyMap<string, number> {
     return this.#core.sent
+  }
+
+  /** What is given to members now, and the limits in force. */
+  uploads(): UploadReport {
+    return this.#core.uploads.report()
   }
 
   /**

@@ -38,6 +38,34 @@ export interface DialTarget {
   connectedAtMs: number | undefined
 }
 
+/** An address or member that the node wants a connection to, and how that stands. */
+export interface PeerTarget {
+  readonly target: string
+  readonly origin: TargetOrigin
+  readonly peer: string | undefined
+  readonly connected: boolean
+  readonly failures: number
+  readonly lastError: string | undefined
+  /** Not dialled now: there are connections enough. */
+  readonly isWaiting: boolean
+}
+
+/** Says how a target stands. */
+export function statusOf(
+  { label, origin, peer, failures, lastError }: DialTarget,
+  { connected, isWaiting }: Pick<PeerTarget, 'connected' | 'isWaiting'>,
+): PeerTarget {
+  return {
+    target: label,
+    origin,
+    peer,
+    connected,
+    failures: connected ? 0 : failures,
+    lastError,
+    isWaiting: !connected && isWaiting,
+  }
+}
+
 /** Makes a target that was never dialled. */
 export function newTarget(
   init: Pick<DialTarget, 'origin' | 'label' | 'address' | 'peer'>,

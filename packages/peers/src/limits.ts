@@ -163,12 +163,37 @@ export const bodyLimits = {
   busyTries: 8,
 } as const
 
+/** How uploads share a link whose bytes per second are limited. */
+export const uploadPacing = {
+  /** What a limited link may send at once after a rest, milliseconds of its rate: no longer than timers are late. */
+  burstMs: 100,
+  /** After which rest everything may be sent at once again, milliseconds: above `burstMs` and the time of a smallest piece. */
+  refillMs: 1_000,
+  /** Largest piece that waits for its turn, milliseconds of the rate: then 128 bodies all have one within half a second. */
+  pieceMs: 4,
+  /** Bounds of such a piece, bytes: what the asker takes for progress, and a chunk of the file. */
+  pieceMinBytes: 16_384,
+  pieceMaxBytes: 262_144,
+  /** A body that got nothing for so long goes first, milliseconds: well within the asker's patience. */
+  starvedMs: 500,
+  /** Bytes per second that a body should get: a member gets no more slots than that leaves room for. */
+  goodRate: 131_072,
+  /** Bytes per second that each body gets at least: twice what the asker demands. */
+  leastRate: 32_768,
+  /** Of all slots, one in so many is kept for members that have none. */
+  keptShare: 4,
+  /** Over what time `status` measures, milliseconds. */
+  measureMs: 5_000,
+} as const
+
 /** Times of a body, milliseconds. */
 export interface BodyTimes {
   /** Without a byte from the sender while we are ready for one (design section 6). */
   readonly receiveStallMs: number
   /** Without a byte taken by the receiver: its disk may pause, and what it holds is one upload slot. */
   readonly sendStallMs: number
+  /** For the receiver to take what is on its way after the last byte was sent, and to close. */
+  readonly closeMs: number
   /** To connect to a holder and open the stream. */
   readonly connectMs: number
 }
@@ -176,6 +201,7 @@ export interface BodyTimes {
 export const bodyTimes: BodyTimes = {
   receiveStallMs: 2_000,
   sendStallMs: 10_000,
+  closeMs: 30_000,
   connectMs: 3_000,
 }
 

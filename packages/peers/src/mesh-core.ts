@@ -3,7 +3,7 @@ import type { Clock, PeerId } from '@modmesh/fill'
 import type { ZipHash } from '@modmesh/module'
 import { BodyClient } from './body/body-client.ts'
 import { BodyServer } from './body/body-server.ts'
-import { UploadSlots } from './body/upload-slots.ts'
+import { Uploads } from './body/uploads.ts'
 import { Allowance } from './control/allowance.ts'
 import { AnswerDesk } from './control/answer-desk.ts'
 import { ControlHub, type HubOwner } from './control/control-hub.ts'
@@ -67,6 +67,7 @@ export class MeshCore {
   readonly finder: Finder
   readonly siteOwner: SiteOwner
   readonly bodies: BodyClient
+  readonly uploads: Uploads
   /** Gossip about members and what the mesh says of them. */
   readonly trust: MembershipGossip
   /** Wall clock of first contact of each connected peer. */
@@ -124,8 +125,10 @@ export class MeshCore {
       given: (peer: PeerId, bytes: number) => this.scores.gave(peer, bytes),
       fault: (peer: PeerId, reason: string) => this.blame(peer, reason),
     }
-    const slots = new UploadSlots()
-    this.#server = new BodyServer({ libp2p, shelf, fetcher, clock, slots, owner }, { times })
+    const isWan = (peer: PeerId) => !this.#isSameSite(peer)
+    this.uploads = new Uploads({ clock, isWan }, init.uploads)
+    const { uploads } = this
+    this.#server = new BodyServer({ libp2p, shelf, fetcher, clock, uploads, owner }, { times })
     this.bodies = new BodyClient({ libp2p, clock }, { times })
     const dht = this.#dht()
     this.#announcer = dht && this.#newAnnouncer(dht)

@@ -1,4 +1,5 @@
 import type { Clock, PeerId } from '@modmesh/fill'
+import type { UploadLimits } from './body/upload-limits.ts'
 import type { BodyTimes, ControlTimes } from './limits.ts'
 import type { MembershipStore } from './membership/membership-store.ts'
 import type { NetworkEvent } from './network/network-event.ts'
@@ -55,6 +56,8 @@ export interface MeshInit {
   readonly connect: 'all' | 'configured'
   /** Peers that stay connected; lookups and fetches go beyond it for a moment. */
   readonly maxConnections?: number | undefined
+  /** What this node gives to members at most; absent: no limit of bytes per second. */
+  readonly uploads?: UploadLimits | undefined
   /** For tests of many nodes in one process: the DHT's message timeout, milliseconds. */
   readonly dhtTimeoutMs?: number | undefined
   /** For tests: how long a connection beyond that lasts at least, milliseconds. */

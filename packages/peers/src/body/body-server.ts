@@ -17,7 +17,7 @@ import {
   type UnverifiedRequest,
 } from './message.ts'
 import { ProgressGuard } from './progress-guard.ts'
-import type { UploadSlots } from './upload-slots.ts'
+import type { Upload, Uploads } from './uploads.ts'
 
 /** What a body server tells the node. */
 export interface BodyServerOwner {
@@ -33,7 +33,7 @@ export class BodyServer {
   readonly #shelf: Pick<PeerShelf, 'findContent'>
   readonly #fetcher: Pick<SiteFetcher, 'part'> | undefined
   readonly #clock: Clock
-  readonly #slots: UploadSlots
+  readonly #uploads: Uploads
   readonly #owner: BodyServerOwner
   readonly #times: BodyTimes
   readonly #stop = new AbortController()
@@ -45,7 +45,7 @@ export class BodyServer {
       readonly shelf: Pick<PeerShelf, 'findContent'>
       readonly fetcher?: Pick<SiteFetcher, 'part'> | undefined
       readonly clock: Clock
-      readonly slots: UploadSlots
+      readonly uploads: Uploads
       readonly owner: BodyServerOwner
     },
     init: { readonly times: BodyTimes },
@@ -54,7 +54,7 @@ export class BodyServer {
     this.#shelf = components.shelf
     this.#fetcher = components.fetcher
     this.#clock = components.clock
-    this.#slots = components.slots
+    this.#uploads = components.uploads
     this.#owner = components.owner
     this.#times = init.times
   }
@@ -89,8 +89,6 @@ export class BodyServer {
     this.#streams.add(stream)
     try {
       await this.#answer(stream, { peer, guard, signal })
-      await stream.close({ signal })
-      await closed(stream, signal)
     } catch (error) {
       if (isProtocolFault(error)) this.#owner.fault(peer, 'broken body request')
       stream.abort(error instanceof Error ? error : new Error('upload failed', { cause: error }))
@@ -100,26 +98,29 @@ export class BodyServer {
     }
   }
 
-  async #answer(
-    stream: Stream,
-    how: { readonly peer: PeerId; readonly guard: ProgressGuard; readonly signal: AbortSignal },
-  ): Promise<void> {
+  async #answer(stream: Stream, how: Serving): Promise<void> {
     const frames = lpStream(stream, bodyFraming)
     const request = decodeBodyRequest((await frames.read({ signal: how.signal })).subarray())
-    const giveBack = this.#slots.take(how.peer)
+    const found = await this.#find(request, how)
+    const upload = found.chunks && this.#uploads.begin(how.peer)
+    const { header, chunks } = found.chunks !== undefined && upload === undefined ? busy : found
     try {
-      const { header, chunks } = giveBack === undefined ? busy : await this.#find(request, how)
       await frames.write(encodeBodyHeader(header), { signal: how.signal })
-      if (chunks !== undefined) await this.#send(stream, chunks, how)
+      let { signal } = how
+      if (upload !== undefined && chunks !== undefined) {
+        await this.#send(stream, { upload, chunks }, how)
+        how.guard.stop()
+        signal = AbortSignal.any([signal, AbortSignal.timeout(this.#times.closeMs)])
+      }
+      // What the peer has not read yet may be in our memory: it has the slot until then.
+      await stream.close({ signal })
+      await closed(stream, signal)
     } finally {
-      giveBack?.()
+      upload?.end()
     }
   }
 
-  async #find(
-    request: BodyRequest | undefined,
-    how: { readonly peer: PeerId; readonly signal: AbortSignal },
-  ): Promise<Found> {
+  async #find(request: BodyRequest | undefined, how: Serving): Promise<Found> {
     if (request?.kind === 'unverified') return await this.#findPart(request, how)
     const isLater = request === undefined || (request.offset ?? 0) > 0
     if (isLater) return { header: { status: 'unsupported' }, chunks: undefined }
@@ -131,7 +132,7 @@ export class BodyServer {
 
   async #findPart(
     { path, version, offset, body }: UnverifiedRequest,
-    { peer, signal }: { readonly peer: PeerId; readonly signal: AbortSignal },
+    { peer, signal }: Serving,
   ): Promise<Found> {
     const module = validOrUndefined(() => parseModuleVersion(path, version))
     const fetcher = this.#owner.isSameSite(peer) ? this.#fetcher : undefined
@@ -144,17 +145,25 @@ export class BodyServer {
 
   async #send(
     stream: Stream,
-    chunks: AsyncIterable<Uint8Array>,
-    how: { readonly peer: PeerId; readonly guard: ProgressGuard; readonly signal: AbortSignal },
+    { upload, chunks }: { readonly upload: Upload; readonly chunks: AsyncIterable<Uint8Array> },
+    how: Serving,
   ): Promise<void> {
     let sent = 0
     const onProgress = (bytes: number): void => {
       how.guard.moved(bytes - sent)
+      upload.sent(bytes - sent)
       this.#owner.given(how.peer, bytes - sent)
       sent = bytes
     }
-    await sendChunks(stream, chunks, { signal: how.signal, onProgress })
+    await sendChunks(stream, upload.paced(chunks, how), { signal: how.signal, onProgress })
   }
+}
+
+/** One stream that is served. */
+interface Serving {
+  readonly peer: PeerId
+  readonly guard: ProgressGuard
+  readonly signal: AbortSignal
 }
 
 interface Found {

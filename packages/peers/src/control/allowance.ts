@@ -32,12 +32,16 @@ export class Allowance {
     this.#tokens = Math.min(this.#burst, this.#tokens + count)
   }
 
+  /** How long until there is a token, milliseconds. */
+  readyInMs(): number {
+    this.#refill()
+    if (this.#tokens > 0) return 0
+    return Math.ceil(((1 - this.#tokens) / this.#perSecond) * 1_000)
+  }
+
   /** Takes tokens, waiting until there are any. */
   async wait(count: number, options: { readonly signal: AbortSignal }): Promise<void> {
-    while (!this.take(count)) {
-      const missing = 1 - this.#tokens
-      await this.#clock.sleep(Math.ceil((missing / this.#perSecond) * 1_000), options)
-    }
+    while (!this.take(count)) await this.#clock.sleep(this.readyInMs(), options)
   }
 
   #refill(): void {

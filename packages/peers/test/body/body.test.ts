@@ -13,7 +13,6 @@ import {
   encodeBodyRequest,
 } from '../../src/body/message.ts'
 import { ProgressGuard } from '../../src/body/progress-guard.ts'
-import { UploadSlots } from '../../src/body/upload-slots.ts'
 import { ProtocolError } from '../../src/errors.ts'
 import { bodyLimits } from '../../src/limits.ts'
 import { rogueMember } from '../../testing/index.ts'
@@ -105,20 +104,6 @@ describe('a progress guard', () => {
     expect(guard.signal.aborted).toBe(false)
     expect(clock.sleeping).toBe(0)
   })
-})
-
-test('upload slots are limited per peer and in total, and come back once', () => {
-  const slots = new UploadSlots({ perPeer: 2, total: 3 })
-  const first = slots.take('a')
-  slots.take('a')
-  expect(slots.take('a')).toBeUndefined()
-  expect(slots.take('b')).toBeDefined()
-  expect(slots.take('c')).toBeUndefined()
-  first?.()
-  first?.()
-  expect(slots.taken).toBe(2)
-  expect(slots.take('c')).toBeDefined()
-  expect(slots.take('d')).toBeUndefined()
 })
 
 type Misdeed = (stream: Stream) => Promise<void>

@@ -2,8 +2,8 @@ import { asError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { Answer } from './module-source.ts'
 import type { Proof } from './proof.ts'
-import type { VerifiedZip } from './zip-attempt.ts'
 import type { HeldZip } from './zip-store.ts'
+import type { VerifiedZip } from './zip-transfer.ts'
 
 /** Answers with what was verified; the commit goes on behind, and nobody is told of the zip before its end. `onReadable` gets it before the commit begins. */
 export async function commitZip(

@@ -6,8 +6,10 @@ import { checkFirstHash } from './first-hashes.ts'
 import type { Answer } from './module-source.ts'
 import type { Scope } from './scope.ts'
 import { whyNoPeers } from './why-upstream.ts'
-import { fetchFromUpstream, Progress, type VerifiedZip } from './zip-attempt.ts'
+import { fetchFromUpstream } from './zip-attempt.ts'
+import { Progress } from './zip-progress.ts'
 import type { HeldZip } from './zip-store.ts'
+import type { VerifiedZip } from './zip-transfer.ts'
 
 /** Private, or the database is off: what upstream said first is all there is, unless a go.sum pins it. */
 export async function fillUnprovable(

@@ -19,18 +19,12 @@ import { resolveSums, withNeed } from './resolve-sums.ts'
 import { handled, noLongerNeeded, Scope } from './scope.ts'
 import { StoreFailure } from './store-failure.ts'
 import { whyNoPeers, whyRaceAsksUpstream } from './why-upstream.ts'
-import {
-  fetchFromPeer,
-  fetchFromRemote,
-  fetchFromUpstream,
-  isWrong,
-  type Transfer,
-  type VerifiedZip,
-} from './zip-attempt.ts'
+import { fetchFromPeer, fetchFromRemote, fetchFromUpstream } from './zip-attempt.ts'
 import { type RunningAttempt, ZipBodies } from './zip-bodies.ts'
 import { fetchFromOwner } from './zip-from-owner.ts'
 import { type Move, nextMove, type RaceView } from './zip-race.ts'
 import type { HeldZip } from './zip-store.ts'
+import { isWrong, type Transfer, type VerifiedZip } from './zip-transfer.ts'
 
 /** Answers a request for a zip (design, section 4). */
 export async function fillZip(
@@ -244,7 +238,7 @@ class ZipFill {
     const patienceMs = this.#hasUpstream() ? windowMs + budgets.stallMs : budgets.meshOnlyMs
     const attempt = this.#bodies.begin({ kind: 'peer', peer: holder.peer }, windowMs)
     this.#firstPeer ??= attempt
-    const job = { module: this.#module, ...holder, patienceMs, ...this.#transfer(attempt) }
+    const job = { ...holder, patienceMs, ...this.#transfer(attempt) }
     const fetching = this.#work.start((signal) => fetchFromPeer(this.#ctx, job, { signal }))
     this.#follow(attempt, fetching, (error) => this.#judge(holder, error))
   }
@@ -261,7 +255,7 @@ class ZipFill {
     const attempt = this.#bodies.begin({ kind: 'owner', peer }, Number.POSITIVE_INFINITY)
     const { firstByteMs, stallMs } = this.#ctx.budgets
     const patienceMs = firstByteMs + stallMs
-    const job = { module: this.#module, peer, patienceMs, ...this.#transfer(attempt) }
+    const job = { peer, patienceMs, ...this.#transfer(attempt) }
     const fetching = this.#work.start(async (signal) => {
       const zipHash = await this.#zipHash.promise
       return await fetchFromOwner(this.#ctx, { ...job, zipHash }, { signal })
@@ -280,7 +274,7 @@ class ZipFill {
     const patienceMs = this.#hasUpstream() ? windowMs + budgets.stallMs : budgets.meshOnlyMs
     const attempt = this.#bodies.begin({ kind: 'remote' }, windowMs)
     const expected = this.#zipHash.promise
-    const job = { module: this.#module, level, expected, patienceMs, ...this.#transfer(attempt) }
+    const job = { level, expected, patienceMs, ...this.#transfer(attempt) }
     const fetching = this.#work.start((signal) => fetchFromRemote(this.#ctx, job, { signal }))
     this.#follow(attempt, fetching, () => {
       this.#remote = 'over'
@@ -296,7 +290,7 @@ class ZipFill {
     if (remote?.progress.hasFirstByte === false) this.#ctx.remote?.headStart.missed()
     const attempt = this.#bodies.begin({ kind: 'upstream' }, 0)
     const expected = this.#zipHash.promise
-    const job = { module, expected, ...this.#transfer(attempt) }
+    const job = { expected, ...this.#transfer(attempt) }
     const fetching = this.#work.start((signal) => fetchFromUpstream(this.#ctx, job, { signal }))
     this.#follow(attempt, fetching, (error) => {
       this.#upstream = error instanceof ModuleNotFoundError ? 'no' : 'failed'

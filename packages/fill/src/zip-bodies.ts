@@ -1,9 +1,10 @@
 import type { ModuleVersion } from '@modmesh/module'
 import type { FillContext } from './fill-context.ts'
 import type { Asked } from './fill-event.ts'
-import { Progress, type Transfer } from './zip-attempt.ts'
+import { Progress } from './zip-progress.ts'
 import type { Attempt } from './zip-race.ts'
 import type { HeldZip, StagedZip } from './zip-store.ts'
+import type { Transfer } from './zip-transfer.ts'
 
 /** One body under way. */
 export interface RunningAttempt {
@@ -61,7 +62,7 @@ export class ZipBodies {
     const onStaged = (staged: StagedZip) => {
       attempt.staged = staged
     }
-    return { progress: attempt.progress, onProgress, onStaged }
+    return { module: this.#module, progress: attempt.progress, onProgress, onStaged }
   }
 
   /** Shows those who wait for us the body that has come the furthest; returns what ends that. */

@@ -1,28 +1,15 @@
-import type { ModuleVersion, ZipHash } from '@modmesh/module'
 import { asError, PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { minComingBytes } from './limits.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
-import type { PeerId } from './peers.ts'
 import { withRecord } from './relay.ts'
 import { Scope } from './scope.ts'
-import {
-  fetchFromPeer,
-  isWrong,
-  Progress,
-  type Transfer,
-  takeComing,
-  takeFromPeer,
-  type VerifiedZip,
-} from './zip-attempt.ts'
+import { fetchFromPeer, type PeerTransfer, takeComing, takeFromPeer } from './zip-attempt.ts'
+import { type Patience, Progress } from './zip-progress.ts'
+import { isWrong, type VerifiedZip } from './zip-transfer.ts'
 
-interface OwnerJob extends Transfer {
-  readonly module: ModuleVersion
-  readonly zipHash: ZipHash
-  readonly peer: PeerId
-  /** How long the first byte may take once the owner has it. */
-  readonly patienceMs: number
-}
+/** The patience begins once the owner has it. */
+type OwnerJob = PeerTransfer & Patience
 
 /**
  * Waits until the owner holds a zip, fetches it from there and verifies; a large one is streamed while
@@ -47,7 +34,7 @@ export async function fetchFromOwner(
     const answer = await withRecord(ctx, peer, question, signal, use, hear)
     verified = answer ?? (await coming.ended())
     if (verified === undefined) throw new NobodyHasItError()
-    return verified
+    return { ...verified, source: { kind: 'peer', peer, via: 'owner' } }
   } finally {
     coming.leave(verified)
   }
@@ -60,11 +47,9 @@ async function takeWhole(
 ): Promise<VerifiedZip> {
   const { module, peer, bytes } = job
   try {
-    const { staged, zipHash } =
-      bytes === undefined
-        ? await fetchFromPeer(ctx, job, { signal })
-        : await takeFromPeer(ctx, { ...job, bytes }, { signal })
-    return { staged, zipHash, source: { kind: 'peer', peer, via: 'owner' } }
+    return bytes === undefined
+      ? await fetchFromPeer(ctx, job, { signal })
+      : await takeFromPeer(ctx, { ...job, bytes }, { signal })
   } catch (error) {
     const isLie = isWrong(error) || (error instanceof PeerError && error.fault === 'protocol')
     if (isLie && !signal.aborted) ctx.blame(peer, module, asError(error).message)

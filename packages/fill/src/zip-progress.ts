@@ -1,0 +1,97 @@
+import type { FillContext } from './fill-context.ts'
+import { minProgressBytes } from './limits.ts'
+import { abortable, Scope } from './scope.ts'
+
+/** How a body comes along; read by the race while it runs. */
+export class Progress {
+  /** Resolves when the body begins. */
+  readonly began: Promise<void>
+  readonly #begin = Promise.withResolvers<void>()
+  hasFirstByte = false
+  bytes = 0
+  #marked = 0
+  #markedMs: number
+  isWriting = false
+  /** How often it began anew. */
+  restarts = 0
+
+  constructor(nowMs: number) {
+    this.#markedMs = nowMs
+    this.began = this.#begin.promise
+  }
+
+  begin(nowMs: number): void {
+    this.hasFirstByte = true
+    this.mark(nowMs)
+    this.#begin.resolve()
+  }
+
+  /** Counts bytes; only a step of minProgressBytes restarts the patience. */
+  add(bytes: number, nowMs: number): void {
+    this.bytes += bytes
+    if (this.bytes - this.#marked >= minProgressBytes || this.#marked === 0) this.mark(nowMs)
+  }
+
+  mark(nowMs: number): void {
+    this.#marked = this.bytes
+    this.#markedMs = nowMs
+  }
+
+  idleMs(nowMs: number): number {
+    return nowMs - this.#markedMs
+  }
+
+  restart(nowMs: number): void {
+    this.restarts += 1
+    this.hasFirstByte = false
+    this.bytes = 0
+    this.mark(nowMs)
+  }
+}
+
+/** How a body comes along, and how long its first byte may take before it is given up. */
+export interface Patience {
+  readonly progress: Progress
+  readonly patienceMs: number
+}
+
+/** Waits for a body as long as it makes progress; else throws what `stalled` makes. */
+export async function patiently<T>(
+  ctx: FillContext,
+  patience: Patience,
+  outer: AbortSignal,
+  stalled: () => Error,
+  fetch: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const scope = new Scope(outer)
+  try {
+    const body = scope.start((signal) => abortable(fetch(signal), signal))
+    const late = scope.start((signal) => watch(ctx, patience, signal, stalled))
+    return await abortable(Promise.race([body, late]), outer)
+  } finally {
+    ctx.background(scope.close())
+  }
+}
+
+/** Throws when the body makes no progress for too long; the time our own disk takes does not count. */
+async function watch(
+  ctx: FillContext,
+  { progress, patienceMs }: Patience,
+  signal: AbortSignal,
+  stalled: () => Error,
+): Promise<never> {
+  const first = new Scope(signal)
+  const late = first.start((ended) => ctx.clock.sleep(patienceMs, { signal: ended }))
+  try {
+    await Promise.race([progress.began, late])
+  } finally {
+    ctx.background(first.close())
+  }
+  while (progress.hasFirstByte) {
+    if (progress.isWriting) progress.mark(ctx.clock.monotonicMs())
+    const leftMs = ctx.budgets.stallMs - progress.idleMs(ctx.clock.monotonicMs())
+    if (leftMs <= 0) break
+    await ctx.clock.sleep(leftMs, { signal })
+  }
+  throw stalled()
+}

@@ -1,0 +1,123 @@
+import { type ModuleVersion, type ZipHash, ZipRulesError } from '@modmesh/module'
+import { HashMismatchError } from './errors.ts'
+import type { FillContext } from './fill-context.ts'
+import type { Source } from './fill-event.ts'
+import { abortable, handled } from './scope.ts'
+import { StoreFailure } from './store-failure.ts'
+import type { Progress } from './zip-progress.ts'
+import type { ByteSink, StagedZip } from './zip-store.ts'
+
+/** A zip that comes, and where it is told how it comes along. */
+export interface Transfer {
+  readonly module: ModuleVersion
+  readonly progress: Progress
+  /** Called when its first byte has come. */
+  readonly onProgress: () => void
+  /** Called with where the bytes go. */
+  readonly onStaged?: (staged: StagedZip) => void
+}
+
+/** A verified zip that waits for its commit. */
+export interface VerifiedZip {
+  readonly staged: StagedZip
+  readonly zipHash: ZipHash
+  readonly source: Source
+}
+
+/** Gives a source a staged zip of its own, and removes it unless the source delivers. Throws StoreFailure. */
+export async function receiveZip(
+  ctx: FillContext,
+  transfer: Transfer,
+  signal: AbortSignal,
+  receive: (zip: ArrivingZip) => Promise<Omit<VerifiedZip, 'staged'>>,
+): Promise<VerifiedZip> {
+  const staged = await stage(ctx, transfer.module)
+  transfer.onStaged?.(staged)
+  const zip = new ArrivingZip(ctx, staged, transfer, signal)
+  try {
+    signal.throwIfAborted()
+    return { staged, ...(await receive(zip)) }
+  } catch (error) {
+    ctx.background(zip.idle().then(() => staged.discard()))
+    throw zip.failure ?? error
+  }
+}
+
+/** Whether the bytes are at fault. */
+export function isWrong(error: unknown): error is HashMismatchError | ZipRulesError {
+  return error instanceof HashMismatchError || error instanceof ZipRulesError
+}
+
+/** Takes a source's bytes as long as it is wanted; tells our own disk's failures from the source's. */
+export class ArrivingZip implements ByteSink {
+  /** What our side of the transfer failed with; counts before whatever the source says then. */
+  failure: Error | undefined
+  readonly #ctx: FillContext
+  readonly #staged: StagedZip
+  readonly #transfer: Transfer
+  readonly #signal: AbortSignal
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor(ctx: FillContext, staged: StagedZip, transfer: Transfer, signal: AbortSignal) {
+    this.#ctx = ctx
+    this.#staged = staged
+    this.#transfer = transfer
+    this.#signal = signal
+  }
+
+  /** The source has begun, whether or not it has sent a byte. */
+  readonly begin = (): void => {
+    const { progress, onProgress } = this.#transfer
+    if (progress.hasFirstByte) return
+    progress.begin(this.#ctx.clock.monotonicMs())
+    onProgress()
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#signal.throwIfAborted()
+    const { progress } = this.#transfer
+    this.begin()
+    progress.isWriting = true
+    try {
+      this.#writing = handled(this.#staged.write(chunk))
+      await this.#writing
+    } catch (error) {
+      this.failure ??= error instanceof ZipRulesError ? error : new StoreFailure(error)
+      throw this.failure
+    } finally {
+      progress.isWriting = false
+      progress.add(chunk.length, this.#ctx.clock.monotonicMs())
+    }
+  }
+
+  /** Forgets what came: the source begins anew. */
+  readonly reset = async (): Promise<void> => {
+    this.#transfer.progress.restart(this.#ctx.clock.monotonicMs())
+    await this.#staged.reset()
+  }
+
+  /** Returns the h1 of what came. Throws HashMismatchError, ZipRulesError, StoreFailure. */
+  async verify(expected: ZipHash | undefined): Promise<ZipHash> {
+    const signal = this.#signal
+    try {
+      return await abortable(this.#staged.verify(expected, { signal }), signal)
+    } catch (error) {
+      throw signal.aborted || isWrong(error) ? error : new StoreFailure(error)
+    }
+  }
+
+  /** Resolves when no write is under way. */
+  async idle(): Promise<void> {
+    await this.#writing.catch(() => {
+      // The write's own caller was told.
+    })
+  }
+}
+
+async function stage(ctx: FillContext, module: ModuleVersion): Promise<StagedZip> {
+  try {
+    return await ctx.store.stageZip(module)
+  } catch (error) {
+    throw new StoreFailure(error)
+  }
+}

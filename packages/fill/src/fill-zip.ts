@@ -1,30 +1,21 @@
-import { formatModuleVersion, type ModuleVersion, type ZipHash } from '@modmesh/module'
-import type { ProvenSums } from './checksum-db.ts'
+import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import { commitZip } from './commit-zip.ts'
-import { asError, ModuleNotFoundError, PeerError, UpstreamUnavailableError } from './errors.ts'
+import { UpstreamUnavailableError } from './errors.ts'
+import { ExpectedHash, type ExpectedHashInit } from './expected-hash.ts'
 import { explainFailure } from './explain-failure.ts'
 import type { FillContext } from './fill-context.ts'
 import { fillUnprovable } from './fill-unprovable.ts'
-import { HolderList, type KnownHolder } from './holder-list.ts'
 import type { Answer } from './module-source.ts'
-import { NobodyHasItError } from './nobody-has-it.ts'
 import { notHere } from './not-found.ts'
-import { keepAllVerified } from './peer-facts.ts'
 import type { PeerId } from './peers.ts'
 import type { Proof } from './proof.ts'
 import { AllFailedError } from './race.ts'
-import { type RecordSearch, searchRecords } from './record-search.ts'
-import { relaySums } from './relay.ts'
-import { resolveSums, withNeed } from './resolve-sums.ts'
-import { handled, noLongerNeeded, Scope } from './scope.ts'
-import { StoreFailure } from './store-failure.ts'
+import { noLongerNeeded, Scope } from './scope.ts'
 import { whyNoPeers, whyRaceAsksUpstream } from './why-upstream.ts'
-import { fetchFromPeer, fetchFromRemote, fetchFromUpstream } from './zip-attempt.ts'
-import { type RunningAttempt, ZipBodies } from './zip-bodies.ts'
-import { fetchFromOwner } from './zip-from-owner.ts'
 import { type Move, nextMove, type RaceView } from './zip-race.ts'
+import { ZipSources } from './zip-sources.ts'
 import type { HeldZip } from './zip-store.ts'
-import { isWrong, type Transfer, type VerifiedZip } from './zip-transfer.ts'
+import type { VerifiedZip } from './zip-transfer.ts'
 
 /** Answers a request for a zip (design, section 4). */
 export async function fillZip(
@@ -68,51 +59,38 @@ export async function relayZip(
   }
 }
 
-/** One miss: what is known of it so far, and who is being asked. */
+/** One miss: looks for the hash and for the bytes at once, and decides whom to ask next. */
 class ZipFill {
   readonly #ctx: FillContext
   readonly #module: ModuleVersion
+  readonly #owner: PeerId | undefined
   readonly #work: Scope
   readonly #startedMs: number
-  readonly #holders: HolderList
-  readonly #bodies: ZipBodies
+  readonly #expected: ExpectedHash
+  readonly #sources: ZipSources
   readonly #errors: unknown[] = []
-  readonly #zipHash = Promise.withResolvers<ZipHash>()
-  #expected: RaceView['expected'] = 'searching'
-  #records: RecordSearch | undefined
-  #hasPeersFailed: boolean
-  readonly #ownerId: PeerId | undefined
-  #owner: RaceView['owner']
-  #remote: RaceView['remote']
-  #upstream: RaceView['upstream']
-  #firstPeer: RaceView['firstPeer']
-  #verified: VerifiedZip | undefined
-  #isOver = false
   #changed = Promise.withResolvers<void>()
 
   /** With an owner, nobody is asked but holders by inventory and the owner. */
   constructor(ctx: FillContext, module: ModuleVersion, scope: Scope, owner?: PeerId) {
     this.#ctx = ctx
     this.#module = module
+    this.#owner = owner
     this.#work = new Scope(scope.signal)
     this.#startedMs = ctx.clock.monotonicMs()
-    this.#hasPeersFailed = !ctx.canAskPeers(module.path)
-    this.#bodies = new ZipBodies(ctx, module)
-    this.#ownerId = owner
-    const isRelay = owner !== undefined
-    this.#owner = isRelay ? 'ready' : 'none'
-    this.#remote = !isRelay && ctx.canAskRemote(module.path) ? 'ready' : 'none'
-    this.#upstream = !isRelay && ctx.canAskUpstream(module.path) ? 'ready' : 'none'
-    const onChange = () => this.#wake()
-    this.#holders = new HolderList(ctx, module, this.#work, { isKnownOnly: isRelay, onChange })
-    void handled(this.#zipHash.promise)
+    const onError = (error: unknown) => void this.#errors.push(error)
+    const shared = { module, owner, onError, onChange: () => this.#wake() }
+    const onFound: ExpectedHashInit['onFound'] = (...found) => this.#sources.open(...found)
+    this.#expected = new ExpectedHash(ctx, this.#work, { ...shared, onFound })
+    const { zipHash } = this.#expected
+    this.#sources = new ZipSources(ctx, this.#work, { ...shared, zipHash })
   }
 
   async run(): Promise<Answer<HeldZip>> {
-    if (this.#ownerId !== undefined) return await this.#bring()
-    const forget = this.#bodies.show()
+    if (this.#owner !== undefined) return await this.#bring()
+    const forget = this.#sources.show()
     try {
-      return await this.#bring((zip) => this.#bodies.showWhole(zip))
+      return await this.#bring((zip) => this.#sources.showWhole(zip))
     } finally {
       forget()
     }
@@ -125,16 +103,16 @@ class ZipFill {
 
   async #race(): Promise<{ readonly verified: VerifiedZip; readonly proof: Proof }> {
     this.#work.signal.addEventListener('abort', () => this.#wake(), { once: true })
-    const sums = this.#work.start(() => this.#findSums())
+    const sums = this.#work.start(() => this.#expected.find())
     try {
-      while (this.#verified === undefined) {
+      for (;;) {
+        const { verified } = this.#sources
+        if (verified !== undefined) return { verified, proof: (await sums).proof }
         this.#work.signal.throwIfAborted()
         await this.#move(nextMove(this.#view(), this.#ctx.budgets))
       }
-      const { proof } = await sums
-      return { verified: this.#verified, proof }
     } finally {
-      this.#isOver = true
+      this.#sources.end()
       this.#ctx.background(this.#work.close())
     }
   }
@@ -142,13 +120,13 @@ class ZipFill {
   async #move(move: Move): Promise<void> {
     switch (move.kind) {
       case 'ask-holder':
-        return this.#askHolder()
+        return this.#sources.askHolder()
       case 'search-holders':
-        return this.#holders.search()
+        return this.#sources.searchHolders()
       case 'ask-owner':
-        return this.#askOwner()
+        return this.#sources.askOwner()
       case 'ask-remote':
-        return this.#askRemote()
+        return this.#sources.askRemote()
       case 'ask-upstream':
         return this.#askUpstream()
       case 'give-up':
@@ -158,199 +136,25 @@ class ZipFill {
     }
   }
 
+  #askUpstream(): void {
+    const module = this.#module
+    const why = whyNoPeers(this.#ctx, module.path) ?? whyRaceAsksUpstream(this.#view())
+    this.#ctx.emit({ kind: 'upstream-chosen', what: 'zip', module, why })
+    this.#sources.askUpstream()
+  }
+
   /** Peers that have not answered may have it: that is trouble of ours, and never "nobody has it". */
   #silence(): Error[] {
-    if (this.#holders.state !== 'running') return []
+    if (this.#view().holderSearch !== 'running') return []
     const name = formatModuleVersion(this.#module)
     const message = `${name}: peers have not answered within ${this.#ctx.budgets.meshOnlyMs} ms`
     return [new UpstreamUnavailableError(message, { timedOut: true })]
   }
 
-  async #findSums(): Promise<ProvenSums> {
-    const { signal } = this.#work
-    try {
-      const search = () => this.#startRecords()
-      const onPeersFailed = () => {
-        this.#hasPeersFailed = true
-        this.#wake()
-      }
-      const options = { signal, search, onPeersFailed }
-      const owner = this.#ownerId
-      const sums =
-        owner === undefined
-          ? (await resolveSums(this.#ctx, this.#module, 'zip', options)).sums
-          : await this.#sumsOfOwner(owner)
-      this.#gotSums(sums)
-      return sums
-    } catch (error) {
-      this.#expected = 'failed'
-      this.#errors.push(error)
-      this.#zipHash.reject(error)
-      throw error
-    } finally {
-      this.#wake()
-    }
-  }
-
-  async #sumsOfOwner(owner: PeerId): Promise<ProvenSums> {
-    const known = await this.#ctx.checksumDb.known(this.#module)
-    if (known?.zip !== undefined) return known
-    const sums = await relaySums(this.#ctx, this.#module, 'zip', owner, this.#work)
-    if (sums === undefined) throw new NobodyHasItError()
-    return sums
-  }
-
-  #startRecords(): RecordSearch | undefined {
-    this.#records = searchRecords(this.#ctx, this.#module, this.#work)
-    return this.#records
-  }
-
-  #gotSums(sums: ProvenSums): void {
-    this.#expected = 'known'
-    const zipHash = withNeed(sums, 'zip').zip
-    this.#zipHash.resolve(zipHash)
-    this.#holders.open(zipHash, this.#records)
-    keepAllVerified(this.#ctx, this.#module, this.#records?.seen ?? [], sums)
-  }
-
   #view(): RaceView {
-    return {
-      nowMs: this.#ctx.clock.monotonicMs(),
-      startedMs: this.#startedMs,
-      expected: this.#expected,
-      recordsDone: this.#hasPeersFailed,
-      owner: this.#owner,
-      remote: this.#remote,
-      upstream: this.#upstream,
-      candidates: this.#holders.waiting,
-      holderSearch: this.#holders.state,
-      holderSearchMs: this.#holders.searchStartedMs,
-      firstPeer: this.#firstPeer,
-      attempts: this.#bodies.views(),
-    }
-  }
-
-  #askHolder(): void {
-    const holder = this.#holders.next()
-    if (holder === undefined) return
-    const { budgets } = this.#ctx
-    const windowMs = Math.max(budgets.firstByteMs, budgets.firstByteRtts * (holder.rttMs ?? 0))
-    const patienceMs = this.#hasUpstream() ? windowMs + budgets.stallMs : budgets.meshOnlyMs
-    const attempt = this.#bodies.begin({ kind: 'peer', peer: holder.peer }, windowMs)
-    this.#firstPeer ??= attempt
-    const job = { ...holder, patienceMs, ...this.#transfer(attempt) }
-    const fetching = this.#work.start((signal) => fetchFromPeer(this.#ctx, job, { signal }))
-    this.#follow(attempt, fetching, (error) => this.#judge(holder, error))
-  }
-
-  /** With an owner, upstream comes after it. */
-  #hasUpstream(): boolean {
-    return [this.#owner, this.#upstream].some((way) => way === 'ready' || way === 'running')
-  }
-
-  #askOwner(): void {
-    this.#owner = 'running'
-    const peer = this.#ownerId
-    if (peer === undefined) return
-    const attempt = this.#bodies.begin({ kind: 'owner', peer }, Number.POSITIVE_INFINITY)
-    const { firstByteMs, stallMs } = this.#ctx.budgets
-    const patienceMs = firstByteMs + stallMs
-    const job = { peer, patienceMs, ...this.#transfer(attempt) }
-    const fetching = this.#work.start(async (signal) => {
-      const zipHash = await this.#zipHash.promise
-      return await fetchFromOwner(this.#ctx, { ...job, zipHash }, { signal })
-    })
-    this.#follow(attempt, fetching, () => {
-      this.#owner = 'over'
-    })
-  }
-
-  #askRemote(): void {
-    const level = this.#ctx.remote
-    this.#remote = level === undefined ? 'none' : 'running'
-    if (level === undefined) return
-    const { budgets } = this.#ctx
-    const windowMs = level.headStart.ms
-    const patienceMs = this.#hasUpstream() ? windowMs + budgets.stallMs : budgets.meshOnlyMs
-    const attempt = this.#bodies.begin({ kind: 'remote' }, windowMs)
-    const expected = this.#zipHash.promise
-    const job = { level, expected, patienceMs, ...this.#transfer(attempt) }
-    const fetching = this.#work.start((signal) => fetchFromRemote(this.#ctx, job, { signal }))
-    this.#follow(attempt, fetching, () => {
-      this.#remote = 'over'
-    })
-  }
-
-  #askUpstream(): void {
-    const module = this.#module
-    const why = whyNoPeers(this.#ctx, module.path) ?? whyRaceAsksUpstream(this.#view())
-    this.#ctx.emit({ kind: 'upstream-chosen', what: 'zip', module, why })
-    this.#upstream = 'running'
-    const remote = this.#bodies.find('remote')
-    if (remote?.progress.hasFirstByte === false) this.#ctx.remote?.headStart.missed()
-    const attempt = this.#bodies.begin({ kind: 'upstream' }, 0)
-    const expected = this.#zipHash.promise
-    const job = { expected, ...this.#transfer(attempt) }
-    const fetching = this.#work.start((signal) => fetchFromUpstream(this.#ctx, job, { signal }))
-    this.#follow(attempt, fetching, (error) => {
-      this.#upstream = error instanceof ModuleNotFoundError ? 'no' : 'failed'
-    })
-  }
-
-  #transfer(attempt: RunningAttempt): Transfer {
-    return this.#bodies.transfer(attempt, () => this.#wake())
-  }
-
-  #follow(
-    attempt: RunningAttempt,
-    fetching: Promise<VerifiedZip>,
-    onFailure: (error: unknown) => void,
-  ): void {
-    const ended = fetching.then(
-      (verified) => {
-        if (this.#isOver || this.#verified !== undefined) {
-          this.#tell(attempt, 'unneeded')
-          return verified.staged.discard()
-        }
-        this.#verified = verified
-        this.#bodies.won(attempt)
-        this.#tell(attempt, 'gave')
-      },
-      (error: unknown) => {
-        if (this.#work.signal.aborted) return this.#tell(attempt, 'unneeded')
-        this.#tell(attempt, 'failed', asError(error))
-        this.#errors.push(error)
-        onFailure(error)
-        if (error instanceof StoreFailure) this.#work.abort(error)
-      },
-    )
-    this.#ctx.background(
-      ended.finally(() => {
-        this.#bodies.end(attempt)
-        this.#wake()
-      }),
-    )
-  }
-
-  #tell(attempt: RunningAttempt, outcome: 'gave' | 'failed' | 'unneeded', error?: Error): void {
-    const { asked, startedMs, progress } = attempt
-    const tookMs = this.#ctx.clock.monotonicMs() - startedMs
-    const { bytes } = progress
-    this.#ctx.emit({
-      kind: 'zip-asked',
-      module: this.#module,
-      asked,
-      outcome,
-      error,
-      bytes,
-      tookMs,
-    })
-  }
-
-  #judge(holder: KnownHolder, error: unknown): void {
-    if (isWrong(error) || (error instanceof PeerError && error.fault === 'protocol')) {
-      this.#ctx.blame(holder.peer, this.#module, asError(error).message)
-    }
+    const nowMs = this.#ctx.clock.monotonicMs()
+    const times = { nowMs, startedMs: this.#startedMs }
+    return { ...times, ...this.#expected.view(), ...this.#sources.view() }
   }
 
   /** Resolves when something happened, or after `ms`. */

@@ -1,5 +1,11 @@
 import type { ModuleVersion, ZipHash } from '@modmesh/module'
-import { HashMismatchError, PeerError, RemoteError, UpstreamRefusedError } from './errors.ts'
+import {
+  asError,
+  HashMismatchError,
+  PeerError,
+  RemoteError,
+  UpstreamRefusedError,
+} from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { sourceOf } from './fill-event.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
@@ -110,6 +116,18 @@ export async function fetchFromUpstream(
       throw refusal(ctx, module, { from: given.from, expected }, error)
     }
   })
+}
+
+/** Blames a peer whose zip was wrong, or that broke the protocol; an attempt may fail for less. */
+export function blameLiar(
+  ctx: FillContext,
+  peer: PeerId,
+  module: ModuleVersion,
+  error: unknown,
+): void {
+  if (isWrong(error) || (error instanceof PeerError && error.fault === 'protocol')) {
+    ctx.blame(peer, module, asError(error).message)
+  }
 }
 
 const unable = { fault: 'unable' } as const

@@ -1,12 +1,17 @@
-import { asError, PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { minComingBytes } from './limits.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
 import { withRecord } from './relay.ts'
 import { Scope } from './scope.ts'
-import { fetchFromPeer, type PeerTransfer, takeComing, takeFromPeer } from './zip-attempt.ts'
+import {
+  blameLiar,
+  fetchFromPeer,
+  type PeerTransfer,
+  takeComing,
+  takeFromPeer,
+} from './zip-attempt.ts'
 import { type Patience, Progress } from './zip-progress.ts'
-import { isWrong, type VerifiedZip } from './zip-transfer.ts'
+import type { VerifiedZip } from './zip-transfer.ts'
 
 /** The patience begins once the owner has it. */
 type OwnerJob = PeerTransfer & Patience
@@ -51,8 +56,7 @@ async function takeWhole(
       ? await fetchFromPeer(ctx, job, { signal })
       : await takeFromPeer(ctx, { ...job, bytes }, { signal })
   } catch (error) {
-    const isLie = isWrong(error) || (error instanceof PeerError && error.fault === 'protocol')
-    if (isLie && !signal.aborted) ctx.blame(peer, module, asError(error).message)
+    if (!signal.aborted) blameLiar(ctx, peer, module, error)
     throw error
   }
 }

@@ -1,0 +1,99 @@
+import type { ModuleVersion, ZipHash } from '@modmesh/module'
+import type { ProvenSums } from './checksum-db.ts'
+import type { FillContext } from './fill-context.ts'
+import { NobodyHasItError } from './nobody-has-it.ts'
+import { keepAllVerified } from './peer-facts.ts'
+import type { PeerId } from './peers.ts'
+import { type RecordSearch, searchRecords } from './record-search.ts'
+import { relaySums } from './relay.ts'
+import { resolveSums, withNeed } from './resolve-sums.ts'
+import { handled, type Scope } from './scope.ts'
+import type { RaceView } from './zip-race.ts'
+
+export interface ExpectedHashInit {
+  readonly module: ModuleVersion
+  /** With an owner nobody else is asked. */
+  readonly owner: PeerId | undefined
+  /** Called with what answered for records so far, too. */
+  readonly onFound: (zipHash: ZipHash, records: RecordSearch | undefined) => void
+  readonly onError: (error: unknown) => void
+  readonly onChange: () => void
+}
+
+/** What a zip must hash to: looked for while it is being fetched. */
+export class ExpectedHash {
+  readonly #ctx: FillContext
+  readonly #work: Scope
+  readonly #init: ExpectedHashInit
+  readonly #zipHash = Promise.withResolvers<ZipHash>()
+  #state: RaceView['expected'] = 'searching'
+  #haveRecordsFailed: boolean
+  #records: RecordSearch | undefined
+
+  constructor(ctx: FillContext, work: Scope, init: ExpectedHashInit) {
+    this.#ctx = ctx
+    this.#work = work
+    this.#init = init
+    this.#haveRecordsFailed = !ctx.canAskPeers(init.module.path)
+    void handled(this.#zipHash.promise)
+  }
+
+  /** Resolves when it is known, rejects when it cannot be found. */
+  get zipHash(): Promise<ZipHash> {
+    return this.#zipHash.promise
+  }
+
+  /** What the race sees of it. */
+  view(): Pick<RaceView, 'expected' | 'recordsDone'> {
+    return { expected: this.#state, recordsDone: this.#haveRecordsFailed }
+  }
+
+  /** Finds it with its proof. Throws what `resolveSums` throws; with an owner NobodyHasItError. */
+  async find(): Promise<ProvenSums> {
+    const { owner, onError, onChange } = this.#init
+    try {
+      const sums = owner === undefined ? await this.#resolve() : await this.#askOwner(owner)
+      this.#found(sums)
+      return sums
+    } catch (error) {
+      this.#state = 'failed'
+      onError(error)
+      this.#zipHash.reject(error)
+      throw error
+    } finally {
+      onChange()
+    }
+  }
+
+  async #resolve(): Promise<ProvenSums> {
+    const { module, onChange } = this.#init
+    const search = () => {
+      this.#records = searchRecords(this.#ctx, module, this.#work)
+      return this.#records
+    }
+    const onPeersFailed = () => {
+      this.#haveRecordsFailed = true
+      onChange()
+    }
+    const options = { signal: this.#work.signal, search, onPeersFailed }
+    return (await resolveSums(this.#ctx, module, 'zip', options)).sums
+  }
+
+  async #askOwner(owner: PeerId): Promise<ProvenSums> {
+    const { module } = this.#init
+    const known = await this.#ctx.checksumDb.known(module)
+    if (known?.zip !== undefined) return known
+    const sums = await relaySums(this.#ctx, module, 'zip', owner, this.#work)
+    if (sums === undefined) throw new NobodyHasItError()
+    return sums
+  }
+
+  #found(sums: ProvenSums): void {
+    const { module, onFound } = this.#init
+    this.#state = 'known'
+    const zipHash = withNeed(sums, 'zip').zip
+    this.#zipHash.resolve(zipHash)
+    onFound(zipHash, this.#records)
+    keepAllVerified(this.#ctx, module, this.#records?.seen ?? [], sums)
+  }
+}

@@ -1,0 +1,204 @@
+import type { ModuleVersion, ZipHash } from '@modmesh/module'
+import { asError, ModuleNotFoundError } from './errors.ts'
+import type { FillContext } from './fill-context.ts'
+import { HolderList } from './holder-list.ts'
+import type { PeerId } from './peers.ts'
+import type { RecordSearch } from './record-search.ts'
+import type { Scope } from './scope.ts'
+import { StoreFailure } from './store-failure.ts'
+import { blameLiar, fetchFromPeer, fetchFromRemote, fetchFromUpstream } from './zip-attempt.ts'
+import { type RunningAttempt, ZipBodies } from './zip-bodies.ts'
+import { fetchFromOwner } from './zip-from-owner.ts'
+import type { RaceView } from './zip-race.ts'
+import type { HeldZip } from './zip-store.ts'
+import type { Transfer, VerifiedZip } from './zip-transfer.ts'
+
+export interface ZipSourcesInit {
+  readonly module: ModuleVersion
+  /** With an owner nobody is asked but holders by inventory and the owner. */
+  readonly owner: PeerId | undefined
+  /** What the bytes must hash to. */
+  readonly zipHash: Promise<ZipHash>
+  readonly onError: (error: unknown) => void
+  readonly onChange: () => void
+}
+
+/** Who may have a zip. Asks one after another, as the race decides, and keeps the first zip that verifies. */
+export class ZipSources {
+  readonly #ctx: FillContext
+  readonly #work: Scope
+  readonly #init: ZipSourcesInit
+  readonly #holders: HolderList
+  readonly #bodies: ZipBodies
+  #owner: RaceView['owner']
+  #remote: RaceView['remote']
+  #upstream: RaceView['upstream']
+  #firstPeer: RaceView['firstPeer']
+  #verified: VerifiedZip | undefined
+  #isOver = false
+
+  constructor(ctx: FillContext, work: Scope, init: ZipSourcesInit) {
+    const { module, onChange } = init
+    this.#ctx = ctx
+    this.#work = work
+    this.#init = init
+    const isRelay = init.owner !== undefined
+    this.#owner = isRelay ? 'ready' : 'none'
+    this.#remote = !isRelay && ctx.canAskRemote(module.path) ? 'ready' : 'none'
+    this.#upstream = !isRelay && ctx.canAskUpstream(module.path) ? 'ready' : 'none'
+    this.#bodies = new ZipBodies(ctx, module)
+    this.#holders = new HolderList(ctx, module, work, { isKnownOnly: isRelay, onChange })
+  }
+
+  /** The first zip that came and verified. */
+  get verified(): VerifiedZip | undefined {
+    return this.#verified
+  }
+
+  /** What the race sees of them. */
+  view(): Omit<RaceView, 'nowMs' | 'startedMs' | 'expected' | 'recordsDone'> {
+    return {
+      owner: this.#owner,
+      remote: this.#remote,
+      upstream: this.#upstream,
+      candidates: this.#holders.waiting,
+      holderSearch: this.#holders.state,
+      holderSearchMs: this.#holders.searchStartedMs,
+      firstPeer: this.#firstPeer,
+      attempts: this.#bodies.views(),
+    }
+  }
+
+  /** Takes up who holds the content, now that it is known. */
+  open(zipHash: ZipHash, records: RecordSearch | undefined): void {
+    this.#holders.open(zipHash, records)
+  }
+
+  /** Lets those who wait for us stream what comes; returns what ends that. */
+  show(): () => void {
+    return this.#bodies.show()
+  }
+
+  /** Lets them have the rest of what is kept. */
+  showWhole(zip: HeldZip): void {
+    this.#bodies.showWhole(zip)
+  }
+
+  /** What comes from now on is not needed. */
+  end(): void {
+    this.#isOver = true
+  }
+
+  searchHolders(): void {
+    this.#holders.search()
+  }
+
+  askHolder(): void {
+    const holder = this.#holders.next()
+    if (holder === undefined) return
+    const { budgets } = this.#ctx
+    const windowMs = Math.max(budgets.firstByteMs, budgets.firstByteRtts * (holder.rttMs ?? 0))
+    const attempt = this.#bodies.begin({ kind: 'peer', peer: holder.peer }, windowMs)
+    this.#firstPeer ??= attempt
+    const patienceMs = this.#patienceMs(windowMs)
+    const job = { ...holder, patienceMs, ...this.#transfer(attempt) }
+    const fetching = this.#work.start((signal) => fetchFromPeer(this.#ctx, job, { signal }))
+    this.#follow(attempt, fetching, (error) => {
+      blameLiar(this.#ctx, holder.peer, this.#init.module, error)
+    })
+  }
+
+  askOwner(): void {
+    this.#owner = 'running'
+    const peer = this.#init.owner
+    if (peer === undefined) return
+    const attempt = this.#bodies.begin({ kind: 'owner', peer }, Number.POSITIVE_INFINITY)
+    const { firstByteMs, stallMs } = this.#ctx.budgets
+    const job = { peer, patienceMs: firstByteMs + stallMs, ...this.#transfer(attempt) }
+    const fetching = this.#work.start(async (signal) => {
+      const zipHash = await this.#init.zipHash
+      return await fetchFromOwner(this.#ctx, { ...job, zipHash }, { signal })
+    })
+    this.#follow(attempt, fetching, () => {
+      this.#owner = 'over'
+    })
+  }
+
+  askRemote(): void {
+    const level = this.#ctx.remote
+    this.#remote = level === undefined ? 'none' : 'running'
+    if (level === undefined) return
+    const windowMs = level.headStart.ms
+    const attempt = this.#bodies.begin({ kind: 'remote' }, windowMs)
+    const expected = this.#init.zipHash
+    const patienceMs = this.#patienceMs(windowMs)
+    const job = { level, expected, patienceMs, ...this.#transfer(attempt) }
+    const fetching = this.#work.start((signal) => fetchFromRemote(this.#ctx, job, { signal }))
+    this.#follow(attempt, fetching, () => {
+      this.#remote = 'over'
+    })
+  }
+
+  askUpstream(): void {
+    this.#upstream = 'running'
+    const remote = this.#bodies.find('remote')
+    if (remote?.progress.hasFirstByte === false) this.#ctx.remote?.headStart.missed()
+    const attempt = this.#bodies.begin({ kind: 'upstream' }, 0)
+    const job = { expected: this.#init.zipHash, ...this.#transfer(attempt) }
+    const fetching = this.#work.start((signal) => fetchFromUpstream(this.#ctx, job, { signal }))
+    this.#follow(attempt, fetching, (error) => {
+      this.#upstream = error instanceof ModuleNotFoundError ? 'no' : 'failed'
+    })
+  }
+
+  /** How long a first byte may take: longer where nobody comes after. After an owner comes upstream. */
+  #patienceMs(windowMs: number): number {
+    const { stallMs, meshOnlyMs } = this.#ctx.budgets
+    const ways = [this.#owner, this.#upstream]
+    const hasNext = ways.some((way) => way === 'ready' || way === 'running')
+    return hasNext ? windowMs + stallMs : meshOnlyMs
+  }
+
+  #transfer(attempt: RunningAttempt): Transfer {
+    return this.#bodies.transfer(attempt, this.#init.onChange)
+  }
+
+  #follow(
+    attempt: RunningAttempt,
+    fetching: Promise<VerifiedZip>,
+    onFailure: (error: unknown) => void,
+  ): void {
+    const ended = fetching.then(
+      (verified) => {
+        if (this.#isOver || this.#verified !== undefined) {
+          this.#tell(attempt, 'unneeded')
+          return verified.staged.discard()
+        }
+        this.#verified = verified
+        this.#bodies.won(attempt)
+        this.#tell(attempt, 'gave')
+      },
+      (error: unknown) => {
+        if (this.#work.signal.aborted) return this.#tell(attempt, 'unneeded')
+        this.#tell(attempt, 'failed', asError(error))
+        this.#init.onError(error)
+        onFailure(error)
+        if (error instanceof StoreFailure) this.#work.abort(error)
+      },
+    )
+    this.#ctx.background(
+      ended.finally(() => {
+        this.#bodies.end(attempt)
+        this.#init.onChange()
+      }),
+    )
+  }
+
+  #tell(attempt: RunningAttempt, outcome: 'gave' | 'failed' | 'unneeded', error?: Error): void {
+    const { asked, startedMs, progress } = attempt
+    const { module } = this.#init
+    const { bytes } = progress
+    const tookMs = this.#ctx.clock.monotonicMs() - startedMs
+    this.#ctx.emit({ kind: 'zip-asked', module, asked, outcome, error, bytes, tookMs })
+  }
+}

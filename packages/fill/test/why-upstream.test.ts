@@ -1,23 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { whyRaceAsksUpstream } from '../src/why-upstream.ts'
 import type { Attempt, RaceView } from '../src/zip-race.ts'
+import { freshRace, peerAttempt } from './support/race-view.ts'
 import { patient, World } from './support/world.ts'
 
-const view: RaceView = {
-  nowMs: 1000,
-  startedMs: 1000,
-  expected: 'known',
-  recordsDone: true,
-  owner: 'none',
-  remote: 'none',
-  upstream: 'ready',
-  candidates: 0,
-  holderSearch: 'done',
-  holderSearchMs: 1000,
-  firstPeer: undefined,
-  attempts: [],
-}
-const late: Attempt = { kind: 'peer', startedMs: 0, windowMs: 250, hasFirstByte: false, bytes: 0 }
+const late: Attempt = { ...peerAttempt, startedMs: 0 }
 const firstPeer = { startedMs: 0, windowMs: 250 }
 
 const views: readonly [string, Partial<RaceView>][] = [
@@ -29,7 +16,7 @@ const views: readonly [string, Partial<RaceView>][] = [
 ]
 
 test.for(views)('a race turns to upstream: %s', ([why, seen]) => {
-  expect(whyRaceAsksUpstream({ ...view, ...seen })).toBe(why)
+  expect(whyRaceAsksUpstream({ ...freshRace, ...seen })).toBe(why)
 })
 
 describe('a fill tells', () => {

@@ -1,28 +1,8 @@
 import { defaultBudgets } from '@modmesh/fill'
 import { expect, test } from 'vitest'
 import { type Attempt, nextMove, type RaceView } from '../src/zip-race.ts'
+import { freshRace as begin, peerAttempt as peer } from './support/race-view.ts'
 
-const begin: RaceView = {
-  nowMs: 1000,
-  startedMs: 1000,
-  expected: 'known',
-  recordsDone: true,
-  owner: 'none',
-  remote: 'none',
-  upstream: 'ready',
-  candidates: 0,
-  holderSearch: 'done',
-  holderSearchMs: 1000,
-  firstPeer: undefined,
-  attempts: [],
-}
-const peer: Attempt = {
-  kind: 'peer',
-  startedMs: 1000,
-  windowMs: 250,
-  hasFirstByte: false,
-  bytes: 0,
-}
 const flowing: Attempt = { ...peer, hasFirstByte: true, bytes: 1_000_000 }
 const upstream: Attempt = { ...peer, kind: 'upstream', windowMs: 0 }
 const asked = { startedMs: 1000, windowMs: 250 }

@@ -10,11 +10,8 @@ import { ControlHub, type HubOwner } from './control/control-hub.ts'
 import { FetchDesk } from './control/fetch-desk.ts'
 import { HeadGossip } from './control/head-gossip.ts'
 import { type GossipOwner, MemberGossip } from './control/member-gossip.ts'
-import {
-  isMembershipQuery,
-  MembershipGossip,
-  type TrustOwner,
-} from './control/membership-gossip.ts'
+import { isMembershipQuery } from './control/membership-answers.ts'
+import { MembershipGossip, type TrustOwner } from './control/membership-gossip.ts'
 import { membershipCapability } from './control/membership-message.ts'
 import { controlVersions, type Hello } from './control/message.ts'
 import { OwnInventory } from './control/own-inventory.ts'

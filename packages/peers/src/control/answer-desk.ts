@@ -8,10 +8,10 @@ import {
 import { controlLimits as limits } from '../limits.ts'
 import type { PeerShelf } from '../peer-shelf.ts'
 import { joinKeys, splitKeys } from './content-set.ts'
-import type { NodeQuery } from './control-session.ts'
 import type { MembershipQuery } from './membership-message.ts'
 import type { AnyReply, Reply, WireProof } from './message.ts'
 import type { OwnInventory } from './own-inventory.ts'
+import type { NodeQuery } from './served-queries.ts'
 
 /** A query that is answered without asking anybody. */
 type ShelfQuery = Exclude<NodeQuery, { readonly kind: 'fetch-query' } | MembershipQuery>

@@ -1,19 +1,15 @@
 import type { Clock } from '@modmesh/fill'
 import * as lp from 'it-length-prefixed'
 import { pipe } from 'it-pipe'
-import type { Uint8ArrayList } from 'uint8arraylist'
 import { isProtocolFault, ProtocolError, SessionClosedError } from '../errors.ts'
 import { type ControlTimes, controlLimits, type FloodLimits } from '../limits.ts'
-import { Allowance } from './allowance.ts'
+import { FloodGuard } from './flood-guard.ts'
 import { decodeMessage, encodeMessage } from './frame.ts'
-import { Lanes } from './lanes.ts'
 import {
   type Answer,
   type AnswerKinds,
-  type AnyReply,
   type Ask,
   controlVersions,
-  type Fetching,
   type Hello,
   isAnswer,
   isQuery,
@@ -24,21 +20,12 @@ import {
 } from './message.ts'
 import { Outbox } from './outbox.ts'
 import { type AskOptions, Questions } from './questions.ts'
+import { type AnswerQuery, ServedQueries } from './served-queries.ts'
 import type { Wire } from './wire.ts'
-
-/** A query that the node answers; heartbeats are answered by the session itself. */
-export type NodeQuery = Exclude<Query, { kind: 'heartbeat' }>
 
 /** What the node makes of a peer's words. Exceptions end the answer, never the session. */
 export interface SessionHandlers {
-  answer(
-    query: NodeQuery,
-    options: {
-      readonly signal: AbortSignal
-      /** Sends a sign of life before the answer. */
-      readonly tell: (notice: Omit<Fetching, 're'>) => void
-    },
-  ): Promise<AnyReply>
+  readonly answer: AnswerQuery
   notice(notice: Notice): void
   /** Told of exceptions of the two above: bugs or failing disks of ours. */
   failed(error: unknown): void
@@ -66,18 +53,12 @@ export class ControlSession {
   readonly #ourHello: Hello
   readonly #outbox: Outbox
   readonly #questions: Questions
-  readonly #answering = new Lanes(controlLimits.servedAtOnce)
-  /** Large answers that became ready together must not all take the same room. */
-  readonly #large = new Lanes(1)
   readonly #stop = new AbortController()
+  readonly #served: ServedQueries
   readonly #hello = Promise.withResolvers<Hello>()
   readonly #end = Promise.withResolvers<SessionEnd>()
-  readonly #items: Allowance
-  readonly #bytes: Allowance
-  readonly #notices: Allowance
+  readonly #flood: FloodGuard
   #theirHello: Hello | undefined
-  #served = 0
-  #fetches = 0
   /** Since when a query of ours is out without a byte from the peer. */
   #unheardSince: number | undefined
   #heardAt: number
@@ -97,24 +78,13 @@ export class ControlSession {
     this.#heardAt = clock.monotonicMs()
     this.#takenAt = this.#heardAt
     this.#outbox = new Outbox({ onTaken: () => (this.#takenAt = clock.monotonicMs()) })
-    const { flood } = init
-    this.#items = new Allowance(
-      { clock },
-      { perSecond: flood.itemsPerSecond, burst: flood.itemsBurst },
-    )
-    this.#bytes = new Allowance(
-      { clock },
-      { perSecond: flood.bytesPerSecond, burst: flood.bytesBurst },
-    )
-    this.#notices = new Allowance(
-      { clock },
-      { perSecond: flood.noticesPerSecond, burst: flood.noticesBurst },
-    )
+    this.#flood = new FloodGuard({ clock }, init.flood)
     const send = (query: Query) => {
       this.#unheardSince ??= clock.monotonicMs()
       this.#send(query)
     }
     this.#questions = new Questions({ clock, send })
+    this.#served = this.#newServed()
     this.ended = this.#end.promise
     // Nobody may be waiting for the hello when the session ends: that is no unhandled rejection.
     this.#hello.promise.catch(() => {})
@@ -174,6 +144,19 @@ export class ControlSession {
     return this.#questions.ask(query, { deadlineMs: this.#times.answerMs, ...options })
   }
 
+  #newServed(): ServedQueries {
+    const handlers = this.#handlers
+    return new ServedQueries(
+      {
+        answer: (query, options) => handlers.answer(query, options),
+        send: (message) => this.#send(message),
+        room: () => this.#outbox.room(),
+        failed: (error) => handlers.failed(error),
+      },
+      { signal: this.#stop.signal },
+    )
+  }
+
   async #run(): Promise<void> {
     try {
       await Promise.race([this.#read(), this.#write(), this.#beat(), this.#awaitHello()])
@@ -195,14 +178,15 @@ export class ControlSession {
   }
 
   async #read(): Promise<void> {
+    const { signal } = this.#stop
     await pipe(
       this.#wire.source,
-      (source) => this.#allowed(source),
+      (source) => this.#flood.pieces(source, { signal, heard: () => this.#heard() }),
       (source) =>
         lp.decode(source, { maxDataLength: controlLimits.frameBytes, maxLengthLength: 4 }),
       async (frames) => {
         for await (const frame of frames) {
-          await this.#items.wait(1, { signal: this.#stop.signal })
+          await this.#flood.frame({ signal })
           this.#onFrame(frame.subarray())
         }
       },
@@ -213,18 +197,9 @@ export class ControlSession {
     await this.#wire.sink(this.#outbox)
   }
 
-  /** Slows a peer down to its allowance; what it sends beyond fills the wire's bounded buffer. */
-  async *#allowed(
-    source: AsyncIterable<Uint8Array | Uint8ArrayList>,
-  ): AsyncGenerator<Uint8Array | Uint8ArrayList> {
-    const options = { signal: this.#stop.signal }
-    for await (const piece of source) {
-      this.#heardAt = this.#clock.monotonicMs()
-      this.#unheardSince = undefined
-      await this.#items.wait(1, options)
-      await this.#bytes.wait(piece.byteLength, options)
-      yield piece
-    }
+  #heard(): void {
+    this.#heardAt = this.#clock.monotonicMs()
+    this.#unheardSince = undefined
   }
 
   async #awaitHello(): Promise<never> {
@@ -290,64 +265,19 @@ export class ControlSession {
 
   #onAnswer(answer: Answer, bytes: number): void {
     if (!this.#questions.settle(answer)) return // late: the asker gave up
-    this.#items.giveBack(2)
-    this.#bytes.giveBack(bytes)
+    this.#flood.answered(bytes)
   }
 
   #onQuery(query: Query): void {
     if (query.kind === 'heartbeat') {
       this.#send({ kind: 'heartbeat-answer', re: query.id })
-    } else if (query.kind === 'fetch-query') {
-      void this.#serveFetch(query)
-    } else if (this.#served >= controlLimits.servedQueries) {
-      this.#send({ kind: 'error', re: query.id, reason: 'busy' })
     } else {
-      void this.#serve(query)
-    }
-  }
-
-  async #serve(query: NodeQuery): Promise<void> {
-    const options = { signal: this.#stop.signal }
-    this.#served += 1
-    await this.#answering
-      .run(async () => {
-        await this.#outbox.room()
-        await this.#answer(query)
-      }, options)
-      .catch(noop) // the session ended before its turn
-    this.#served -= 1
-  }
-
-  /** Fetching takes long and little memory: it has no lane of those that answer at once. */
-  async #serveFetch(query: NodeQuery): Promise<void> {
-    if (this.#fetches >= controlLimits.servedFetches) {
-      return this.#send({ kind: 'error', re: query.id, reason: 'busy' })
-    }
-    this.#fetches += 1
-    await this.#answer(query, () =>
-      this.#large.run(() => this.#outbox.room(), { signal: this.#stop.signal }),
-    )
-    this.#fetches -= 1
-  }
-
-  /** Never rejects. */
-  async #answer(query: NodeQuery, whenRoom: () => Promise<void> = noWait): Promise<void> {
-    const re = query.id
-    const { signal } = this.#stop
-    const tell = (notice: Omit<Fetching, 're'>) => this.#send({ ...notice, re })
-    try {
-      const reply = await this.#handlers.answer(query, { signal, tell })
-      await whenRoom()
-      this.#send({ ...reply, re } as Answer)
-    } catch (error) {
-      if (signal.aborted) return
-      this.#handlers.failed(error)
-      this.#send({ kind: 'error', re, reason: 'failed' })
+      this.#served.serve(query)
     }
   }
 
   #onNotice(notice: Notice): void {
-    if (notice.kind !== 'inventory' && !this.#notices.take(1)) return
+    if (notice.kind !== 'inventory' && !this.#flood.takeNotice()) return
     try {
       this.#handlers.notice(notice)
     } catch (error) {
@@ -363,10 +293,6 @@ export class ControlSession {
     }
   }
 }
-
-function noop(): void {}
-
-async function noWait(): Promise<void> {}
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : 'stream failed'

@@ -1,7 +1,8 @@
 import { type DecodeOptions, decode, encode, type Token, Tokenizer } from 'cborg'
 import { ProtocolError } from '../errors.ts'
 import { controlLimits } from '../limits.ts'
-import { checkMessage, type Message, type UnknownMessage } from './message.ts'
+import { checkMessage, type UnknownMessage } from './check-message.ts'
+import type { Message } from './message.ts'
 
 const strict: DecodeOptions = {
   strict: true,

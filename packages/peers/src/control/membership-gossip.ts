@@ -6,16 +6,15 @@ import { NotAMemberError } from '../membership/errors.ts'
 import type { Membership } from '../membership/membership.ts'
 import { mayAdmit } from '../membership/roles.ts'
 import { Allowance } from './allowance.ts'
-import type { NodeQuery } from './control-session.ts'
-import { joinIds, LedgerReader, splitIds } from './ledger-reader.ts'
+import { LedgerReader } from './ledger-reader.ts'
+import { MembershipAnswers } from './membership-answers.ts'
 import {
   type LedgerNotice,
   type MembershipNotice,
   type MembershipQuery,
   membershipCapability,
-  membershipLimits,
 } from './membership-message.ts'
-import type { AnyReply, Reply } from './message.ts'
+import type { AnyReply } from './message.ts'
 import type { PeerLink } from './peer-link.ts'
 
 /** What gossip about membership needs of the node. */
@@ -64,6 +63,7 @@ export class MembershipGossip {
   readonly #clock: Clock
   readonly #talks = new WeakMap<PeerLink, Talk>()
   readonly #reader: LedgerReader
+  readonly #answers: MembershipAnswers
   /** Records that others should hear and we do not keep. */
   readonly #published = new Map<string, Uint8Array>()
   readonly #stop = new AbortController()
@@ -78,6 +78,11 @@ export class MembershipGossip {
     this.#membership = components.membership
     this.#reader = new LedgerReader({ membership: components.membership })
     this.#owner = components.owner
+    this.#answers = new MembershipAnswers({
+      membership: components.membership,
+      published: this.#published,
+      member: (peer) => components.owner.member(peer),
+    })
     this.#clock = components.clock
     this.#stopListening = [
       this.#membership.onLedger(() => this.#plan()),
@@ -125,14 +130,7 @@ export class MembershipGossip {
   }
 
   async answer(peer: PeerId, query: MembershipQuery): Promise<AnyReply> {
-    switch (query.kind) {
-      case 'ledger-query':
-        return { kind: 'ledger-answer', ids: this.#ids() }
-      case 'ledger-read':
-        return { kind: 'ledger-records', records: this.#records(query.ids) }
-      case 'members-query':
-        return this.#members(peer, query.from)
-    }
+    return this.#answers.answer(peer, query)
   }
 
   /** Lets all connected members read a record that we do not keep ourselves; waits at most 2 s for that. */
@@ -263,36 +261,6 @@ export class MembershipGossip {
     return this.#membership.admitting.mayAdmit() && member !== undefined && mayAdmit(member.roles)
   }
 
-  #ids(): Uint8Array {
-    const own = this.#membership.ledger?.ids() ?? []
-    return joinIds([...own, ...this.#published.keys()].slice(0, membershipLimits.ids))
-  }
-
-  #records(ids: Uint8Array): readonly Uint8Array[] {
-    const records: Uint8Array[] = []
-    let size = 0
-    for (const id of splitIds(ids)) {
-      const record = this.#membership.ledger?.record(id) ?? this.#published.get(id)
-      if (record === undefined) break
-      size += record.byteLength
-      if (records.length > 0 && size > membershipLimits.recordBytes) break
-      records.push(record)
-    }
-    return records
-  }
-
-  #members(peer: PeerId, from: number): Reply<'members-query'> {
-    const asker = this.#owner.member(peer)
-    if (asker === undefined || !mayAdmit(asker.roles)) return { kind: 'members-answer', chains: [] }
-    const all = this.#membership.roster.all()
-    const end = from + membershipLimits.chains
-    const chains = all
-      .slice(from, end)
-      .filter(({ member }) => member.rank > 0)
-      .map(({ member }) => member.chain)
-    return { kind: 'members-answer', chains, ...(end < all.length ? { next: end } : {}) }
-  }
-
   #talk(link: PeerLink): Talk {
     const known = this.#talks.get(link)
     if (known !== undefined) return known
@@ -311,13 +279,6 @@ export class MembershipGossip {
   readonly #failed = (error: unknown): void => {
     this.#owner.failed(error)
   }
-}
-
-/** Whether a query is about membership. */
-export function isMembershipQuery(query: NodeQuery): query is MembershipQuery {
-  return (
-    query.kind === 'ledger-query' || query.kind === 'ledger-read' || query.kind === 'members-query'
-  )
 }
 
 function isCapable(link: PeerLink): boolean {

@@ -1,16 +1,12 @@
 import type { Clock, PeerId } from '@modmesh/fill'
 import type { ControlTimes, FloodLimits } from '../limits.ts'
-import {
-  ControlSession,
-  type NodeQuery,
-  type SessionEnd,
-  type SessionHandlers,
-} from './control-session.ts'
+import { ControlSession, type SessionEnd, type SessionHandlers } from './control-session.ts'
 import { InventoryFeed } from './inventory-feed.ts'
 import type { MembershipNotice } from './membership-message.ts'
 import type { AnyReply, Hello, Message, Notice, PeersNotice, TreeHead } from './message.ts'
 import type { OwnInventory } from './own-inventory.ts'
 import { PeerInventory } from './peer-inventory.ts'
+import type { NodeQuery } from './served-queries.ts'
 import type { Wire } from './wire.ts'
 
 /** The ability to send and use inventories. */

@@ -1,17 +1,8 @@
-import { join } from 'node:path'
 import { defaultBudgets, type FillEvent, ModuleFill } from '@modmesh/fill'
-import {
-  Credentials,
-  DirectReader,
-  type ExtraPages,
-  HttpFetcher,
-  HttpUpstream,
-  ProxyServer,
-  ViaChain,
-} from '@modmesh/goproxy'
-import type { ModuleVersion, ZipHash } from '@modmesh/module'
-import { MeshNode } from '@modmesh/peers'
-import { DiskStore, DurableFile, type ReportEvent, scrubBytesPerSecond } from '@modmesh/store'
+import { type ExtraPages, type HttpFetcher, ProxyServer, ViaChain } from '@modmesh/goproxy'
+import type { ModuleVersion } from '@modmesh/module'
+import type { MeshNode } from '@modmesh/peers'
+import { DiskStore, type ReportEvent, scrubBytesPerSecond } from '@modmesh/store'
 import { AuditTrail } from './audit-trail.ts'
 import { Catalogue } from './catalogue.ts'
 import { type ChecksumDatabase, noChecksumDb, openChecksumDatabase } from './checksum-database.ts'
@@ -20,26 +11,22 @@ import { ControlServer } from './control-socket/server.ts'
 import { errorText } from './errors.ts'
 import { logFillEvent, logStoreEvent } from './event-log.ts'
 import { FillTrace } from './fill-trace.ts'
-import { PeerHeads } from './heads.ts'
-import { openIdentity } from './identity.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { Logger } from './log.ts'
-import { MeshLog } from './mesh-log.ts'
 import { answerControl } from './node-control.ts'
 import { NodeState } from './node-state.ts'
+import { openConnections, openDirect, openUpstream } from './open-upstream.ts'
 import { nodePages } from './pages.ts'
 import { openPolicedSource } from './policed-source.ts'
 import { printableName } from './printable.ts'
 import { Refill } from './refill.ts'
 import { openRemoteStore } from './remote-store.ts'
 import type { Surroundings } from './settings.ts'
-import { SharedShelf } from './shelf.ts'
-import { SiteFill } from './site-fill.ts'
+import { startMesh } from './start-mesh.ts'
 import type { StartPlan } from './start-plan.ts'
 import { StatusReporter } from './status-reporter.ts'
 import { Traffic } from './traffic.ts'
 import { SumdbUpkeep } from './upkeep.ts'
-import { userAgent } from './version.ts'
 
 /** A node that serves. */
 export interface RunningNode {
@@ -92,19 +79,14 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   state.direct = direct
   const upstream = openUpstream(plan, { http, direct })
   state.upstream = upstream
-  const database = openDatabase(plan, { http, store, state, lifecycle })
+  const database = openDatabase(plan, { http, store, state, log, lifecycle })
   state.client = database?.client
-  database?.client.onFork((fork) => {
-    const { ours, theirs } = fork
-    log.error({ ours, theirs }, 'checksum database forked: nothing new is trusted')
-  })
 
   const remote = await openRemoteStore(plan, { log, around })
   if (remote !== undefined) state.remote = lifecycle.add('remote store', remote)
 
   const mesh = await startMesh(plan, { store, database, state, upstream, ...context })
   state.mesh = mesh
-  store.onRemoved(({ zipHash }) => void withdrawIfGone(store, mesh, zipHash))
   if (plan.ticket !== undefined) await mesh.join(plan.ticket)
 
   const checksumDb = database?.client ?? noChecksumDb
@@ -126,15 +108,6 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   lifecycle.defer('local port', async () => await state.proxy?.close({ drainMs }))
   for (const text of state.openDoors()) log.warn(text)
   return { mesh, state }
-}
-
-/** Git keeps a tag that it has fetched: without this it would stay the wrong one after it was set right. Never rejects. */
-async function forgetClone(module: ModuleVersion, state: NodeState, log: Logger): Promise<void> {
-  try {
-    await state.direct?.forget(module)
-  } catch (error) {
-    log.warn({ reason: errorText(error) }, 'tags cannot be removed from the clones')
-  }
 }
 
 function openProxy(
@@ -187,43 +160,17 @@ function openAudit(
   return AuditTrail.open({ store, clock: machineClock }, { dir, onError })
 }
 
-function openConnections(
-  { settings: { caFile, goauth } }: StartPlan,
-  { via, lifecycle, around: { env, home } }: BuildContext & { readonly via: ViaChain },
-): HttpFetcher {
-  const credentials = lifecycle.add('credentials', new Credentials({ goauth, env, home }))
-  return new HttpFetcher({ credentials, via }, { caFile, env, userAgent: userAgent() })
-}
-
-/** Nothing is written or started before somebody asks for it. */
-function openDirect({ settings }: StartPlan, { env }: Surroundings): DirectReader {
-  return new DirectReader({
-    folder: join(settings.dir, 'direct', 'v1'),
-    around: env,
-    privatePaths: settings.private,
-    caFile: settings.caFile,
-  })
-}
-
-function openUpstream(
-  { noproxy, settings, upstream }: StartPlan,
-  ways: { readonly http: HttpFetcher; readonly direct: DirectReader },
-): HttpUpstream {
-  const fetchTimeoutMs = settings.fetchTimeout * 1_000
-  const { offline } = settings
-  return new HttpUpstream(ways, { upstreams: upstream, noproxy, offline, fetchTimeoutMs })
-}
-
 function openDatabase(
   plan: StartPlan,
   parts: {
     readonly http: HttpFetcher
     readonly store: DiskStore
     readonly state: NodeState
+    readonly log: Logger
     readonly lifecycle: Lifecycle
   },
 ): ChecksumDatabase | undefined {
-  const { http, store, state, lifecycle } = parts
+  const { http, store, state, log, lifecycle } = parts
   const database = openChecksumDatabase(plan, {
     http,
     store,
@@ -232,57 +179,10 @@ function openDatabase(
   })
   if (database === undefined) return undefined
   lifecycle.add('checksum database', database.client)
+  database.client.onFork(({ ours, theirs }) => {
+    log.error({ ours, theirs }, 'checksum database forked: nothing new is trusted')
+  })
   return database
-}
-
-async function startMesh(
-  { settings, isPrivate }: StartPlan,
-  parts: BuildContext & {
-    readonly store: DiskStore
-    readonly database: ChecksumDatabase | undefined
-    readonly state: NodeState
-    readonly upstream: HttpUpstream
-  },
-): Promise<MeshNode> {
-  const { store, state, upstream, log, lifecycle } = parts
-  const meshLog = new MeshLog({ log, clock: machineClock })
-  const client = parts.database?.client
-  const meshDir = join(settings.dir, 'mesh')
-  const heads = lifecycle.add('heads of peers', new PeerHeads({ client, log }))
-  const mesh = await MeshNode.start(
-    {
-      shelf: new SharedShelf({ store, client }, { isPrivate }),
-      membership: new DurableFile(join(meshDir, 'membership')),
-      ledger: new DurableFile(join(meshDir, 'ledger')),
-      roster: new DurableFile(join(meshDir, 'roster')),
-      heads,
-      // The fill needs the mesh, and comes after it.
-      fetcher: new SiteFill({ fill: () => state.fill, upstream, database: client }),
-      log: (event) => {
-        meshLog.record(event)
-        if (event.kind === 'peer-up') state.hasPeer()
-      },
-    },
-    {
-      privateKey: await openIdentity(settings.dir),
-      datastoreDir: join(meshDir, 'hints'),
-      listen: settings.meshListen,
-      peers: settings.peer,
-      mdns: settings.mdns,
-      site: settings.site,
-      name: settings.name,
-      inventory: settings.inventory,
-      connect: settings.connect,
-      maxConnections: settings.maxConnections,
-    },
-  )
-  return lifecycle.add('mesh', mesh)
-}
-
-/** Another zip of the same content may be held still. Never rejects. */
-async function withdrawIfGone(store: DiskStore, mesh: MeshNode, zipHash: ZipHash): Promise<void> {
-  const held = await store.findContent(zipHash).catch(() => undefined) // then it cannot be served
-  if (held === undefined) mesh.withdraw(zipHash)
 }
 
 function openFill(
@@ -304,4 +204,13 @@ function startUpkeep(
   { log, around }: Pick<BuildContext, 'log' | 'around'>,
 ): SumdbUpkeep {
   return new SumdbUpkeep({ client, clock: machineClock, log }, { key, around })
+}
+
+/** Git keeps a tag that it has fetched: without this it would stay the wrong one after it was set right. Never rejects. */
+async function forgetClone(module: ModuleVersion, state: NodeState, log: Logger): Promise<void> {
+  try {
+    await state.direct?.forget(module)
+  } catch (error) {
+    log.warn({ reason: errorText(error) }, 'tags cannot be removed from the clones')
+  }
 }

@@ -89,6 +89,23 @@ export const sizeValue: ValueSchema<number | undefined> = v.pipe(
   v.transform((text) => (text === 'none' ? undefined : parseByteSize(text))),
 )
 
+/** A slower body is given up by who asked for it. Bytes per second. */
+const minRate = 64_000
+
+/** A size for each second, or `none`. Bytes per second. */
+export const rateValue: ValueSchema<number | undefined> = v.pipe(
+  v.string(),
+  v.check(
+    (text) => text === 'none' || (parseByteRate(text) ?? 0) >= minRate,
+    'a rate such as 10MB/s or 500kB/s, at least 64kB/s, or none',
+  ),
+  v.transform((text) => (text === 'none' ? undefined : parseByteRate(text))),
+)
+
+function parseByteRate(text: string): number | undefined {
+  return parseByteSize(text.endsWith('/s') ? text.slice(0, -'/s'.length) : text)
+}
+
 /** An http or https URL. */
 export const urlValue: ValueSchema<URL> = v.pipe(
   v.string(),

@@ -1,10 +1,16 @@
 import { meshOptions } from './options-mesh.ts'
 import { nodeOptions } from './options-node.ts'
 import { sourceOptions } from './options-sources.ts'
+import { uploadOptions } from './options-uploads.ts'
 import type { OptionName, OptionTable } from './settings.ts'
 
 /** The one table behind flags, environment variables and the configuration file (design, section 7). */
-export const options: OptionTable<OptionName> = { ...nodeOptions, ...sourceOptions, ...meshOptions }
+export const options: OptionTable<OptionName> = {
+  ...nodeOptions,
+  ...sourceOptions,
+  ...meshOptions,
+  ...uploadOptions,
+}
 
 /** The names of all options, in the order of the table. */
 export const optionNames: readonly OptionName[] = Object.keys(options) as OptionName[]

@@ -51,6 +51,16 @@ export interface Settings {
   readonly inventory: boolean
   readonly connect: 'all' | 'configured'
   readonly maxConnections: number
+  /** Bytes per second; undefined for no limit. */
+  readonly uploadRate: number | undefined
+  readonly uploadRatePeer: number | undefined
+  readonly uploadRateWan: number | undefined
+  readonly uploadRateWanPeer: number | undefined
+  /** Undefined for what is the default of the mesh. */
+  readonly uploadStreams: number | undefined
+  readonly uploadStreamsPeer: number | undefined
+  readonly uploadStreamsWan: number | undefined
+  readonly uploadStreamsWanPeer: number | undefined
 }
 
 export type OptionName = keyof Settings
@@ -66,7 +76,7 @@ export interface Surroundings {
 }
 
 /** The headings of `start --help`, in order. */
-type OptionGroup = 'This node' | 'Local port' | 'Sources' | 'Policy' | 'Mesh'
+type OptionGroup = 'This node' | 'Local port' | 'Sources' | 'Policy' | 'Mesh' | 'Uploads'
 
 /** One row of the table: a flag, an environment variable and a configuration key at once. */
 export interface Option<T> {

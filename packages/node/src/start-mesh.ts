@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import type { HttpUpstream } from '@modmesh/goproxy'
+import type { ZipHash } from '@modmesh/module'
+import { MeshNode } from '@modmesh/peers'
+import { type DiskStore, DurableFile } from '@modmesh/store'
+import type { ChecksumDatabase } from './checksum-database.ts'
+import { machineClock } from './clock.ts'
+import { PeerHeads } from './heads.ts'
+import { openIdentity } from './identity.ts'
+import type { Lifecycle } from './lifecycle.ts'
+import type { Logger } from './log.ts'
+import { MeshLog } from './mesh-log.ts'
+import type { NodeState } from './node-state.ts'
+import { SharedShelf } from './shelf.ts'
+import { SiteFill } from './site-fill.ts'
+import type { StartPlan } from './start-plan.ts'
+
+/** What the mesh takes from, gives from and tells. */
+export interface MeshParts {
+  readonly store: DiskStore
+  readonly database: ChecksumDatabase | undefined
+  readonly state: NodeState
+  readonly upstream: HttpUpstream
+  readonly log: Logger
+  readonly lifecycle: Lifecycle
+}
+
+/** Starts this node's part of the mesh, as a lone node or with the members it knew. What the store loses is withdrawn. */
+export async function startMesh(
+  { settings, isPrivate }: StartPlan,
+  parts: MeshParts,
+): Promise<MeshNode> {
+  const { store, state, upstream, log, lifecycle } = parts
+  const meshLog = new MeshLog({ log, clock: machineClock })
+  const client = parts.database?.client
+  const meshDir = join(settings.dir, 'mesh')
+  const heads = lifecycle.add('heads of peers', new PeerHeads({ client, log }))
+  const mesh = await MeshNode.start(
+    {
+      shelf: new SharedShelf({ store, client }, { isPrivate }),
+      membership: new DurableFile(join(meshDir, 'membership')),
+      ledger: new DurableFile(join(meshDir, 'ledger')),
+      roster: new DurableFile(join(meshDir, 'roster')),
+      heads,
+      // The fill needs the mesh, and comes after it.
+      fetcher: new SiteFill({ fill: () => state.fill, upstream, database: client }),
+      log: (event) => {
+        meshLog.record(event)
+        if (event.kind === 'peer-up') state.hasPeer()
+      },
+    },
+    {
+      privateKey: await openIdentity(settings.dir),
+      datastoreDir: join(meshDir, 'hints'),
+      listen: settings.meshListen,
+      peers: settings.peer,
+      mdns: settings.mdns,
+      site: settings.site,
+      name: settings.name,
+      inventory: settings.inventory,
+      connect: settings.connect,
+      maxConnections: settings.maxConnections,
+    },
+  )
+  store.onRemoved(({ zipHash }) => void withdrawIfGone(store, mesh, zipHash))
+  return lifecycle.add('mesh', mesh)
+}
+
+/** Another zip of the same content may be held still. Never rejects. */
+async function withdrawIfGone(store: DiskStore, mesh: MeshNode, zipHash: ZipHash): Promise<void> {
+  const held = await store.findContent(zipHash).catch(() => undefined) // then it cannot be served
+  if (held === undefined) mesh.withdraw(zipHash)
+}

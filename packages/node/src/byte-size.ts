@@ -29,3 +29,16 @@ export function parseByteSize(text: string): number | undefined {
 function isDigitOrDot(c: string): boolean {
   return (c >= '0' && c <= '9') || c === '.'
 }
+
+/** Writes a size in decimal units, as disks and networks are sold. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let value = bytes
+  let unit = 0
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1_000
+    unit += 1
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : 1
+  return `${value.toFixed(digits)} ${units[unit] ?? ''}`
+}

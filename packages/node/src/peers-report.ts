@@ -2,6 +2,7 @@ import type { MemberStatus, MeshNode, PeerTarget } from '@modmesh/peers'
 import { peerLine } from './peer-line.ts'
 import { printableName } from './printable.ts'
 import type { PeerLine } from './status.ts'
+import { type UploadLine, uploadLine } from './upload-line.ts'
 
 /** One member as `peers` shows it. Absent is null, times are ISO 8601. */
 export interface PeerEntry extends PeerLine {
@@ -24,12 +25,14 @@ export interface PeersReport {
   readonly mesh: string | null
   readonly self: { readonly id: string; readonly site: string } | null
   readonly peers: readonly PeerEntry[]
+  /** What this node gives; null before there is a mesh node. */
+  readonly uploads: UploadLine | null
   readonly unreached: readonly UnreachedLine[]
 }
 
 /** Tells who is in the mesh and how this node stands with each. */
 export function peersReport(mesh: MeshNode | undefined): PeersReport {
-  if (mesh === undefined) return { mesh: null, self: null, peers: [], unreached: [] }
+  if (mesh === undefined) return { mesh: null, self: null, peers: [], uploads: null, unreached: [] }
   const targets = mesh.targets()
   const members = new Map(mesh.members.list().map((member) => [member.peer, member]))
   const lines = new Map(mesh.peers().map((peer) => [peer.peer, peerLine(peer)]))
@@ -41,6 +44,7 @@ export function peersReport(mesh: MeshNode | undefined): PeersReport {
     mesh: mesh.meshId() ?? null,
     self: { id: mesh.peerId, site: mesh.site },
     peers: peers.toSorted(connectedFirst),
+    uploads: uploadLine(mesh),
     unreached: targets.filter((target) => isUnreached(target, lines)).map(unreachedLine),
   }
 }

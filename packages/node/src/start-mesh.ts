@@ -14,6 +14,7 @@ import type { NodeState } from './node-state.ts'
 import { SharedShelf } from './shelf.ts'
 import { SiteFill } from './site-fill.ts'
 import type { StartPlan } from './start-plan.ts'
+import { uploadLimits } from './upload-line.ts'
 
 /** What the mesh takes from, gives from and tells. */
 export interface MeshParts {
@@ -60,6 +61,7 @@ export async function startMesh(
       inventory: settings.inventory,
       connect: settings.connect,
       maxConnections: settings.maxConnections,
+      uploads: uploadLimits(settings),
     },
   )
   store.onRemoved(({ zipHash }) => void withdrawIfGone(store, mesh, zipHash))

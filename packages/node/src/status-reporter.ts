@@ -14,6 +14,7 @@ import {
   statusSchema,
 } from './status.ts'
 import type { Traffic, TrafficReport } from './traffic.ts'
+import { uploadLine } from './upload-line.ts'
 import { programVersion } from './version.ts'
 
 interface ReporterComponents {
@@ -62,6 +63,7 @@ export class StatusReporter {
         peerId: state.mesh?.peerId ?? null,
         addresses: state.mesh?.addresses() ?? [],
         peers,
+        uploads: uploadLine(state.mesh),
         messagesSent: Object.fromEntries(state.mesh?.messagesSent() ?? []),
       },
       upstream: this.#upstream(report),

@@ -1,9 +1,11 @@
 import { styleText } from 'node:util'
+import { formatBytes } from './byte-size.ts'
 import { changedText } from './changed-text.ts'
 import { formatDuration } from './duration.ts'
 import { escapeInvisible, printableName } from './printable.ts'
 import type { PeerLine, RunningStatus, Status, StoppedStatus, StoreStatus } from './status.ts'
 import { type CountBySource, type SiteCounts, type SourceKind, sourceKinds } from './traffic.ts'
+import { uploadText } from './upload-text.ts'
 
 /** How status is written for people: the time, and whether the terminal takes colour. */
 export interface TextOptions {
@@ -34,6 +36,7 @@ function runningLines(status: RunningStatus, options: TextOptions): string[] {
     field('GOPROXY', `${status.proxy.url ?? 'not bound yet'}   ${lastAnswerText(status, options)}`),
     field('Mesh', meshText(status)),
     ...peerLines(status, options),
+    ...uploadLines(status),
     field('Upstream', upstreamText(status, options)),
     field('Checksums', checksumText(status)),
     ...remoteLines(status),
@@ -83,6 +86,11 @@ function peerLines(status: RunningStatus, options: TextOptions): string[] {
   const lines = peers.slice(0, shownPeers).map((peer) => field('', peerText(peer, options)))
   const hidden = peers.length - lines.length
   return hidden > 0 ? [...lines, field('', `and ${hidden} more (--json shows all)`)] : lines
+}
+
+function uploadLines({ mesh }: RunningStatus): string[] {
+  const text = mesh.uploads === null ? undefined : uploadText(mesh.uploads)
+  return text === undefined ? [] : [field('Uploads', text)]
 }
 
 function peerText(peer: PeerLine, options: TextOptions): string {
@@ -250,19 +258,6 @@ export function plural(count: number, word: string): string {
 
 function formatNumber(value: number): string {
   return value.toLocaleString('en-US')
-}
-
-/** Writes a size in decimal units, as disks and networks are sold. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let value = bytes
-  let unit = 0
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1_000
-    unit += 1
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : 1
-  return `${value.toFixed(digits)} ${units[unit] ?? ''}`
 }
 
 type Colour = 'red' | 'green' | 'yellow'

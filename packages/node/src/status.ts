@@ -1,5 +1,6 @@
 import type { ChangedLine } from './changed-hashes.ts'
 import type { CountByLevel, CountBySource, RemoteWrites, SiteCounts } from './traffic.ts'
+import type { UploadLine } from './upload-line.ts'
 
 /** Names the shape of the object; fields are only added within a number. */
 export const statusSchema = 'modmesh.status/1'
@@ -82,6 +83,8 @@ export interface RunningStatus {
     readonly peerId: string | null
     readonly addresses: readonly string[]
     readonly peers: readonly PeerLine[]
+    /** What this node gives; null before there is a mesh node. */
+    readonly uploads: UploadLine | null
     /** Control messages sent since the start, by kind. */
     readonly messagesSent: Readonly<Record<string, number>>
   }

@@ -1,8 +1,8 @@
 import type { UpstreamReason } from '@modmesh/fill'
+import { formatBytes } from './byte-size.ts'
 import { formatDuration } from './duration.ts'
 import type { TraceStep } from './fill-trace.ts'
 import { printableName } from './printable.ts'
-import { formatBytes } from './status-text.ts'
 import type { WhyReport } from './why-report.ts'
 
 /** Writes a report for people: what is held, what comes next, and what happened, the oldest first. */

@@ -1,8 +1,9 @@
 import { stripVTControlCharacters } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { formatBytes } from '../src/byte-size.ts'
 import { type RunningStatus, statusSchema } from '../src/status.ts'
-import { formatBytes, formatStatus } from '../src/status-text.ts'
+import { formatStatus } from '../src/status-text.ts'
 
 const nowMs = Date.parse('2026-11-21T12:00:00Z')
 const plain = { nowMs, colour: false }
@@ -63,6 +64,7 @@ const lone: RunningStatus = {
     peerId: '12D3KooWabcdefghijklmnQv8xyz',
     addresses: [],
     peers: [],
+    uploads: null,
     messagesSent: {},
   },
   upstream: {
@@ -294,6 +296,31 @@ test.for([
   [5e15, '5000 TB'],
 ] as const)('%d bytes are written as %s', ([bytes, text]) => {
   expect(formatBytes(bytes)).toBe(text)
+})
+
+describe('what is given to members', () => {
+  const free = { bytesPerSecond: null, peerBytesPerSecond: null, streams: 128, peerStreams: 16 }
+  const idle = { streams: 0, bytesPerSecond: 0, limits: free }
+  const rest = { ...idle, wan: idle, refused: 0 }
+  const says = (uploads: RunningStatus['mesh']['uploads']) =>
+    formatStatus({ ...lone, mesh: { ...lone.mesh, uploads } }, plain)
+
+  test('is left out where nothing is, and nothing limits it', () => {
+    expect(says(rest)).not.toContain('Uploads')
+    expect(says(null)).not.toContain('Uploads')
+  })
+
+  test('is told with the limits in force', () => {
+    expect(says({ ...rest, streams: 3, bytesPerSecond: 1_200_000 })).toContain(
+      'Uploads    3 of at most 128 at once, 1.2 MB/s\n',
+    )
+    const limits = { ...free, bytesPerSecond: 10_000_000, streams: 12 }
+    const wanLimits = { ...limits, bytesPerSecond: 2_000_000, peerBytesPerSecond: 500_000 }
+    const wan = { streams: 1, bytesPerSecond: 400_000, limits: wanLimits }
+    expect(says({ streams: 2, bytesPerSecond: 900_000, limits, wan, refused: 4 })).toContain(
+      'Uploads    2 of at most 12 at once, 900 kB/s of at most 10.0 MB/s; to other sites 400 kB/s of at most 2.0 MB/s, 500 kB/s each; 4 told to wait\n',
+    )
+  })
 })
 
 describe('what the site fetched together', () => {

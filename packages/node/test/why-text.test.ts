@@ -95,6 +95,7 @@ const mesh: PeersReport = {
   mesh: 'm',
   self: { id: 'self', site: 'berlin' },
   peers: [],
+  uploads: null,
   unreached: [],
 }
 

@@ -1,10 +1,10 @@
 import { askStore } from '../ask-store.ts'
-import { parseByteSize } from '../byte-size.ts'
+import { formatBytes, parseByteSize } from '../byte-size.ts'
 import { UsageError } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { type FlagTexts, readDirOption } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'
-import { formatBytes, plural } from '../status-text.ts'
+import { plural } from '../status-text.ts'
 import type { GcReport } from '../store-answers.ts'
 
 /** Thousands of files are removed. Milliseconds. */

@@ -1,9 +1,9 @@
 import { askStore } from '../ask-store.ts'
+import { formatBytes } from '../byte-size.ts'
 import { formatDuration } from '../duration.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { type FlagTexts, readDirOption } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'
-import { formatBytes } from '../status-text.ts'
 import type { ListPage, ZipLine } from '../store-answers.ts'
 
 /** A store of 100,000 zips is sorted for each page. Milliseconds. */

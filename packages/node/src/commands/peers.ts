@@ -1,3 +1,4 @@
+import { formatBytes } from '../byte-size.ts'
 import { askNode } from '../control-socket/client.ts'
 import { formatDuration } from '../duration.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
@@ -6,7 +7,7 @@ import type { PeerEntry, PeersReport, UnreachedLine } from '../peers-report.ts'
 import { printableName } from '../printable.ts'
 import { type FlagTexts, readDirOption } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'
-import { formatBytes } from '../status-text.ts'
+import { uploadText } from '../upload-text.ts'
 
 /** A node under full load still answers in this time. Milliseconds. */
 const answerTimeoutMs = 10_000
@@ -37,7 +38,9 @@ export function formatPeers(report: PeersReport, nowMs: number): string {
   const widths = heading.map((_, at) => Math.max(...rows.map((cells) => cells[at]?.length ?? 0)))
   const [head = '', ...lines] = rows.map((cells) => aligned(cells, widths))
   const blocks = list.map((peer, at) => [lines[at] ?? '', ...remarks(peer, nowMs)])
-  return `${[head, ...blocks.flat(), ...unreached.map(unreachedText)].join('\n')}\n`
+  const uploads = report.uploads === null ? undefined : uploadText(report.uploads)
+  const foot = uploads === undefined ? [] : ['', `uploads: ${uploads}`]
+  return `${[head, ...blocks.flat(), ...unreached.map(unreachedText), ...foot].join('\n')}\n`
 }
 
 function aligned(cells: readonly string[], widths: readonly number[]): string {

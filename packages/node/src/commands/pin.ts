@@ -1,9 +1,10 @@
 import { askStore } from '../ask-store.ts'
+import { formatBytes } from '../byte-size.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { escapeInvisible } from '../printable.ts'
 import { type FlagTexts, readDirOption } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'
-import { formatBytes, plural } from '../status-text.ts'
+import { plural } from '../status-text.ts'
 import type { PinLine, PinReport } from '../store-answers.ts'
 
 /** Milliseconds. */

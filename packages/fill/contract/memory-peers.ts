@@ -38,8 +38,10 @@ export type PeerFault =
   | 'wrong-bytes'
   /** 1 kB a second. */
   | 'trickle'
-  /** Says that it has no capacity, or has it no more. */
+  /** Says that it has it no more. */
   | 'refuse'
+  /** Says after some seconds that it gives others something; see `busyTimes`. */
+  | 'busy'
   /** Breaks the protocol. */
   | 'garbage'
 
@@ -59,6 +61,8 @@ export class FakePeer {
   isSilent = false
   /** Zips asked of it. */
   asked = 0
+  /** How many of these a busy one does not give. */
+  busyTimes = Number.POSITIVE_INFINITY
   /** Whether it can ask upstream for others. */
   canFetch = false
   /** What it says as an owner; undefined is no answer. Beside its notices, if it sends them. */
@@ -88,6 +92,9 @@ export class FakePeer {
     this.versions.set(module.path, [...(this.versions.get(module.path) ?? []), module.version])
   }
 }
+
+/** How long one that is busy lets wait, ms. */
+const busyMs = 2_000
 
 /** What a peer has of a module version. */
 export interface HeldFiles {
@@ -179,7 +186,11 @@ export class MemoryPeers implements Peers {
     peer.asked++
     if (peer.fault === 'stall-start') await untilAborted(options.signal)
     await this.#clock.sleep(peer.delayMs, options)
-    if (peer.fault === 'refuse') throw unable(id, 'busy')
+    if (peer.fault === 'refuse') throw unable(id, 'refused')
+    if (peer.fault === 'busy' && peer.asked <= peer.busyTimes) {
+      await this.#clock.sleep(busyMs, options)
+      throw new PeerError(id, 'busy', { fault: 'busy' })
+    }
     if (peer.fault === 'garbage') {
       throw new PeerError(id, 'sent a frame that is none', { fault: 'protocol' })
     }

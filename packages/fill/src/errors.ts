@@ -94,15 +94,15 @@ export class HashChangedError extends Error {
   }
 }
 
-/** A peer did not deliver. `fault` says whether it broke the protocol or was merely unable. */
+/** A peer did not deliver. `fault` says whether it broke the protocol, gives too many others something now, or was merely unable. */
 export class PeerError extends Error {
   readonly code = 'PEER'
   readonly peer: PeerId
-  readonly fault: 'protocol' | 'unable'
+  readonly fault: 'protocol' | 'busy' | 'unable'
   constructor(
     peer: PeerId,
     message: string,
-    options: ErrorOptions & { readonly fault: 'protocol' | 'unable' },
+    options: ErrorOptions & { readonly fault: PeerError['fault'] },
   ) {
     super(message, options)
     this.name = 'PeerError'

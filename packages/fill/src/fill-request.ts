@@ -12,23 +12,23 @@ export interface RequestSubject<What = FillKind> {
 }
 
 /** One request. */
-export interface FillRequest extends RequestSubject {
+export interface FillRequest<What = FillKind> extends RequestSubject<What> {
   /** Set where an answer is for ever. */
   readonly module?: ModuleVersion
   readonly options: AskOptions
 }
 
 /** A request for a part of a module version. */
-export interface PartRequest extends FillRequest {
+export interface PartRequest<What = FillKind> extends FillRequest<What> {
   readonly module: ModuleVersion
 }
 
 /** Makes the request for a part of a module version. */
-export function partRequest(
-  what: 'zip' | 'mod' | 'info',
+export function partRequest<What extends 'zip' | 'mod' | 'info'>(
+  what: What,
   module: ModuleVersion,
   options: AskOptions,
-): PartRequest {
+): PartRequest<What> {
   return { what, ...module, module, options }
 }
 

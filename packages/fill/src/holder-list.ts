@@ -68,6 +68,12 @@ export class HolderList {
     return this.#waiting.shift()
   }
 
+  /** Puts one that was busy behind the others. */
+  again(holder: KnownHolder): void {
+    this.#waiting.push(holder)
+    this.#onChange()
+  }
+
   /** Looks for holders beyond the inventory, until found out or for `meshOnlyMs`. */
   search(): void {
     const zipHash = this.#zipHash

@@ -1,10 +1,10 @@
-import type { ModuleVersion } from '@modmesh/module'
 import type { AnswerStore } from './answer-store.ts'
 import { OwnerLiedError, withOwner } from './ask-owner.ts'
 import { askUpstream, type UpstreamOutcome } from './ask-upstream.ts'
 import { ModuleNotFoundError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { type Source, sourceOf } from './fill-event.ts'
+import { partRequest } from './fill-request.ts'
 import { type Confirmed, KeptAnswers, type ToldBy } from './kept-answers.ts'
 import { commitTtls, graceTtls, quickRefreshMs, slowRefreshMs } from './limits.ts'
 import type { Answer, AskOptions } from './module-source.ts'
@@ -12,6 +12,7 @@ import { type FindInfo, type MutableQuestion, mutableQuestion } from './mutable-
 import type { NegativeAnswers } from './negative-answers.ts'
 import { notHere } from './not-found.ts'
 import { OwnerFlight, type Ways } from './owner-flight.ts'
+import type { PartAnswers } from './part-answers.ts'
 import type { ChangingQuestion, PeerId } from './peers.ts'
 import type { Scope } from './scope.ts'
 import {
@@ -28,12 +29,6 @@ type Held = Answer<Uint8Array>
 export interface MutableAnswersInit {
   /** How long a list, `@latest` or branch answer is fresh, ms; a commit's for `commitTtls` times that. */
   readonly ttlMs: number
-  /** Makes the hashes of a module version known and proven, or throws. */
-  readonly prove: (
-    module: ModuleVersion,
-    options: { readonly signal: AbortSignal },
-  ) => Promise<unknown>
-  readonly findInfo: FindInfo
 }
 
 /**
@@ -46,6 +41,7 @@ export class MutableAnswers {
   readonly #ctx: FillContext
   readonly #kept: KeptAnswers
   readonly #negatives: NegativeAnswers
+  readonly #parts: Pick<PartAnswers, 'file' | 'sums'>
   readonly #init: MutableAnswersInit
   readonly #renewals: OwnerFlight<Held>
   /** When each question to upstream under way began. */
@@ -56,14 +52,16 @@ export class MutableAnswers {
       readonly ctx: FillContext
       readonly answers: AnswerStore | undefined
       readonly negatives: NegativeAnswers
+      readonly parts: Pick<PartAnswers, 'file' | 'sums'>
     },
     init: MutableAnswersInit,
   ) {
-    const { ctx, answers, negatives } = components
+    const { ctx, answers, negatives, parts } = components
     this.#ctx = ctx
     this.#kept = new KeptAnswers({ clock: ctx.clock, answers, background: ctx.background })
     this.#renewals = new OwnerFlight(ctx)
     this.#negatives = negatives
+    this.#parts = parts
     this.#init = init
   }
 
@@ -100,8 +98,11 @@ export class MutableAnswers {
   }
 
   #questionOf(asked: ChangingQuestion): MutableQuestion {
-    return mutableQuestion(this.#ctx, asked, this.#init.findInfo)
+    return mutableQuestion(this.#ctx, asked, this.#findInfo)
   }
+
+  readonly #findInfo: FindInfo = async (module, options) =>
+    (await this.#parts.file(partRequest('info', module, options))).value
 
   async #find(question: MutableQuestion, options: AskOptions): Promise<Held> {
     const { key } = question
@@ -152,7 +153,7 @@ export class MutableAnswers {
       if (question.fault(bytes) !== undefined) throw new OwnerLiedError()
       const version = question.picked(bytes)
       if (version !== undefined) {
-        await this.#init.prove({ path: question.path, version }, { signal })
+        await this.#parts.sums({ path: question.path, version }, { signal })
       }
       const mended = await question.mend(bytes, { signal })
       return this.#confirm(question, { bytes: mended, from }, { owner, ageMs })

@@ -107,7 +107,8 @@ export interface Peers {
   /** Holders found by have-queries to peers without inventory and by the DHT; each peer once. */
   findHolders(zipHash: ZipHash, options: { readonly signal: AbortSignal }): AsyncIterable<Holder>
   /**
-   * Brings a zip's bytes. Connects first where needed. Throws PeerError; the bytes are unverified.
+   * Brings a zip's bytes. Connects first where needed. Throws PeerError, `busy` not before it has waited
+   * for some seconds: then the peer may be asked again at once. The bytes are unverified.
    * `onFirstByte` is called once when the body begins.
    */
   fetchZip(

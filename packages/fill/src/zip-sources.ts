@@ -1,5 +1,5 @@
 import type { ModuleVersion, ZipHash } from '@modmesh/module'
-import { asError, ModuleNotFoundError } from './errors.ts'
+import { asError, ModuleNotFoundError, PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { HolderList } from './holder-list.ts'
 import type { PeerId } from './peers.ts'
@@ -105,6 +105,9 @@ export class ZipSources {
     const fetching = this.#work.start((signal) => fetchFromPeer(this.#ctx, job, { signal }))
     this.#follow(attempt, fetching, (error) => {
       blameLiar(this.#ctx, holder.peer, this.#init.module, error)
+      const isBusy = error instanceof PeerError && error.fault === 'busy'
+      // Nobody else may have it; who can ask the owner or upstream does so meanwhile.
+      if (isBusy && this.#init.owner === undefined) this.#holders.again(holder)
     })
   }
 

@@ -188,6 +188,43 @@ describe('budgets', () => {
     expect(world.clock.monotonicMs()).toBeLessThan(2300)
   })
 
+  test('a busy holder is waited for where there is nobody else, however long', async () => {
+    const world = new World()
+    world.upstream.isOn = false
+    const release = world.release()
+    Object.assign(world.holder('a', release), { fault: 'busy', busyTimes: 20 })
+    const answer = await world.run(world.fill.zip(release.module, patient))
+    expect(answer.source).toEqual({ kind: 'peer', peer: 'a' })
+    expect(world.clock.monotonicMs()).toBeGreaterThanOrEqual(40_000)
+    expect(world.blamed()).toEqual([])
+  })
+
+  test('a busy holder makes another one be asked, and upstream as for one that is late', async () => {
+    const world = new World()
+    const release = world.publish()
+    world.holder('a', release).fault = 'busy'
+    world.holder('b', release).rttMs = 50
+    const answer = await world.run(world.fill.zip(release.module, patient))
+    expect(answer.source).toEqual({ kind: 'peer', peer: 'b' })
+    expect(world.clock.monotonicMs()).toBeLessThan(260)
+    const later = world.publish('v1.1.0')
+    world.holder('c', later).fault = 'busy'
+    const startedMs = world.clock.monotonicMs()
+    const other = await world.run(world.fill.zip(later.module, patient))
+    expect(other.source.kind).toBe('upstream')
+    expect(world.clock.monotonicMs() - startedMs).toBeLessThan(520)
+  })
+
+  test('a holder that is busy for ever is not waited for beyond the deadline', async () => {
+    const world = new World({ budgets: { fetchTimeoutMs: 30_000 } })
+    world.upstream.isOn = false
+    const release = world.release()
+    world.holder('a', release).fault = 'busy'
+    const error = await world.failure(world.fill.zip(release.module, patient))
+    expect(error).toMatchObject({ code: 'UPSTREAM_UNAVAILABLE', timedOut: true })
+    expect(world.clock.monotonicMs()).toBe(30_000)
+  })
+
   test('a body that trickles is no progress', async () => {
     const world = new World()
     const release = world.publish('v1.0.0', 'example.com/mod', 1_000_000)

@@ -62,7 +62,7 @@ export class FakePeer {
   /** Zips asked of it. */
   asked = 0
   /** How many of these a busy one does not give. */
-  busyTimes = Number.POSITIVE_INFINITY
+  busyTimes: number = Number.POSITIVE_INFINITY
   /** Whether it can ask upstream for others. */
   canFetch = false
   /** What it says as an owner; undefined is no answer. Beside its notices, if it sends them. */

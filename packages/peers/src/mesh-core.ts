@@ -279,6 +279,7 @@ export class MeshCore {
 
   #up(link: PeerLink): void {
     const { peer } = link
+    this.#dialLoop.linked(peer)
     if (!this.since.has(peer)) {
       this.since.set(peer, this.#clock.wallMs())
       this.#log({ kind: 'peer-up', peer, name: this.nameOf(peer), site: this.siteOf(peer) })

@@ -33,7 +33,7 @@ export async function admit(
     bytes.unwrap()
     return member
   } catch (error) {
-    const reason = toError(error)
+    const reason = toError(error, options.signal)
     if (reason instanceof NotAMemberError) await exchange.refuse(connection, reason)
     connection.abort(reason)
     throw reason
@@ -131,9 +131,12 @@ function framed(chain: Uint8Array): Buffer {
   return frame
 }
 
-function toError(error: unknown): Error {
+function toError(error: unknown, signal: AbortSignal): Error {
   if (error instanceof NotAMemberError || error instanceof RefusedByPeerError) return error
   // libp2p rejects some waits with an event instead of an Error.
   const cause = error instanceof Error ? error : undefined
-  return new AdmissionCutError('the peer did not show its membership in time', { cause })
+  const words = signal.aborted
+    ? 'no proof of membership came in time'
+    : 'the connection ended before membership was proven'
+  return new AdmissionCutError(words, { cause })
 }

@@ -13,6 +13,7 @@ import { admit } from './admission.ts'
 import type { CatchUp } from './catch-up.ts'
 import { SelfDialError } from './errors.ts'
 import { gateTimeoutMs, maxRememberedMembers } from './limits.ts'
+import { patience } from './patience.ts'
 import type { Refusal } from './refusal.ts'
 import { toRefusal } from './refusal.ts'
 
@@ -109,10 +110,10 @@ export class Gate {
     outer: AbortSignal | undefined,
   ): Promise<Member> {
     if (peerId === this.#init.selfPeerId) throw new SelfDialError('the address is our own')
-    const timeout = AbortSignal.timeout(this.#init.timeoutMs ?? gateTimeoutMs)
-    const signal = outer === undefined ? timeout : AbortSignal.any([outer, timeout])
+    using time = patience(this.#init.timeoutMs ?? gateTimeoutMs)
+    const signal = outer === undefined ? time.signal : AbortSignal.any([outer, time.signal])
     if (side === 'listener') await this.#components.catchUp.done()
-    return admit(connection, { side, peerId }, this.#components.membership, { signal })
+    return await admit(connection, { side, peerId }, this.#components.membership, { signal })
   }
 
   #remember(peerId: string, member: Member): void {

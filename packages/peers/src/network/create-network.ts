@@ -1,6 +1,6 @@
 import { privateKeyFromProtobuf } from '@libp2p/crypto/keys'
 import type { Libp2p } from '@libp2p/interface'
-import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2pOptions } from 'libp2p'
 import { createLibp2p } from 'libp2p'
@@ -68,8 +68,9 @@ export async function createNetwork(
   const privateKey = privateKeyFromProtobuf(init.privateKey)
   const selfPeerId = peerIdFromPrivateKey(privateKey).toString()
   const refusals = new Set<(refusal: Refusal) => void>()
+  const connected: { has: (peer: string) => boolean } = { has: () => false }
   const refused = (refusal: Refusal): void => {
-    log({ kind: 'refused', refusal })
+    if (!isSpare(refusal, connected)) log({ kind: 'refused', refusal })
     for (const listener of refusals) listener(refusal)
   }
   const catchUp = new CatchUp({ wasAway: membership.isRestored, waitMs: init.catchUpMs })
@@ -84,6 +85,7 @@ export async function createNetwork(
     const parts = { privateKey, datastore: hints, gate, listen }
     const settings = { ...parts, maxConnections, dht, dhtTimeoutMs }
     const libp2p = await start(libp2pOptions(settings), listen, init.adjust)
+    connected.has = (peer) => libp2p.getConnections(peerIdFromString(peer)).length > 0
     const watched = { libp2p, gate, membership, log }
     const watch = new ExpiryWatch(watched, { everyMs: init.expiryCheckMs })
     return new RunningNetwork({ libp2p, gate, catchUp, hints, watch, refusals })
@@ -91,6 +93,14 @@ export async function createNetwork(
     await hints.close()
     throw error
   }
+}
+
+/** Whether a connection that was cut was a second one: two members that dial each other need only one. */
+function isSpare(
+  { cause, peer }: Refusal,
+  connected: { readonly has: (peer: string) => boolean },
+): boolean {
+  return cause.kind === 'silent' && peer !== undefined && connected.has(peer)
 }
 
 async function start(

@@ -17,7 +17,8 @@ export interface DialEntry {
   readonly target: DialTarget
   /** Its next turn. */
   readonly timer: WakeableTimer
-  dialling: boolean
+  /** Ends the dial that is under way; undefined when none is. */
+  dialling: AbortController | undefined
   /** There were connections enough when it was its turn. */
   isWaiting: boolean
 }
@@ -124,7 +125,7 @@ export class DialList {
       name,
       target: newTarget(init),
       timer: new WakeableTimer(() => this.#components.attempt(entry)),
-      dialling: false,
+      dialling: undefined,
       isWaiting: false,
     }
     this.#entries.set(key, entry)

@@ -101,6 +101,12 @@ export class DialLoop implements AsyncDisposable {
     return this.#list.of(peer).some(({ target }) => target.origin === 'configured')
   }
 
+  /** Ends what is still under way to a peer that both sides know to be connected by now. */
+  linked(peer: string): void {
+    for (const { dialling } of this.#list.of(peer))
+      dialling?.abort(new Error('connected meanwhile'))
+  }
+
   /** Stops dialling; connections stay. */
   [Symbol.asyncDispose](): Promise<void> {
     this.stop()
@@ -198,19 +204,20 @@ export class DialLoop implements AsyncDisposable {
       entry.timer.wakeIn(this.#pace.maxMs * (0.5 + Math.random() / 2))
       return
     }
-    entry.dialling = true
+    const dialling = new AbortController()
+    entry.dialling = dialling
     try {
-      await this.#dial(target)
+      await this.#dial(target, AbortSignal.any([this.#stopped.signal, dialling.signal]))
     } catch (error) {
-      this.#failed(entry, error)
+      // It came to us meanwhile: nothing is missing.
+      if (!this.#isConnected(target)) this.#failed(entry, error)
     } finally {
-      entry.dialling = false
+      entry.dialling = undefined
     }
   }
 
-  async #dial(target: DialTarget): Promise<void> {
+  async #dial(target: DialTarget, signal: AbortSignal): Promise<void> {
     const { libp2p } = this.#components.network
-    const { signal } = this.#stopped
     const to = target.address ?? peerIdFromString(target.label)
     this.#refusals.forget(to.toString())
     const connection = await libp2p.dial(to, { signal })
@@ -252,7 +259,7 @@ export class DialLoop implements AsyncDisposable {
   #hasRoom({ origin, label }: DialTarget): boolean {
     const { network, isForeign = () => false } = this.#components
     const { maxConnections: max = defaultMaxConnections } = this.#init
-    const dialling = this.#list.all().filter(({ dialling }) => dialling).length
+    const dialling = this.#list.all().filter(({ dialling }) => dialling !== undefined).length
     const count = network.libp2p.getPeers().length + dialling
     return hasRoom({ origin, isForeign: isForeign(label) }, { count, max })
   }

@@ -1,7 +1,7 @@
 import type { MessageStream } from '@libp2p/interface'
 import { byteStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { RefusalCause } from '../../src/gate/refusal.ts'
 import { maxChainBytes } from '../../src/membership/limits.ts'
 import type { Stranger, StrangerSpeech, TestNetworkInit } from '../../testing/index.ts'
@@ -272,6 +272,19 @@ describe('who does not end the exchange is cut after the gate’s time', () => {
     await dialled
   })
 
+  test('but not because we ourselves stood still meanwhile', async () => {
+    const busy = await start({ gateTimeoutMs: 500 })
+    const other = await start({ ticket: await busy.invite() })
+    const chain = busy.membership.chain.bind(busy.membership)
+    vi.spyOn(busy.membership, 'chain').mockImplementation(() => {
+      block(1_000)
+      return chain()
+    })
+    await dial(other.network.libp2p, busy.address)
+    await patiently(() => busy.network.libp2p.getConnections()).toHaveLength(1)
+    expect(causes(busy)).toEqual([])
+  })
+
   test('a listener that never answers our chain', async () => {
     const slow = await stranger({ speech: ended })
     await expect(dial(member.network.libp2p, slow.address)).rejects.toThrow('in time')
@@ -332,6 +345,12 @@ test('30 members behind one address connect at once', async () => {
 
 function ended(connection: MessageStream): Promise<void> {
   return new Promise((resolve) => connection.addEventListener('close', () => resolve()))
+}
+
+/** Keeps the event loop busy, as a node under load is. */
+function block(ms: number): void {
+  const endMs = performance.now() + ms
+  while (performance.now() < endMs);
 }
 
 function delay(ms: number): Promise<void> {

@@ -76,15 +76,14 @@ export class MeshLog {
   }
 
   #refused(refusal: Refusal): void {
-    const isOurs = refusal.cause.kind === 'refused-by-peer'
     const reason = printableName(refusal.message)
-    this.#stranger(
-      { ...refusal, message: undefined, reason },
-      isOurs ? 'a peer refuses this node' : 'connection refused: not a member',
-    )
+    this.#stranger({ ...refusal, message: undefined, reason }, refusalWords[refusal.cause.kind])
   }
 
-  #stranger(fields: object, words: string): void {
+  #stranger(
+    fields: object,
+    { level, words }: (typeof refusalWords)[keyof typeof refusalWords],
+  ): void {
     const minute = Math.floor(this.#clock.monotonicMs() / minuteMs)
     if (minute !== this.#minute) {
       if (this.#left > 0) this.#log.warn({ count: this.#left }, 'further connections refused')
@@ -93,10 +92,20 @@ export class MeshLog {
       this.#left = 0
     }
     this.#lines += 1
-    if (this.#lines <= strangerLines) this.#log.warn(fields, words)
+    if (this.#lines <= strangerLines) this.#log[level](fields, words)
     else this.#left += 1
   }
 }
+
+/** Only who showed a proof that is none is called no member: a good one may just be slow. */
+const refusalWords = {
+  'not-a-member': { level: 'warn', words: 'connection refused: not a member' },
+  'refused-by-peer': { level: 'warn', words: 'a peer refuses this node' },
+  silent: { level: 'info', words: 'connection given up: no proof of membership' },
+  self: { level: 'info', words: 'connection given up: an address of this node itself' },
+  'unexpected-peer': { level: 'warn', words: 'connection refused: another node is at the address' },
+  handshake: { level: 'info', words: 'connection given up: the handshake failed' },
+} as const satisfies Record<Refusal['cause']['kind'], { level: 'warn' | 'info'; words: string }>
 
 const meshWords = {
   'lan-discovery-failed': 'cannot look for members on the local network',

@@ -71,6 +71,27 @@ describe('the log', () => {
   })
 })
 
+test.for([
+  ['info', { kind: 'silent' }, 'connection given up: no proof of membership'],
+  ['warn', { kind: 'not-a-member', reason: 'expired' }, 'connection refused: not a member'],
+  ['warn', { kind: 'refused-by-peer', reason: 'revoked' }, 'a peer refuses this node'],
+  ['info', { kind: 'handshake' }, 'connection given up: the handshake failed'],
+] as const)(
+  'a connection that did not pass is told as what is known of it: %s %j',
+  ([level, cause, msg]) => {
+    const { log, lines } = setUp()
+    const mesh = new MeshLog({ log, clock: new FakeClock() })
+    const refusal = {
+      direction: 'inbound',
+      peer: 'p',
+      address: '/ip4/10.0.0.9/tcp/1',
+      cause,
+    } as const
+    mesh.record({ kind: 'refused', refusal: { ...refusal, message: 'why' } })
+    expect(lines()).toMatchObject([{ level, msg, peer: 'p', reason: 'why' }])
+  },
+)
+
 test('strangers that knock without end fill no log, and are counted', async () => {
   const { log, lines } = setUp()
   const clock = new FakeClock()

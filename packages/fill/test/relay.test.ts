@@ -298,6 +298,16 @@ describe('we help ourselves', () => {
     expect(outcomes(world)).toEqual(['silent', 'answered'])
   })
 
+  test('although the one that holds it is busy, and the owner declines', async () => {
+    const { world, owner } = owned()
+    const release = world.publish()
+    owner.owns = async () => ({ kind: 'refused', why: 'declined' })
+    world.holder('a', release).fault = 'busy'
+    const answer = await world.run(world.fill.zip(release.module, patient))
+    expect(answer.source.kind).toBe('upstream')
+    expect(world.clock.monotonicMs()).toBeLessThan(5_000)
+  })
+
   test('after two owners that failed', async () => {
     const { world, owner } = owned()
     const release = world.publish()

@@ -161,6 +161,8 @@ export const bodyLimits = {
   busyMaxMs: 500,
   /** How often a busy peer is asked in all: two seconds; the caller's budget ends it earlier. */
   busyTries: 8,
+  /** In line behind other fetches of the same peer, milliseconds: as long as for a busy one. */
+  lineMs: 2_000,
 } as const
 
 /** How uploads share a link whose bytes per second are limited. */

@@ -193,8 +193,9 @@ export class MeshNode implements Peers, AsyncDisposable {
       done({ outcome: 'good', bytes })
       return body
     } catch (error) {
-      // Who was cancelled, or had no room for the bytes, says nothing about the peer.
-      done({ outcome: error instanceof PeerError ? 'bad' : 'none', bytes })
+      // Who was cancelled, was to wait, or had no room for the bytes, says nothing about the peer.
+      const isBad = error instanceof PeerError && error.fault !== 'busy'
+      done({ outcome: isBad ? 'bad' : 'none', bytes })
       if (error instanceof PeerError) this.#notGiven(peer, zipHash, error)
       throw error
     }
@@ -253,8 +254,8 @@ export class MeshNode implements Peers, AsyncDisposable {
   #notGiven(peer: PeerId, zipHash: ZipHash, error: PeerError): void {
     const { hub, missing } = this.#core
     if (error.fault === 'protocol') this.#core.blame(peer, error.message)
+    if (error.fault === 'busy') return
     const status = error.cause instanceof NotGivenError ? error.cause.status : undefined
-    if (status === 'busy') return
     if (status === 'absent') hub.link(peer)?.inventory.drop(contentKey(zipHash))
     missing.note(peer, zipHash)
   }

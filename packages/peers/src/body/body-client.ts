@@ -57,7 +57,8 @@ export class BodyClient {
 
   /**
    * Brings the bytes of a zip. Throws PeerError (`protocol` when the peer broke the rules, `unable`
-   * when it does not have it, is busy, went away or stalls), the sink's errors, the signal's reason.
+   * when it does not have it, went away or stalls, `busy` after some seconds), the sink's errors, the
+   * signal's reason.
    */
   fetch(
     peer: PeerId,
@@ -66,7 +67,7 @@ export class BodyClient {
     options: FetchOptions,
   ): Promise<FetchedBody> {
     return this.#blaming({ peer, sink, ...options }, (target) =>
-      this.#ask(peer, zipHash, target, options),
+      this.#untilGiven(() => this.#transfer(peer, zipHash, target, options), options),
     )
   }
 
@@ -111,7 +112,10 @@ export class BodyClient {
     for (;;) {
       const asked = { kind: 'unverified', path, version, offset } as const
       const request = body === undefined ? asked : { ...asked, body }
-      const part = await this.#takePart(peer, request, sink, options)
+      const part = await this.#untilGiven(
+        () => this.#takePart(peer, request, sink, options),
+        options,
+      )
       if (body !== undefined && part.body !== body) throw new ProtocolError('another body')
       offset += part.length
       if (offset > maxZipBytes) throw new ProtocolError('more than a zip may have')
@@ -144,25 +148,26 @@ export class BodyClient {
     const line = this.#lanes.get(peer) ?? { lanes: new Lanes(bodyLimits.uploadsPerPeer), users: 0 }
     this.#lanes.set(peer, line)
     line.users += 1
+    const late = AbortSignal.timeout(bodyLimits.lineMs)
+    const inTime = { signal: AbortSignal.any([options.signal, late]) }
     try {
-      return await line.lanes.run(work, options)
+      return await line.lanes.run(work, inTime)
+    } catch (error) {
+      throw late.aborted && error === late.reason ? new LineTooLongError() : error
     } finally {
       line.users -= 1
       if (line.users === 0) this.#lanes.delete(peer)
     }
   }
 
-  /** Asks a busy peer again, a few times: without upstream nobody else may have it. */
-  async #ask(
-    peer: PeerId,
-    zipHash: ZipHash,
-    sink: ByteSink,
-    options: FetchOptions,
-  ): Promise<FetchedBody> {
+  /** Asks a busy peer again, a few times: what is given to others ends, and nobody else may have it. */
+  async #untilGiven<T>(
+    ask: () => Promise<T>,
+    options: { readonly signal: AbortSignal },
+  ): Promise<T> {
     for (let tries = 1; ; tries++) {
-      const stream = await this.#open(peer, options.signal)
       try {
-        return await this.#transfer(stream, zipHash, sink, options)
+        return await ask()
       } catch (error) {
         const isBusy = error instanceof NotGivenError && error.retryMs !== undefined
         if (!isBusy || tries >= bodyLimits.busyTries) throw error
@@ -178,11 +183,12 @@ export class BodyClient {
   }
 
   async #transfer(
-    stream: Stream,
+    peer: PeerId,
     zipHash: ZipHash,
     sink: ByteSink,
     { signal, onFirstByte }: FetchOptions,
   ): Promise<FetchedBody> {
+    const stream = await this.#open(peer, signal)
     const request = { kind: 'zip', zipHash: zipHashBytes(zipHash) } as const
     const end = new EndWatch(stream)
     try {
@@ -263,8 +269,22 @@ class EndWatch {
   }
 }
 
+/** We fetch so much of a peer already that the next body did not get its turn. */
+class LineTooLongError extends Error {
+  readonly code = 'LINE_TOO_LONG'
+  constructor() {
+    super('too many fetches of this peer')
+    this.name = 'LineTooLongError'
+  }
+}
+
 function toPeerError(peer: PeerId, error: unknown): PeerError {
-  const isProtocol = isProtocolFault(error) || error instanceof StreamOverrunError
   const message = error instanceof Error ? error.message : 'transfer failed'
-  return new PeerError(peer, message, { cause: error, fault: isProtocol ? 'protocol' : 'unable' })
+  return new PeerError(peer, message, { cause: error, fault: faultOf(error) })
+}
+
+function faultOf(error: unknown): PeerError['fault'] {
+  if (isProtocolFault(error) || error instanceof StreamOverrunError) return 'protocol'
+  if (error instanceof LineTooLongError) return 'busy'
+  return error instanceof NotGivenError && error.status === 'busy' ? 'busy' : 'unable'
 }

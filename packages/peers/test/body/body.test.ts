@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
+import type { PeerError } from '@modmesh/fill'
 import { maxZipBytes } from '@modmesh/module'
 import { encode } from 'cborg'
 import fc from 'fast-check'
@@ -129,7 +130,7 @@ const ok = { status: 'ok', length: body.length, zipDigest }
 const flipped = Uint8Array.from(body)
 flipped[300_000] = (flipped[300_000] ?? 0) ^ 1
 
-const misdeeds: readonly (readonly [string, 'protocol' | 'unable', Misdeed])[] = [
+const misdeeds: readonly (readonly [string, PeerError['fault'], Misdeed])[] = [
   ['other bytes', 'protocol', answering(ok, sends(flipped))],
   ['fewer bytes', 'protocol', answering(ok, sends(body.subarray(0, 500_000)))],
   ['no bytes', 'protocol', answering(ok, sends())],
@@ -147,7 +148,7 @@ const misdeeds: readonly (readonly [string, 'protocol' | 'unable', Misdeed])[] =
     answering(ok, async (stream) => void stream.send(body.subarray(0, body.length - 1))),
   ],
   ['absent', 'unable', answering({ status: 'absent' })],
-  ['busy', 'unable', answering({ status: 'busy', retryMs: 5 })],
+  ['busy', 'busy', answering({ status: 'busy', retryMs: 5 })],
   ['unsupported', 'unable', answering({ status: 'unsupported' })],
 ]
 

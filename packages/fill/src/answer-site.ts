@@ -103,9 +103,9 @@ async function bringMod(ways: SiteWays, module: ModuleVersion, options: AskOptio
 
 /** A small zip itself, verified as it is; a larger one is to be fetched, once it is durable. */
 async function zipOf(ctx: FillContext, module: ModuleVersion): Promise<OwnerAnswer> {
-  const found = await ctx.findZip(module)
+  const found = await ctx.held.findZip(module)
   const isSmall = found !== undefined && found.size <= maxInlineZipBytes
-  if (!isSmall) return await recordOf(ctx, module, await ctx.findKeptZip(module))
+  if (!isSmall) return await recordOf(ctx, module, await ctx.held.findKeptZip(module))
   const bytes = new Uint8Array(found.size)
   let filled = 0
   for await (const chunk of found.read()) {
@@ -121,7 +121,10 @@ async function recordOf(
   module: ModuleVersion,
   zip?: HeldZip,
 ): Promise<Extract<OwnerAnswer, { readonly kind: 'record' }>> {
-  const [stored, sums] = await Promise.all([ctx.findRecord(module), ctx.checksumDb.known(module)])
+  const [stored, sums] = await Promise.all([
+    ctx.held.findRecord(module),
+    ctx.checksumDb.known(module),
+  ])
   const { info, mod } = stored ?? {}
   const record = {
     module,

@@ -14,7 +14,7 @@ export async function commitZip(
 ): Promise<Answer<HeldZip>> {
   const value = staged.readable(proof)
   onReadable(value)
-  await ctx.keepZip(value, makeDurable(ctx, { staged, source }, value))
+  await ctx.held.keepZip(value, makeDurable(ctx, { staged, source }, value))
   return { value, source }
 }
 

@@ -1,13 +1,14 @@
-import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
+import type { ModulePath, ModuleVersion } from '@modmesh/module'
 import type { AnswerStore } from './answer-store.ts'
 import type { Budgets } from './budgets.ts'
 import type { ChecksumDb } from './checksum-db.ts'
 import type { Clock } from './clock.ts'
-import { asError, UpstreamUnavailableError } from './errors.ts'
+import { UpstreamUnavailableError } from './errors.ts'
 import type { FillEvent } from './fill-event.ts'
 import type { FirstHashes } from './first-hashes.ts'
 import { EarnedHeadStart } from './head-start.ts'
-import { maxStrangers, maxUnwrittenZips, meshNegativeTtlMs } from './limits.ts'
+import { HeldParts } from './held-parts.ts'
+import { maxStrangers, meshNegativeTtlMs } from './limits.ts'
 import { type OwnerSubject, ownerKey } from './owner.ts'
 import { OwnerTrust } from './owner-trust.ts'
 import type { PeerId, Peers } from './peers.ts'
@@ -18,7 +19,7 @@ import { abortable, handled, Scope } from './scope.ts'
 import type { Upstream } from './upstream.ts'
 import { WriteBack } from './write-back.ts'
 import { ZipParts } from './zip-parts.ts'
-import type { HeldZip, StoredRecord, ZipStore } from './zip-store.ts'
+import type { ZipStore } from './zip-store.ts'
 
 /** What a fill works with. */
 export interface FillComponents {
@@ -62,6 +63,7 @@ export class FillContext {
   readonly budgets: Budgets
   readonly headStart: EarnedHeadStart
   readonly owners: OwnerTrust
+  readonly held: HeldParts
   /** Zips on their way, for those who wait for us. */
   readonly parts: ZipParts
   /** Module versions of which the mesh just knew nothing. */
@@ -71,11 +73,6 @@ export class FillContext {
   readonly closing: AbortSignal
   readonly #init: FillInit
   readonly #tasks = new Set<Promise<unknown>>()
-  readonly #unwritten = new Map<string, StoredRecord>()
-  readonly #unwrittenZips = new Map<
-    string,
-    { readonly zip: HeldZip; readonly ended: Promise<unknown> }
-  >()
 
   constructor(components: FillComponents, init: FillInit, closing: AbortSignal) {
     this.closing = closing
@@ -90,7 +87,9 @@ export class FillContext {
     this.headStart = new EarnedHeadStart(init.budgets)
     this.owners = new OwnerTrust(components)
     const { clock } = components
-    this.parts = new ZipParts({ clock, findZip: (module) => this.findZip(module) })
+    const onEvent = (event: FillEvent) => this.emit(event)
+    this.held = new HeldParts({ store: this.store, background: this.background, onEvent })
+    this.parts = new ZipParts({ clock, findZip: (module) => this.held.findZip(module) })
     this.strangers = new RecentSet(components, { entries: maxStrangers, ms: meshNegativeTtlMs })
     this.#init = init
     this.remote = components.remote && this.#makeRemote(components.remote)
@@ -193,52 +192,6 @@ export class FillContext {
     }
   }
 
-  /** A zip to answer with: one that is held, or verified and still on its way to the disk. */
-  async findZip(module: ModuleVersion): Promise<HeldZip | undefined> {
-    return (
-      this.#unwrittenZips.get(formatModuleVersion(module))?.zip ??
-      (await this.store.findZip(module))
-    )
-  }
-
-  /** A zip that others may come and fetch: durable, after a wait where it is on its way. */
-  async findKeptZip(module: ModuleVersion): Promise<HeldZip | undefined> {
-    await this.#unwrittenZips.get(formatModuleVersion(module))?.ended
-    return await this.store.findZip(module)
-  }
-
-  /**
-   * Lets requests have a verified zip while it becomes durable; `committing` never rejects. Resolves
-   * at once, or when it is durable where too many others are on their way.
-   */
-  async keepZip(zip: HeldZip, committing: Promise<void>): Promise<void> {
-    const key = formatModuleVersion(zip.module)
-    const ended = committing.then(() => {
-      if (this.#unwrittenZips.get(key)?.zip === zip) this.#unwrittenZips.delete(key)
-    })
-    this.#unwrittenZips.set(key, { zip, ended })
-    this.background(ended)
-    if (this.#unwrittenZips.size > maxUnwrittenZips) await ended
-  }
-
-  /** What is held of a module version, what is still on its way to the disk included. */
-  async findRecord(module: ModuleVersion): Promise<StoredRecord | undefined> {
-    const unwritten = this.#unwritten.get(formatModuleVersion(module))
-    const stored = await this.store.findRecord(module)
-    return unwritten === undefined ? stored : { ...stored, ...unwritten }
-  }
-
-  /**
-   * Keeps verified parts without making the request wait for the disk. What cannot be written was
-   * still verified: it is answered, and told by an event.
-   */
-  keepRecord(record: StoredRecord): void {
-    const key = formatModuleVersion(record.module)
-    const merged = { ...this.#unwritten.get(key), ...record }
-    this.#unwritten.set(key, merged)
-    this.background(this.#write(key, merged))
-  }
-
   #makeRemote(store: RemoteStore): RemoteLevel {
     return new RemoteLevel(
       { store, clock: this.clock },
@@ -250,22 +203,17 @@ export class FillContext {
   }
 
   #makeWriteBack(level: RemoteLevel): WriteBack {
-    const { checksumDb, clock } = this
-    const findRecord = (module: ModuleVersion) => this.findRecord(module)
-    const findZip = (module: ModuleVersion) => this.findZip(module)
+    const { checksumDb, clock, held } = this
     return new WriteBack(
-      { level, checksumDb, clock, findRecord, findZip },
+      {
+        level,
+        checksumDb,
+        clock,
+        findRecord: (module) => held.findRecord(module),
+        findZip: (module) => held.findZip(module),
+      },
       { isPrivate: (path) => this.isPrivate(path), onEvent: (event) => this.emit(event) },
     )
-  }
-
-  async #write(key: string, record: StoredRecord): Promise<void> {
-    try {
-      await this.store.putRecord(record)
-    } catch (error) {
-      this.emit({ kind: 'store-failed', module: record.module, error: asError(error) })
-    }
-    if (this.#unwritten.get(key) === record) this.#unwritten.delete(key)
   }
 }
 

@@ -71,7 +71,7 @@ async function fillPart(
   part: Part,
   signal: AbortSignal,
 ): Promise<Answer<Uint8Array>> {
-  const held = (await ctx.findRecord(module))?.[part]
+  const held = (await ctx.held.findRecord(module))?.[part]
   if (held !== undefined) return { value: held.bytes, source: { kind: 'store' } }
   const name = formatModuleVersion(module)
   if (!ctx.canAskAnybody(module.path)) throw notHere(name)
@@ -218,7 +218,7 @@ async function modFromUpstream(
   }
   if (expected === undefined) await checkFirstHash(ctx, module, { mod: hash, from: answer.from })
   const proof = proven?.mod === undefined ? ({ kind: 'upstream' } as const) : proven.proof
-  ctx.keepRecord({ module, mod: { bytes: answer.bytes, hash, proof } })
+  ctx.held.keepRecord({ module, mod: { bytes: answer.bytes, hash, proof } })
   return answer
 }
 
@@ -232,7 +232,7 @@ async function infoFromUpstream(
   if (fault !== undefined) {
     throw refuse(ctx, module, answer, { expected: `version ${module.version}`, actual: fault })
   }
-  ctx.keepRecord({ module, info: { bytes: answer.bytes, from: 'upstream' } })
+  ctx.held.keepRecord({ module, info: { bytes: answer.bytes, from: 'upstream' } })
   return answer
 }
 

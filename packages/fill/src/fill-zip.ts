@@ -23,7 +23,7 @@ export async function fillZip(
   module: ModuleVersion,
   options: { readonly signal: AbortSignal },
 ): Promise<Answer<HeldZip>> {
-  const held = await ctx.findZip(module)
+  const held = await ctx.held.findZip(module)
   if (held !== undefined) return { value: held, source: { kind: 'store' } }
   const name = formatModuleVersion(module)
   if (!ctx.canAskAnybody(module.path)) throw notHere(name)
@@ -48,7 +48,7 @@ export async function relayZip(
   owner: PeerId,
   scope: Scope,
 ): Promise<Answer<HeldZip> | undefined> {
-  const held = await ctx.findZip(module)
+  const held = await ctx.held.findZip(module)
   if (held !== undefined) return { value: held, source: { kind: 'store' } }
   try {
     return await new ZipFill(ctx, module, scope, owner).run()

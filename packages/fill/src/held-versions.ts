@@ -39,7 +39,7 @@ export async function heldVersions(
   const all = [...new Set([...own, ...shared])].sort(compareVersions)
   const isComplete = await Promise.all(
     all.map(async (version) => {
-      return shared.has(version) || (await ctx.findZip({ path, version })) !== undefined
+      return shared.has(version) || (await ctx.held.findZip({ path, version })) !== undefined
     }),
   )
   const complete = all.filter((_, at) => isComplete[at])

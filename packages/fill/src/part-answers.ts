@@ -42,7 +42,7 @@ export class PartAnswers {
   /** Finds a zip. Throws what `explainFailure` makes of all that went wrong. */
   async zip(asked: PartRequest<'zip'>): Promise<Answer<HeldZip>> {
     const { module } = asked
-    const held = await this.#ctx.findZip(module)
+    const held = await this.#ctx.held.findZip(module)
     if (held !== undefined) return { value: held, source: { kind: 'store' } }
     return await this.#join(this.#zips, asked, {
       relay: (owner, scope) => relayZip(this.#ctx, module, owner, scope),
@@ -86,7 +86,7 @@ export class PartAnswers {
 
   async #findFile(asked: PartRequest<'mod' | 'info'>): Promise<Answer<Uint8Array>> {
     const { what, module } = asked
-    const held = (await this.#ctx.findRecord(module))?.[what]
+    const held = (await this.#ctx.held.findRecord(module))?.[what]
     if (held !== undefined) return { value: held.bytes, source: { kind: 'store' } }
     const fill = what === 'mod' ? fillMod : fillInfo
     return await this.#join(this.#files, asked, {

@@ -37,7 +37,7 @@ export function keepVerified(
     ...(keptMod && { mod: { bytes: mod, hash: sums.mod, proof: sums.proof } }),
     ...(keptInfo && { info: { bytes: info, from: 'peer' as const } }),
   }
-  if (keptMod || keptInfo) ctx.keepRecord(kept)
+  if (keptMod || keptInfo) ctx.held.keepRecord(kept)
   return { ...(keptMod && { mod }), ...(keptInfo && { info }) }
 }
 
@@ -65,8 +65,8 @@ export function keepFromRemote(
   const { mod: hash, proof } = sums
   const fault = part === 'mod' ? modFault(bytes, sums) : infoFault(bytes, module)
   if (fault !== undefined) throw new RemoteError(fault, { fault: 'wrong' })
-  if (part === 'info') ctx.keepRecord({ module, info: { bytes, from: 'peer' } })
-  else if (hash !== undefined) ctx.keepRecord({ module, mod: { bytes, hash, proof } })
+  if (part === 'info') ctx.held.keepRecord({ module, info: { bytes, from: 'peer' } })
+  else if (hash !== undefined) ctx.held.keepRecord({ module, mod: { bytes, hash, proof } })
 }
 
 /** Why bytes are not the `.info` of a module version, or undefined. */

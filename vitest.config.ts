@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
@@ -8,6 +10,13 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/test/**/*.test.ts', 'test/sim/**/*.test.ts'],
           testTimeout: 20_000,
+          // Files share a process, and what is loaded in it: loading libp2p for each took half of all the time.
+          isolate: false,
+          // Tests also wait for sockets, disks and children.
+          maxWorkers: availableParallelism() + 1,
+          env: {
+            NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/node', import.meta.url)),
+          },
         },
       },
       {

@@ -3,7 +3,7 @@ import type { AnswerStore } from './answer-store.ts'
 import type { Budgets } from './budgets.ts'
 import type { ChecksumDb } from './checksum-db.ts'
 import type { Clock } from './clock.ts'
-import { UpstreamUnavailableError } from './errors.ts'
+import { UpstreamRefusedError, UpstreamUnavailableError } from './errors.ts'
 import type { FillEvent } from './fill-event.ts'
 import type { FirstHashes } from './first-hashes.ts'
 import { EarnedHeadStart } from './head-start.ts'
@@ -141,6 +141,17 @@ export class FillContext {
   blame(peer: PeerId, module: ModuleVersion, reason: string): void {
     this.peers.blame(peer, { module, reason })
     this.emit({ kind: 'peer-blamed', peer, module, reason })
+  }
+
+  /** Makes the error for what upstream sent and does not verify, and tells the log. */
+  refuse(
+    module: ModuleVersion,
+    seen: { readonly expected: string; readonly actual: string; readonly from: string },
+    options?: ErrorOptions,
+  ): UpstreamRefusedError {
+    const error = new UpstreamRefusedError(module, seen, options)
+    this.emit({ kind: 'upstream-refused', module, reason: error.message })
+    return error
   }
 
   /** Keeps work that nobody waits for until it ends; disposal waits for it. */

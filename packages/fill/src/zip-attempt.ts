@@ -1,11 +1,5 @@
 import type { ModuleVersion, ZipHash } from '@modmesh/module'
-import {
-  asError,
-  HashMismatchError,
-  PeerError,
-  RemoteError,
-  UpstreamRefusedError,
-} from './errors.ts'
+import { asError, HashMismatchError, PeerError, RemoteError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { sourceOf } from './fill-event.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
@@ -113,7 +107,13 @@ export async function fetchFromUpstream(
     try {
       return { zipHash: await zip.verify(expected), source: sourceOf(given) }
     } catch (error) {
-      throw refusal(ctx, module, { from: given.from, expected }, error)
+      if (!isWrong(error)) throw error
+      const seen = {
+        expected: expected ?? 'a module zip',
+        actual: error instanceof HashMismatchError ? error.actual : error.message,
+        from: given.from,
+      }
+      throw ctx.refuse(module, seen, { cause: error })
     }
   })
 }
@@ -144,22 +144,4 @@ async function receiveFromPeer(
     await zip.verify(zipHash)
     return { zipHash, source: { kind: 'peer', peer } }
   })
-}
-
-function refusal(
-  ctx: FillContext,
-  module: ModuleVersion,
-  due: { readonly from: string; readonly expected: ZipHash | undefined },
-  error: unknown,
-): unknown {
-  if (!isWrong(error)) return error
-  const actual = error instanceof HashMismatchError ? error.actual : error.message
-  const expected = due.expected ?? 'a module zip'
-  const refused = new UpstreamRefusedError(
-    module,
-    { expected, actual, from: due.from },
-    { cause: error },
-  )
-  ctx.emit({ kind: 'upstream-refused', module, reason: refused.message })
-  return refused
 }

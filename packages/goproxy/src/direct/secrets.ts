@@ -52,7 +52,16 @@ function hideUrls(text: string): string {
  */
 function userInfoLength(text: string, start: number): number {
   let end = start
-  while (end < text.length && (text[end] ?? '') > ' ' && !text.startsWith('://', end)) end++
+  // The next URL begins behind a path of this one: before any slash a `://` belongs to a password.
+  let hasSlash = false
+  while (
+    end < text.length &&
+    (text[end] ?? '') > ' ' &&
+    !(hasSlash && text.startsWith('://', end))
+  ) {
+    hasSlash ||= text[end] === '/'
+    end++
+  }
   const run = text.slice(start, end)
   const slash = run.indexOf('/')
   const authority = slash < 0 ? run : run.slice(0, slash)

@@ -1,12 +1,13 @@
 import type { ModuleVersion, ZipHash } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
 import type { FillContext } from './fill-context.ts'
+import { withNeed } from './needed-sum.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
 import { keepAllVerified } from './peer-facts.ts'
 import type { PeerId } from './peers.ts'
 import { type RecordSearch, searchRecords } from './record-search.ts'
 import { relaySums } from './relay.ts'
-import { resolveSums, withNeed } from './resolve-sums.ts'
+import { resolveSums } from './resolve-sums.ts'
 import { handled, type Scope } from './scope.ts'
 import type { RaceView } from './zip-race.ts'
 
@@ -76,7 +77,7 @@ export class ExpectedHash {
       onChange()
     }
     const options = { signal: this.#work.signal, search, onPeersFailed }
-    return (await resolveSums(this.#ctx, module, 'zip', options)).sums
+    return await resolveSums(this.#ctx, module, 'zip', options)
   }
 
   async #askOwner(owner: PeerId): Promise<ProvenSums> {

@@ -9,10 +9,11 @@ import {
   UpstreamUnavailableError,
 } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
+import { MissingSumError } from './needed-sum.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
 import { notHere } from './not-found.ts'
 import { AllFailedError } from './race.ts'
-import { hasDbCode, MissingSumError } from './resolve-sums.ts'
+import { hasDbCode } from './resolve-sums.ts'
 import { StoreFailure } from './store-failure.ts'
 
 /**

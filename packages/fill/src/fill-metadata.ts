@@ -2,6 +2,7 @@ import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
 import { explainFailure } from './explain-failure.ts'
 import type { FillContext } from './fill-context.ts'
+import { startRemote } from './give-head-starts.ts'
 import { learnSums } from './learn-sums.ts'
 import { fromPeers, fromRemote, fromUpstream } from './metadata-sources.ts'
 import type { Answer } from './module-source.ts'
@@ -9,7 +10,7 @@ import { notHere } from './not-found.ts'
 import type { VerifiedParts } from './peer-facts.ts'
 import { type Branch, firstSuccess } from './race.ts'
 import { type RecordSearch, searchRecords } from './record-search.ts'
-import { resolveSums, startRemote } from './resolve-sums.ts'
+import { resolveSums } from './resolve-sums.ts'
 import type { Scope } from './scope.ts'
 
 type Part = keyof VerifiedParts
@@ -100,5 +101,5 @@ async function findSums(
   scope: Scope,
 ): Promise<ProvenSums> {
   const options = { signal: scope.signal, search: () => search }
-  return (await resolveSums(ctx, module, 'mod', options)).sums
+  return await resolveSums(ctx, module, 'mod', options)
 }

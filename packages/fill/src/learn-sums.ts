@@ -17,7 +17,7 @@ export async function learnSums(
     asked = searchRecords(ctx, module, scope)
     return asked
   }
-  const { sums } = await resolveSums(ctx, module, 'mod', { signal: scope.signal, search })
+  const sums = await resolveSums(ctx, module, 'mod', { signal: scope.signal, search })
   keepAllVerified(ctx, module, asked?.seen ?? [], sums)
   return sums
 }

@@ -3,10 +3,11 @@ import { OwnerLiedError, withOwner } from './ask-owner.ts'
 import type { ProvenSums } from './checksum-db.ts'
 import type { FillContext } from './fill-context.ts'
 import type { Answer } from './module-source.ts'
+import { hasNeed, type NeededSum } from './needed-sum.ts'
 import { keepVerified, type VerifiedParts } from './peer-facts.ts'
 import type { ModuleRecord, PartQuestion, PeerId } from './peers.ts'
 import { isOf } from './record-search.ts'
-import { hasNeed, type NeededSum, verifyFrom } from './resolve-sums.ts'
+import { verifyFrom } from './resolve-sums.ts'
 import type { Scope } from './scope.ts'
 
 /** A go.mod or `.info` as the owner has it, checked as any peer's. */

@@ -340,6 +340,7 @@ export class MeshCore {
         {
           dht,
           isAlone: () => this.isAlone(),
+          isClosed: () => this.#members.isClosed(),
           announcedMs: (multihash) => this.network.announcedMs(multihash),
         },
         { self },

@@ -6,8 +6,8 @@ import type { ShelfItem } from '../peer-shelf.ts'
 
 /** What announcing needs of the DHT. */
 export interface AnnounceTarget {
-  /** Whether nobody could take an announcement. */
-  isAlone(): boolean
+  /** Whether nobody would look an announcement up: there are no peers, or all that there are ask us directly. */
+  isNeedless(): boolean
   /** Announces a key; resolves to the number of peers that took it. */
   provide(key: CID, options: { readonly signal: AbortSignal }): Promise<number>
   /** When a key was announced last, also in an earlier run, wall clock; undefined when it was not. */
@@ -18,7 +18,8 @@ export interface AnnounceTarget {
 
 /**
  * Keeps the DHT in step with the shelf, slowly and in the background: each zip under its content
- * id, each path under its name key; new ones first, then everything once per round.
+ * id, each path under its name key; new ones first, then everything once per round. A mesh in which
+ * all are connected to all has no use for that, and pays for it only when it no longer is one.
  */
 export class Announcer {
   readonly #clock: Clock
@@ -82,8 +83,10 @@ export class Announcer {
 
   #push(key: CID): void {
     this.#fresh.push(key)
-    if (this.#fresh.length > limits.queued)
-      this.#fresh.splice(0, this.#fresh.length - limits.queued)
+    if (this.#fresh.length <= limits.queued) return
+    this.#fresh.shift()
+    // What found no room is left to a round, and that must not be half a day away.
+    this.#roundAt = this.#clock.monotonicMs()
   }
 
   *#keys(item: ShelfItem): Iterable<CID> {
@@ -110,7 +113,7 @@ export class Announcer {
 
   /** Announces one key when there is one; gives the rest until the next step, milliseconds. */
   async #step(): Promise<number> {
-    if (this.#target.isAlone() || this.#isBusy()) return limits.aloneMs
+    if (this.#target.isNeedless() || this.#isBusy()) return limits.aloneMs
     const key = this.#fresh.shift() ?? (await this.#nextOfRound())
     if (key === undefined) return limits.aloneMs
     const began = this.#clock.monotonicMs()

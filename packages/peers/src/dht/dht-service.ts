@@ -10,12 +10,15 @@ export class DhtService implements AnnounceTarget {
   readonly #dht: KadDHT
   readonly #self: string
   readonly #isAlone: () => boolean
+  readonly #isClosed: () => boolean
   readonly #announcedMs: (multihash: Uint8Array) => Promise<number | undefined>
 
   constructor(
     components: {
       readonly dht: KadDHT
       readonly isAlone: () => boolean
+      /** Whether all members that can be reached are connected to us. */
+      readonly isClosed: () => boolean
       /** When we last announced a multihash, wall clock. */
       readonly announcedMs: (multihash: Uint8Array) => Promise<number | undefined>
     },
@@ -23,12 +26,13 @@ export class DhtService implements AnnounceTarget {
   ) {
     this.#dht = components.dht
     this.#isAlone = components.isAlone
+    this.#isClosed = components.isClosed
     this.#announcedMs = components.announcedMs
     this.#self = init.self
   }
 
-  isAlone(): boolean {
-    return this.#isAlone()
+  isNeedless(): boolean {
+    return this.#isAlone() || this.#isClosed()
   }
 
   async provide(key: CID, options: { readonly signal: AbortSignal }): Promise<number> {

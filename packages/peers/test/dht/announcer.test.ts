@@ -26,7 +26,7 @@ function announcing(
   const announcer = new Announcer({
     clock,
     target: {
-      isAlone: () => state.isAlone,
+      isNeedless: () => state.isAlone,
       async provide(key) {
         announced.push(key.toString())
         return options.provide?.() ?? 1
@@ -195,6 +195,24 @@ describe('an announcer', () => {
     await clock.advance(limits.quietMs)
     expect(announced).toHaveLength(2)
     expect(limits.roundMs).toBeLessThan(48 * 3_600_000)
+    announcer.stop()
+  })
+
+  test('leaves what found no room in the queue to a round that begins at once', async () => {
+    const [early, late] = [item('x.org/early@v1.0.0'), item('x.org/late@v1.0.0')]
+    const held = [early]
+    const { announced, clock, state, announcer } = announcing(held)
+    await clock.advance(10_000)
+    expect(announced).toHaveLength(2)
+    state.isAlone = true
+    await clock.advance(limits.aloneMs)
+    held.push(late)
+    announcer.add(late)
+    for (let n = 0; n < limits.queued; n++) announcer.add(item('x.org/one@v1.0.0'))
+    state.isAlone = false
+    for (let ms = 0; ms < 300_000 && announcer.waiting > 0; ms += 1_000) await clock.advance(1_000)
+    await clock.advance(10_000)
+    expect(announced.slice(2)).toContain(idOf(late))
     announcer.stop()
   })
 

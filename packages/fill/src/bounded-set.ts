@@ -1,10 +1,11 @@
-/** Remembers at most `max` keys; the oldest gives way. */
+import { BoundedMap } from './bounded-map.ts'
+
+/** Remembers at most `max` keys; the one added the longest ago gives way. */
 export class BoundedSet {
-  readonly #keys = new Set<string>()
-  readonly #max: number
+  readonly #keys: BoundedMap<true>
 
   constructor(max: number) {
-    this.#max = max
+    this.#keys = new BoundedMap(max)
   }
 
   has(key: string): boolean {
@@ -12,13 +13,7 @@ export class BoundedSet {
   }
 
   add(key: string): void {
-    this.#keys.delete(key)
-    this.#keys.add(key)
-    if (this.#keys.size <= this.#max) return
-    for (const oldest of this.#keys) {
-      this.#keys.delete(oldest)
-      return
-    }
+    this.#keys.set(key, true)
   }
 
   delete(key: string): void {

@@ -1,4 +1,5 @@
 import { formatModuleVersion, type ModuleVersion, type ZipDigest } from '@modmesh/module'
+import { BoundedMap } from './bounded-map.ts'
 import type { Clock } from './clock.ts'
 import { asError } from './errors.ts'
 import { maxPartBytes, maxWholeBodies, partPieceBytes, partPollMs, partWaitMs } from './limits.ts'
@@ -28,7 +29,7 @@ export class ZipParts {
   readonly #clock: Clock
   readonly #findZip: (module: ModuleVersion) => Promise<HeldZip | undefined>
   readonly #coming = new Map<string, () => ComingBody | undefined>()
-  readonly #whole = new Map<string, WholeBody>()
+  readonly #whole = new BoundedMap<WholeBody>(maxWholeBodies)
 
   constructor(components: {
     readonly clock: Clock
@@ -49,11 +50,7 @@ export class ZipParts {
 
   /** Tells that a body has come whole and was kept as it came. */
   showWhole(module: ModuleVersion, id: number, zipDigest: ZipDigest): void {
-    const key = formatModuleVersion(module)
-    this.#whole.delete(key)
-    this.#whole.set(key, { id, zipDigest })
-    const [oldest] = this.#whole.keys()
-    if (this.#whole.size > maxWholeBodies && oldest !== undefined) this.#whole.delete(oldest)
+    this.#whole.set(formatModuleVersion(module), { id, zipDigest })
   }
 
   /** Bytes that have come of a zip that is being filled. */

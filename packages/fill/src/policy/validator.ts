@@ -1,4 +1,5 @@
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
+import { BoundedMap } from '../bounded-map.ts'
 import type { Clock } from '../clock.ts'
 import { abortable, abortReason } from '../scope.ts'
 import { SingleFlight } from '../single-flight.ts'
@@ -30,7 +31,7 @@ export class CachedValidator implements Validator {
   readonly #clock: Clock
   readonly #failure: 'open' | 'closed'
   readonly #flights = new SingleFlight<ValidatorVerdict>()
-  readonly #verdicts = new Map<string, Cached>()
+  readonly #verdicts = new BoundedMap<Cached>(maxCachedVerdicts)
   #failed: { readonly error: ValidatorUnavailableError; readonly untilMs: number } | undefined
 
   constructor(
@@ -68,7 +69,7 @@ export class CachedValidator implements Validator {
   async #ask(key: string, module: ModuleVersion, signal: AbortSignal): Promise<ValidatorVerdict> {
     try {
       const verdict = await this.#validator.check(module, { signal })
-      this.#remember(key, verdict)
+      this.#verdicts.set(key, { verdict, untilMs: this.#clock.monotonicMs() + validatorVerdictMs })
       this.#failed = undefined
       return verdict
     } catch (error) {
@@ -82,13 +83,5 @@ export class CachedValidator implements Validator {
   #giveUp(error: ValidatorUnavailableError): ValidatorVerdict {
     if (this.#failure === 'open') return { kind: 'allowed' }
     throw error
-  }
-
-  #remember(key: string, verdict: ValidatorVerdict): void {
-    this.#verdicts.delete(key)
-    this.#verdicts.set(key, { verdict, untilMs: this.#clock.monotonicMs() + validatorVerdictMs })
-    const [oldest] = this.#verdicts.keys()
-    if (this.#verdicts.size > maxCachedVerdicts && oldest !== undefined)
-      this.#verdicts.delete(oldest)
   }
 }

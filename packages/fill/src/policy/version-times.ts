@@ -7,6 +7,7 @@ import {
   pseudoVersionTime,
   rfc3339Seconds,
 } from '@modmesh/module'
+import { BoundedMap } from '../bounded-map.ts'
 import type { Clock } from '../clock.ts'
 import {
   FillClosedError,
@@ -51,7 +52,7 @@ export class VersionTimes implements AsyncDisposable {
   readonly #parts: VersionTimesComponents
   readonly #init: { readonly fetchTimeoutMs: number }
   readonly #flights = new SingleFlight<VersionTime>()
-  readonly #known = new Map<string, VersionTime>()
+  readonly #known = new BoundedMap<VersionTime>(maxKnownTimes)
 
   constructor(components: VersionTimesComponents, init: { readonly fetchTimeoutMs: number }) {
     this.#parts = components
@@ -68,7 +69,8 @@ export class VersionTimes implements AsyncDisposable {
     const flightKey = options.cachedOnly === true ? `cached ${key}` : key
     const find = () => this.#find(module, options.cachedOnly === true)
     const time = await this.#flights.join(flightKey, find, options)
-    this.#remember(key, time)
+    // A time of first sight gives way to upstream's as soon as that can be asked.
+    if (time.from === 'upstream') this.#known.set(key, time)
     return time
   }
 
@@ -138,14 +140,6 @@ export class VersionTimes implements AsyncDisposable {
     } finally {
       void scope.close()
     }
-  }
-
-  #remember(key: string, time: VersionTime): void {
-    // A time of first sight gives way to upstream's as soon as that can be asked.
-    if (time.from === 'first-seen') return
-    this.#known.set(key, time)
-    const [oldest] = this.#known.keys()
-    if (this.#known.size > maxKnownTimes && oldest !== undefined) this.#known.delete(oldest)
   }
 }
 

@@ -3,7 +3,7 @@ import type { AnswerStore } from './answer-store.ts'
 import type { Budgets } from './budgets.ts'
 import type { ChecksumDb } from './checksum-db.ts'
 import type { Clock } from './clock.ts'
-import { UpstreamRefusedError, UpstreamUnavailableError } from './errors.ts'
+import { UpstreamRefusedError } from './errors.ts'
 import type { FillEvent } from './fill-event.ts'
 import type { FirstHashes } from './first-hashes.ts'
 import { EarnedHeadStart } from './head-start.ts'
@@ -15,7 +15,8 @@ import type { PeerId, Peers } from './peers.ts'
 import { RecentSet } from './recent-set.ts'
 import { RemoteLevel } from './remote-level.ts'
 import type { RemoteStore } from './remote-store.ts'
-import { abortable, handled, Scope } from './scope.ts'
+import { abortable, handled, type Scope } from './scope.ts'
+import { withTimeLimit } from './time-limit.ts'
 import type { Upstream } from './upstream.ts'
 import { WriteBack } from './write-back.ts'
 import { ZipParts } from './zip-parts.ts'
@@ -191,16 +192,7 @@ export class FillContext {
     signal: AbortSignal,
     work: (scope: Scope) => Promise<T>,
   ): Promise<T> {
-    const scope = new Scope(signal)
-    const expired = scope.start(async (ended): Promise<never> => {
-      await this.clock.sleep(ms, { signal: ended })
-      throw new UpstreamUnavailableError(`${what}: no answer within ${ms} ms`, { timedOut: true })
-    })
-    try {
-      return await Promise.race([scope.start(() => work(scope)), expired])
-    } finally {
-      this.background(scope.close())
-    }
+    return await withTimeLimit(this.clock, { ms, what, signal, background: this.background }, work)
   }
 
   #makeRemote(store: RemoteStore): RemoteLevel {

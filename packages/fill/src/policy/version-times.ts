@@ -16,8 +16,9 @@ import {
   UpstreamUnavailableError,
 } from '../errors.ts'
 import type { AskOptions, ModuleSource } from '../module-source.ts'
-import { abortable, Scope } from '../scope.ts'
+import { handled, type Scope } from '../scope.ts'
 import { SingleFlight } from '../single-flight.ts'
+import { withTimeLimit } from '../time-limit.ts'
 import type { Upstream } from '../upstream.ts'
 import type { ZipStore } from '../zip-store.ts'
 import { maxKnownTimes } from './policy-limits.ts'
@@ -128,18 +129,9 @@ export class VersionTimes implements AsyncDisposable {
   }
 
   async #within<T>(work: (scope: Scope) => Promise<T>): Promise<T> {
-    const { fetchTimeoutMs } = this.#init
-    const scope = new Scope(this.#closing.signal)
-    const late = scope.start(async (signal): Promise<never> => {
-      await this.#parts.clock.sleep(fetchTimeoutMs, { signal })
-      const message = `no answer within ${fetchTimeoutMs} ms`
-      throw new UpstreamUnavailableError(message, { timedOut: true })
-    })
-    try {
-      return await abortable(Promise.race([scope.start(() => work(scope)), late]), scope.signal)
-    } finally {
-      void scope.close()
-    }
+    const limit = { ms: this.#init.fetchTimeoutMs, signal: this.#closing.signal }
+    const background = (task: Promise<unknown>) => void handled(task)
+    return await withTimeLimit(this.#parts.clock, { ...limit, background }, work)
   }
 }
 

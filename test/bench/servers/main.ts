@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { bundleProgram } from '../../support/bundle.ts'
 import { completeProject, prepareProject } from '../../support/project.ts'
 import { Comparison, type Line } from './compare.ts'
 import { athens, goproxy, modmesh, onPath, type Subject } from './subject.ts'
@@ -61,6 +62,7 @@ function hasStrace(): boolean {
   }
 }
 
+bundleProgram()
 mkdirSync(values.keep, { recursive: true })
 const project = completeProject(values.keep, prepareProject(values.keep, values.project))
 const scratch = mkdtempSync(join(tmpdir(), 'modmesh-servers-'))

@@ -1,12 +1,11 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { anyText } from '../../../test/support/any-text.ts'
 import { compareBytes, sortByBytes } from '../src/byte-order.ts'
-
-const anyText = fc.string({ unit: 'binary' })
 
 test('the order is that of the UTF-8 bytes', () => {
   fc.assert(
-    fc.property(anyText, anyText, (a, b) => {
+    fc.property(anyText(), anyText(), (a, b) => {
       expect(compareBytes(a, b)).toBe(Buffer.compare(Buffer.from(a), Buffer.from(b)))
     }),
   )
@@ -14,7 +13,7 @@ test('the order is that of the UTF-8 bytes', () => {
 
 test('texts that part after a common beginning are in order too', () => {
   fc.assert(
-    fc.property(anyText, anyText, anyText, (head, a, b) => {
+    fc.property(anyText(), anyText(), anyText(), (head, a, b) => {
       const bytes = Buffer.compare(Buffer.from(head + a), Buffer.from(head + b))
       expect(compareBytes(head + a, head + b)).toBe(bytes)
     }),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { anyText } from '../../../test/support/any-text.ts'
 import {
   formatManifest,
   hash1,
@@ -12,7 +13,7 @@ import {
 } from '../src/index.ts'
 
 const sha256 = fc.uint8Array({ minLength: 32, maxLength: 32 })
-const name = fc.string({ unit: 'binary' }).filter((text) => !text.includes('\n'))
+const name = anyText().filter((text) => !text.includes('\n'))
 const lines = fc.array(fc.record({ name, sha256 }))
 const zeros = new Uint8Array(32)
 

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { anyText } from '../../../test/support/any-text.ts'
 import { openLog } from '../src/log.ts'
 import { escapeInvisible, printableName } from '../src/printable.ts'
 
-const anyText = fc.oneof(
-  fc.string({ unit: 'binary' }),
+const foreignText = fc.oneof(
+  anyText(),
   fc.string({
     unit: fc.constantFrom(
       '\u001b',
@@ -25,7 +26,7 @@ const dangerous =
 describe('text of unknown origin', () => {
   test('never reaches a terminal with anything invisible in it', () => {
     fc.assert(
-      fc.property(anyText, (text) => {
+      fc.property(foreignText, (text) => {
         expect(escapeInvisible(text)).not.toMatch(dangerous)
         expect(printableName(text)).not.toMatch(dangerous)
       }),
@@ -44,7 +45,7 @@ describe('text of unknown origin', () => {
 
   test('becomes one parseable line of the log, whatever it is', () => {
     fc.assert(
-      fc.property(anyText, (text) => {
+      fc.property(foreignText, (text) => {
         const lines: string[] = []
         openLog('info', (line) => lines.push(line)).info({ peer: text }, text)
         expect(lines).toHaveLength(1)

@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { anyText } from '../../../test/support/any-text.ts'
 import { formatBytes } from '../src/byte-size.ts'
 import { type RunningStatus, statusSchema } from '../src/status.ts'
 import { formatStatus } from '../src/status-text.ts'
@@ -263,7 +264,7 @@ Store      38.2 GB in 9,311 zips, 12,000 go.mod
 
   test('never carries a control character of a peer to the terminal', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) => {
+      fc.property(anyText(), (text) => {
         const blamed = { reason: text, count: 1, at: peer.connectedSince, avoided: true }
         const foreign = {
           ...busy,

@@ -145,12 +145,18 @@ describe('a bucket that is silent', () => {
     })
   })
 
-  test('before its first byte, or in the middle, is given up by itself', async () => {
-    kit.fake.fail(({ key }) => key === modKey, { kind: 'stall' })
-    expect((await failureOf(read())).message).toContain('no answer in time')
-    kit.fake.put(zipKey, noise(300_000))
-    kit.fake.fail(({ key }) => key === zipKey, { kind: 'stall', afterBytes: 1_000 })
-    expect((await failureOf(readZip(kit.store))).message).toContain('stalled')
+  test('before its first byte is given up by itself', async () => {
+    await using silent = await startS3({ limits: { ...shortLimits, firstByteMs: 50 } })
+    silent.fake.fail(({ key }) => key === modKey, { kind: 'stall' })
+    const error = await failureOf(silent.store.fetchFile(module, 'mod', never))
+    expect(error.message).toContain('no answer in time')
+  })
+
+  test('in the middle is given up by itself', async () => {
+    await using stalling = await startS3({ limits: { ...shortLimits, stallMs: 50 } })
+    stalling.fake.put(zipKey, noise(300_000))
+    stalling.fake.fail(({ key }) => key === zipKey, { kind: 'stall', afterBytes: 1_000 })
+    expect((await failureOf(readZip(stalling.store))).message).toContain('stalled')
   })
 
   test('and takes nothing of an upload is given up, too', async () => {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createCipheriv, createHash } from 'node:crypto'
 import { type HeldZip, RemoteError, type RemoteObject } from '@modmesh/fill'
 import { parseModuleVersion, parseZipDigest, parseZipHash } from '@modmesh/module'
 import { S3Fake, type S3FakeInit } from '../../../../test/support/s3-fake.ts'
@@ -33,7 +33,7 @@ export interface S3Kit extends AsyncDisposable {
 }
 
 export async function startS3(
-  init: Partial<S3FakeInit> & { readonly limits?: typeof shortLimits } = {},
+  init: Partial<S3FakeInit> & { readonly limits?: Record<keyof typeof shortLimits, number> } = {},
 ): Promise<S3Kit> {
   const stack = new AsyncDisposableStack()
   const fake = stack.use(await S3Fake.start({ ...keys, ...init }))
@@ -55,14 +55,11 @@ export async function startS3(
 
 export const never: { readonly signal: AbortSignal } = { signal: new AbortController().signal }
 
-/** Bytes of which no two places look alike. */
+/** Bytes of which no two places look alike; always the same. */
 export function noise(size: number): Uint8Array {
-  const bytes = new Uint8Array(size)
-  for (let at = 0, state = 1; at < size; at++) {
-    state = (state * 1_103_515_245 + 12_345) >>> 0
-    bytes[at] = state >>> 16
-  }
-  return bytes
+  return createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16)).update(
+    Buffer.alloc(size),
+  )
 }
 
 export function zipObject(bytes: Uint8Array): Extract<RemoteObject, { readonly part: 'zip' }> {

@@ -52,13 +52,17 @@ function linesOf(versions: readonly Version[]): string {
   return listed.map((version) => `${version}\n`).join('')
 }
 
-/** The first word of each line: what `go` reads of it. */
+/** Returns what `go` reads of a line of a list: its first word, or nothing. */
+export function firstWord(line: string): string {
+  return line.trim().replaceAll('\t', ' ').split(' ', 1)[0] ?? ''
+}
+
+/** The first word of each line. */
 function* firstWords(text: string): Generator<string> {
   for (let start = 0; start < text.length; ) {
     const newline = text.indexOf('\n', start)
     const end = newline < 0 ? text.length : newline
-    const line = text.slice(start, end).trim().replaceAll('\t', ' ')
-    yield line.split(' ', 1)[0] ?? ''
+    yield firstWord(text.slice(start, end))
     start = end + 1
   }
 }

@@ -1,30 +1,23 @@
 import {
   canonicalVersion,
-  isIncompatible,
   type ModulePath,
   type ModuleVersion,
   parseVersionInfo,
-  selectLatest,
   type Version,
 } from '@modmesh/module'
 import type { ProvenSums } from '../checksum-db.ts'
-import type { Clock } from '../clock.ts'
 import type { FillEvent, FillKind } from '../fill-event.ts'
 import type { Answer, AskOptions, ModuleSource } from '../module-source.ts'
+import { firstWord } from '../version-list.ts'
 import type { HeldZip } from '../zip-store.ts'
-import { explainYouth, findTooNew } from './age-check.ts'
-import { explainRule, findDenialOfPath, judgeVersion, type Policy } from './policy.ts'
+import { admit, admitPath, findOffered, type Judges, newestOf } from './admission.ts'
+import { judgeVersion, type Policy } from './policy.ts'
 import { PolicyDeniedError } from './policy-errors.ts'
 import { maxLatestTries } from './policy-limits.ts'
-import type { Validator } from './validator.ts'
-import type { VersionTimes } from './version-times.ts'
 
-export interface PolicySourceComponents {
+export interface PolicySourceComponents extends Omit<Judges, 'policy'> {
   /** Who answers what is allowed. */
   readonly source: ModuleSource
-  readonly times: VersionTimes
-  readonly validator?: Validator | undefined
-  readonly clock: Clock
 }
 
 /**
@@ -32,16 +25,16 @@ export interface PolicySourceComponents {
  * denies is PolicyDeniedError; lists and `@latest` leave out what would be denied.
  */
 export class PolicySource implements ModuleSource {
-  readonly #parts: PolicySourceComponents
-  readonly #policy: Policy
+  readonly #source: ModuleSource
+  readonly #judges: Judges
   readonly #onEvent: (event: FillEvent) => void
 
   constructor(
     components: PolicySourceComponents,
     init: { readonly policy: Policy; readonly onEvent: (event: FillEvent) => void },
   ) {
-    this.#parts = components
-    this.#policy = init.policy
+    this.#source = components.source
+    this.#judges = { ...components, policy: init.policy }
     this.#onEvent = init.onEvent
   }
 
@@ -53,44 +46,47 @@ export class PolicySource implements ModuleSource {
   ): Answer<Uint8Array> | undefined {
     const canonical = version === undefined ? undefined : canonicalVersion(version)
     if ((what !== 'mod' && what !== 'info') || canonical === undefined) return undefined
-    const verdict = judgeVersion(this.#policy, { path, version: canonical })
+    const verdict = judgeVersion(this.#judges.policy, { path, version: canonical })
     if (verdict.kind === 'denied' || verdict.minAgeMs > 0) return undefined
-    if (this.#parts.validator !== undefined) return undefined
-    return this.#parts.source.peek?.(what, path, version)
+    if (this.#judges.validator !== undefined) return undefined
+    return this.#source.peek?.(what, path, version)
   }
 
   async zip(module: ModuleVersion, options: AskOptions): Promise<Answer<HeldZip>> {
-    await this.#telling('zip', module.path, module.version, () => this.#admit(module, options))
-    return await this.#parts.source.zip(module, options)
+    await this.#admit('zip', module, options)
+    return await this.#source.zip(module, options)
   }
 
   async mod(module: ModuleVersion, options: AskOptions): Promise<Answer<Uint8Array>> {
-    await this.#telling('mod', module.path, module.version, () => this.#admit(module, options))
-    return await this.#parts.source.mod(module, options)
+    await this.#admit('mod', module, options)
+    return await this.#source.mod(module, options)
   }
 
   async info(module: ModuleVersion, options: AskOptions): Promise<Answer<Uint8Array>> {
-    await this.#telling('info', module.path, module.version, () => this.#admit(module, options))
-    return await this.#parts.source.info(module, options)
+    await this.#admit('info', module, options)
+    return await this.#source.info(module, options)
   }
 
   async list(path: ModulePath, options: AskOptions): Promise<Answer<Uint8Array>> {
-    await this.#telling('list', path, undefined, async () => this.#admitPath(path))
-    const answer = await this.#parts.source.list(path, options)
-    const lines = new TextDecoder().decode(answer.value).split('\n')
-    const offered = await this.#offered(path, lines, options)
-    const kept = lines.filter((line) => line === '' || offered.has(versionOf(line) ?? ''))
+    await this.#telling('list', path, undefined, async () => admitPath(this.#judges, path))
+    const answer = await this.#source.list(path, options)
+    const lines = linesOf(answer.value)
+    const offered = await findOffered(this.#judges, path, versionsOf(lines), options)
+    const kept = lines.filter(({ text, version }) => {
+      return text === '' || (version !== undefined && offered.has(version))
+    })
     if (kept.length === lines.length) return answer
-    return { ...answer, value: new TextEncoder().encode(kept.join('\n')) }
+    const text = kept.map((line) => line.text).join('\n')
+    return { ...answer, value: new TextEncoder().encode(text) }
   }
 
   async latest(path: ModulePath, options: AskOptions): Promise<Answer<Uint8Array>> {
-    await this.#telling('latest', path, undefined, async () => this.#admitPath(path))
-    const answer = await this.#parts.source.latest(path, options)
+    await this.#telling('latest', path, undefined, async () => admitPath(this.#judges, path))
+    const answer = await this.#source.latest(path, options)
     const { version } = parseVersionInfo(answer.value)
     return await this.#telling('latest', path, undefined, async () => {
       try {
-        await this.#admit({ path, version }, options)
+        await admit(this.#judges, { path, version }, options)
         return answer
       } catch (error) {
         if (!(error instanceof PolicyDeniedError)) throw error
@@ -100,78 +96,21 @@ export class PolicySource implements ModuleSource {
   }
 
   async query(path: ModulePath, query: string, options: AskOptions): Promise<Answer<Uint8Array>> {
-    await this.#telling('query', path, query, async () => this.#admitPath(path))
-    const answer = await this.#parts.source.query(path, query, options)
+    await this.#telling('query', path, query, async () => admitPath(this.#judges, path))
+    const answer = await this.#source.query(path, query, options)
     const { version } = parseVersionInfo(answer.value)
-    await this.#telling('query', path, query, () => this.#admit({ path, version }, options))
+    await this.#telling('query', path, query, () => admit(this.#judges, { path, version }, options))
     return answer
   }
 
   /** Hashes give nobody code: they are not kept back. */
   sums(module: ModuleVersion, options: AskOptions): Promise<ProvenSums> {
-    return this.#parts.source.sums(module, options)
+    return this.#source.sums(module, options)
   }
 
-  /** Throws PolicyDeniedError unless the module version may be answered. */
-  async #admit(module: ModuleVersion, options: AskOptions): Promise<void> {
-    const verdict = judgeVersion(this.#policy, module)
-    if (verdict.kind === 'denied') throw new PolicyDeniedError(module, explainRule(verdict.rule))
-    const youth = await explainYouth(this.#parts, module, verdict.minAgeMs, options)
-    if (youth !== undefined) throw new PolicyDeniedError(module, youth)
-    const word = await this.#parts.validator?.check(module, options)
-    if (word?.kind === 'denied') {
-      throw new PolicyDeniedError(module, ['the validator says:', ...word.reason.split('\n')])
-    }
-  }
-
-  #admitPath(path: ModulePath): void {
-    const rule = findDenialOfPath(this.#policy, path)
-    if (rule !== undefined) throw new PolicyDeniedError(path, explainRule(rule))
-  }
-
-  /** Which versions of a list are to be shown: by rules and age all of them, by the validator the newest. */
-  async #offered(
-    path: ModulePath,
-    lines: readonly string[],
-    options: AskOptions,
-  ): Promise<ReadonlySet<string>> {
-    const allowed: Version[] = []
-    for (const line of lines) {
-      const version = versionOf(line)
-      if (version === undefined) continue
-      if (judgeVersion(this.#policy, { path, version }).kind === 'allowed') allowed.push(version)
-    }
-    const tooNew = await findTooNew(allowed, (version) =>
-      this.#isTooNew({ path, version }, options),
-    )
-    const offered = new Set(allowed.filter((version) => !tooNew.has(version)))
-    await this.#dropInvalid(path, offered, options)
-    return offered
-  }
-
-  async #isTooNew(module: ModuleVersion, options: AskOptions): Promise<boolean> {
-    const verdict = judgeVersion(this.#policy, module)
-    if (verdict.kind === 'denied' || verdict.minAgeMs === 0) return false
-    try {
-      return (await explainYouth(this.#parts, module, verdict.minAgeMs, options)) !== undefined
-    } catch (error) {
-      options.signal.throwIfAborted()
-      // Its age is not to be had: as a version to choose it would end in an error.
-      return error instanceof Error
-    }
-  }
-
-  /** Takes out the newest versions that the validator denies, until it allows one. */
-  async #dropInvalid(path: ModulePath, offered: Set<Version>, options: AskOptions): Promise<void> {
-    const { validator } = this.#parts
-    if (validator === undefined) return
-    for (let tries = 0; tries < maxLatestTries; tries++) {
-      const version = newestOf(offered)
-      if (version === undefined) return
-      const word = await validator.check({ path, version }, options)
-      if (word.kind === 'allowed') return
-      offered.delete(version)
-    }
+  async #admit(what: FillKind, module: ModuleVersion, options: AskOptions): Promise<void> {
+    const decide = () => admit(this.#judges, module, options)
+    await this.#telling(what, module.path, module.version, decide)
   }
 
   async #newestAllowed(
@@ -179,16 +118,14 @@ export class PolicySource implements ModuleSource {
     denied: PolicyDeniedError,
     options: AskOptions,
   ): Promise<Answer<Uint8Array>> {
-    const { source } = this.#parts
-    const { value } = await source.list(path, options)
-    const lines = new TextDecoder().decode(value).split('\n')
-    const offered = new Set(await this.#offered(path, lines, options)) as Set<Version>
+    const { value } = await this.#source.list(path, options)
+    const offered = await findOffered(this.#judges, path, versionsOf(linesOf(value)), options)
     for (let tries = 0; tries < maxLatestTries; tries++) {
       const version = newestOf(offered)
       if (version === undefined) break
       try {
-        await this.#admit({ path, version }, options)
-        return await source.info({ path, version }, options)
+        await admit(this.#judges, { path, version }, options)
+        return await this.#source.info({ path, version }, options)
       } catch (error) {
         if (!(error instanceof PolicyDeniedError)) throw error
         offered.delete(version)
@@ -204,12 +141,12 @@ export class PolicySource implements ModuleSource {
     version: string | undefined,
     decide: () => Promise<T>,
   ): Promise<T> {
-    const startedMs = this.#parts.clock.monotonicMs()
+    const startedMs = this.#judges.clock.monotonicMs()
     try {
       return await decide()
     } catch (error) {
       if (error instanceof Error) {
-        const tookMs = this.#parts.clock.monotonicMs() - startedMs
+        const tookMs = this.#judges.clock.monotonicMs() - startedMs
         this.#onEvent({ kind: 'failed', what, path, version, error, tookMs })
       }
       throw error
@@ -217,13 +154,17 @@ export class PolicySource implements ModuleSource {
   }
 }
 
-/** The version at the start of a line, as `go` reads it: what stands behind a space is ignored. */
-function versionOf(line: string): Version | undefined {
-  return canonicalVersion(line.trim().split(' ', 1)[0] ?? '')
+interface ListLine {
+  readonly text: string
+  /** Undefined where it names none. */
+  readonly version: Version | undefined
 }
 
-/** What `go` picks: +incompatible ones only where there is nothing else. */
-function newestOf(versions: ReadonlySet<Version>): Version | undefined {
-  const compatible = Array.from(versions).filter((version) => !isIncompatible(version))
-  return selectLatest(compatible.length > 0 ? compatible : versions)
+function linesOf(list: Uint8Array): readonly ListLine[] {
+  const lines = new TextDecoder().decode(list).split('\n')
+  return lines.map((text) => ({ text, version: canonicalVersion(firstWord(text)) }))
+}
+
+function versionsOf(lines: readonly ListLine[]): Version[] {
+  return lines.map(({ version }) => version).filter((version) => version !== undefined)
 }

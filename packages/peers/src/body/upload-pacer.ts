@@ -29,14 +29,17 @@ export class UploadPacer {
   readonly #all: readonly Allowance[]
   readonly #wan: readonly Allowance[]
   readonly #purses = new Map<PeerId, Purse>()
-  readonly #turns = new FairTurns(uploadPacing)
+  readonly #turns: FairTurns
   #sleep = new AbortController()
+  #isGoingOn = false
 
   constructor(components: { readonly clock: Clock }, init: UploadLimits) {
     this.#clock = components.clock
     this.#limits = init
     this.#all = this.#allowances(init.all?.rate)
     this.#wan = this.#allowances(init.wan?.rate)
+    const slackBytes = burstOf(Math.max(init.all?.rate ?? 0, init.wan?.rate ?? 0))
+    this.#turns = new FairTurns({ starvedMs: uploadPacing.starvedMs, slackBytes })
   }
 
   /** Begins a body; undefined where nothing limits its rate. */
@@ -84,8 +87,20 @@ export class UploadPacer {
       for (const allowance of this.#allowancesOf(turn.peer)) allowance.take(turn.bytes)
       turn.go()
     }
+    if (this.#turns.isHeld) return this.#goOnSoon()
     const waitMs = Math.min(...this.#turns.waiting().map((peer) => this.#readyInMs(peer)))
     if (Number.isFinite(waitMs)) void this.#comeBack(waitMs)
+  }
+
+  /** Whoever has the next piece at hand asks for its turn until then. */
+  #goOnSoon(): void {
+    if (this.#isGoingOn) return
+    this.#isGoingOn = true
+    setImmediate(() => {
+      this.#isGoingOn = false
+      this.#turns.goOn()
+      this.#letGo()
+    })
   }
 
   async #comeBack(ms: number): Promise<void> {
@@ -131,7 +146,11 @@ export class UploadPacer {
 
   #allowances(rate: number | undefined): Allowance[] {
     if (rate === undefined) return []
-    const burst = Math.max(1, Math.floor((rate * uploadPacing.burstMs) / 1_000))
-    return [new Allowance({ clock: this.#clock }, { perSecond: rate, burst })]
+    return [new Allowance({ clock: this.#clock }, { perSecond: rate, burst: burstOf(rate) })]
   }
+}
+
+/** What may go at once after a rest, bytes. */
+function burstOf(rate: number): number {
+  return Math.max(1, Math.floor((rate * uploadPacing.burstMs) / 1_000))
 }

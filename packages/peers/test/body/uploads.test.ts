@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { FairTurns } from '../../src/body/fair-turns.ts'
+import { FairTurns, type IsReady } from '../../src/body/fair-turns.ts'
 import { ProgressGuard } from '../../src/body/progress-guard.ts'
 import { RecentRate } from '../../src/body/recent-rate.ts'
 import type { UploadLimits } from '../../src/body/upload-limits.ts'
@@ -73,53 +73,85 @@ function takeAll(slots: UploadSlots, peer: string): number {
 describe('fair turns', () => {
   const turn = (peer: string, bytes = 1, sinceMs = 0) => ({ peer, bytes, sinceMs, go: () => {} })
   const all = () => true
+  /** The next one, however many come back late. */
+  const next = (turns: FairTurns, nowMs: number, isReady: IsReady) => {
+    turns.goOn()
+    return turns.next(nowMs, isReady)
+  }
 
   test('go by member, and within one in the order they came', () => {
-    const turns = new FairTurns({ starvedMs: 1_000 })
+    const turns = new FairTurns({ starvedMs: 1_000, slackBytes: 0 })
     const many = [turn('a'), turn('a'), turn('a')]
     for (const one of many) turns.add(one)
     const single = turn('b')
     turns.add(single)
-    const order = Array.from({ length: 4 }, () => turns.next(0, all))
+    const order = Array.from({ length: 4 }, () => next(turns, 0, all))
     expect(order).toEqual([many[0], single, many[1], many[2]])
-    expect(turns.next(0, all)).toBeUndefined()
+    expect(next(turns, 0, all)).toBeUndefined()
   })
 
   test('count bytes, not turns', () => {
-    const turns = new FairTurns({ starvedMs: 1_000 })
+    const turns = new FairTurns({ starvedMs: 1_000, slackBytes: 0 })
     for (let n = 0; n < 3; n++) turns.add(turn('large', 100))
     for (let n = 0; n < 200; n++) turns.add(turn('small', 1))
-    const order = Array.from({ length: 203 }, () => turns.next(0, all)?.peer)
+    const order = Array.from({ length: 203 }, () => next(turns, 0, all)?.peer)
     const between = order.lastIndexOf('large') - order.indexOf('large') - 1
     expect(between).toBeGreaterThanOrEqual(200)
   })
 
   test('of a member that rested begin level with the others', () => {
-    const turns = new FairTurns({ starvedMs: 1_000 })
+    const turns = new FairTurns({ starvedMs: 1_000, slackBytes: 0 })
     for (let n = 0; n < 100; n++) turns.add(turn('a'))
-    for (let n = 0; n < 50; n++) turns.next(0, all)
+    for (let n = 0; n < 50; n++) next(turns, 0, all)
     for (let n = 0; n < 50; n++) turns.add(turn('b'))
-    const order = Array.from({ length: 20 }, () => turns.next(0, all)?.peer)
+    const order = Array.from({ length: 20 }, () => next(turns, 0, all)?.peer)
     expect(order.filter((peer) => peer === 'b').length).toBeLessThanOrEqual(11)
   })
 
+  test('of a member that was away for a moment catch up, by no more than the slack', () => {
+    const turns = new FairTurns({ starvedMs: 1_000, slackBytes: 10 })
+    turns.add(turn('b'))
+    next(turns, 0, all)
+    for (let n = 0; n < 200; n++) turns.add(turn('a'))
+    for (let n = 0; n < 9; n++) next(turns, 0, all)
+    for (let n = 0; n < 100; n++) turns.add(turn('b'))
+    const order = Array.from({ length: 28 }, () => next(turns, 0, all)?.peer)
+    expect(order.slice(0, 8)).toEqual(Array.from({ length: 8 }, () => 'b'))
+    expect(order.slice(8).filter((peer) => peer === 'b')).toHaveLength(10)
+  })
+
+  test('wait for the next one of a member whose last one went, until told to go on', () => {
+    const turns = new FairTurns({ starvedMs: 1_000, slackBytes: 0 })
+    turns.add(turn('one'))
+    for (let n = 0; n < 3; n++) turns.add(turn('many'))
+    expect([turns.next(0, all)?.peer, turns.next(0, all)?.peer]).toEqual(['one', undefined])
+    expect(turns.isHeld).toBe(true)
+    turns.add(turn('one'))
+    expect([turns.next(0, all)?.peer, turns.next(0, all)?.peer]).toEqual(['many', 'one'])
+    expect(turns.next(0, all)).toBeUndefined()
+    turns.goOn()
+    expect(turns.next(0, all)?.peer).toBe('many')
+    expect(turns.next(0, all)?.peer).toBe('many')
+    expect([turns.next(0, all), turns.isHeld]).toEqual([undefined, false])
+  })
+
   test('pass over those that may not go, and leave them their place', () => {
-    const turns = new FairTurns({ starvedMs: 1_000 })
+    const turns = new FairTurns({ starvedMs: 1_000, slackBytes: 0 })
     turns.add(turn('a'))
     turns.add(turn('b'))
-    expect(turns.next(0, (peer) => peer !== 'a')?.peer).toBe('b')
-    expect(turns.next(0, (peer) => peer !== 'a')).toBeUndefined()
+    expect(next(turns, 0, (peer) => peer !== 'a')?.peer).toBe('b')
+    expect(next(turns, 0, (peer) => peer !== 'a')).toBeUndefined()
     expect(turns.waiting()).toEqual(['a'])
-    expect(turns.next(0, all)?.peer).toBe('a')
+    expect(next(turns, 0, all)?.peer).toBe('a')
   })
 
   test('of whoever starves go first, the oldest of all', () => {
-    const turns = new FairTurns({ starvedMs: 100 })
+    const turns = new FairTurns({ starvedMs: 100, slackBytes: 0 })
     for (let n = 0; n < 3; n++) turns.add(turn('a', 1, n))
-    turns.next(0, all)
+    next(turns, 0, all)
     for (const peer of ['b', 'c']) turns.add(turn(peer, 1, 50))
-    expect(turns.next(99, all)?.peer).toBe('b')
-    expect(turns.next(101, all)?.peer).toBe('a')
+    expect(next(turns, 99, all)?.peer).toBe('b')
+    expect(next(turns, 101, all)?.peer).toBe('a')
   })
 })
 
@@ -174,6 +206,23 @@ describe('a paced link', () => {
     expect(one / sum(run.got)).toBeLessThan(0.52)
     const ofMany = run.got.slice(0, -1)
     expect(Math.min(...ofMany) / Math.max(...ofMany)).toBeGreaterThan(0.8)
+    run.stop()
+  })
+
+  test('is fair also when the machine is late, and many turns go at once', async () => {
+    const clock = new ManualClock()
+    const late = {
+      monotonicMs: () => clock.monotonicMs(),
+      wallMs: () => clock.wallMs(),
+      sleep: (ms: number, options: { readonly signal: AbortSignal }) =>
+        clock.sleep(Math.max(ms, 60), options),
+    }
+    const pacer = new UploadPacer({ clock: late }, { all: { rate: 8_000_000 } })
+    const many = Array.from({ length: 16 }, () => lan('many'))
+    const run = greedy(pacer, [...many, lan('one')])
+    await clock.advance(2_000)
+    expect(sum(run.got)).toBeGreaterThan(8_000_000 * 2 * 0.9)
+    expect((run.got.at(-1) ?? 0) / sum(run.got)).toBeGreaterThan(0.45)
     run.stop()
   })
 

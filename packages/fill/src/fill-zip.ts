@@ -1,4 +1,5 @@
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
+import { Changes } from './changes.ts'
 import { commitZip } from './commit-zip.ts'
 import { UpstreamUnavailableError } from './errors.ts'
 import { ExpectedHash, type ExpectedHashInit } from './expected-hash.ts'
@@ -69,7 +70,7 @@ class ZipFill {
   readonly #expected: ExpectedHash
   readonly #sources: ZipSources
   readonly #errors: unknown[] = []
-  #changed = Promise.withResolvers<void>()
+  readonly #changes = new Changes()
 
   /** With an owner, nobody is asked but holders by inventory and the owner. */
   constructor(ctx: FillContext, module: ModuleVersion, scope: Scope, owner?: PeerId) {
@@ -79,7 +80,7 @@ class ZipFill {
     this.#work = new Scope(scope.signal)
     this.#startedMs = ctx.clock.monotonicMs()
     const onError = (error: unknown) => void this.#errors.push(error)
-    const shared = { module, owner, onError, onChange: () => this.#wake() }
+    const shared = { module, owner, onError, onChange: this.#changes.tell }
     const onFound: ExpectedHashInit['onFound'] = (...found) => this.#sources.open(...found)
     this.#expected = new ExpectedHash(ctx, this.#work, { ...shared, onFound })
     const { zipHash } = this.#expected
@@ -102,7 +103,7 @@ class ZipFill {
   }
 
   async #race(): Promise<{ readonly verified: VerifiedZip; readonly proof: Proof }> {
-    this.#work.signal.addEventListener('abort', () => this.#wake(), { once: true })
+    this.#work.signal.addEventListener('abort', this.#changes.tell, { once: true })
     const sums = this.#work.start(() => this.#expected.find())
     try {
       for (;;) {
@@ -160,14 +161,9 @@ class ZipFill {
   /** Resolves when something happened, or after `ms`. */
   async #news(ms: number | undefined): Promise<void> {
     const timer = new AbortController()
-    const waits: Promise<void>[] = [this.#changed.promise]
+    const waits: Promise<void>[] = [this.#changes.next]
     if (ms !== undefined) waits.push(this.#ctx.clock.sleep(ms, { signal: timer.signal }))
     await Promise.race(waits)
     timer.abort(noLongerNeeded)
-  }
-
-  #wake(): void {
-    this.#changed.resolve()
-    this.#changed = Promise.withResolvers()
   }
 }

@@ -7,6 +7,7 @@ import {
   type Version,
 } from '@modmesh/module'
 import type { FillContext } from './fill-context.ts'
+import { inParallel } from './in-parallel.ts'
 import { learnSums } from './learn-sums.ts'
 import {
   maxParallelProofs,
@@ -126,15 +127,11 @@ async function proven(
   unknown: readonly ModuleVersion[],
   scope: Scope,
 ): Promise<readonly Version[]> {
-  const todo = [...unknown]
   const found: Version[] = []
-  const worker = async () => {
-    for (let module = todo.shift(); module !== undefined; module = todo.shift()) {
-      if (scope.signal.aborted) return
-      if (await isProven(ctx, module, scope)) found.push(module.version)
-    }
-  }
-  await Promise.all(Array.from({ length: maxParallelProofs }, worker))
+  await inParallel(unknown, maxParallelProofs, async (module) => {
+    if (scope.signal.aborted) return
+    if (await isProven(ctx, module, scope)) found.push(module.version)
+  })
   return found
 }
 

@@ -1,4 +1,5 @@
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
+import { Changes } from './changes.ts'
 import type { FillContext } from './fill-context.ts'
 import { maxRecordsPerSearch } from './limits.ts'
 import type { ModuleRecord } from './peers.ts'
@@ -25,7 +26,7 @@ export function searchRecords(
 export class RecordSearch {
   readonly #seen: ModuleRecord[] = []
   #isDone = false
-  #changed = Promise.withResolvers<void>()
+  readonly #changes = new Changes()
 
   constructor(
     ctx: FillContext,
@@ -46,7 +47,7 @@ export class RecordSearch {
   /** Every answer: those that came, then those that come. Ends with the search. */
   async *records(): AsyncGenerator<ModuleRecord> {
     for (let next = 0; ; next++) {
-      while (next >= this.#seen.length && !this.#isDone) await this.#changed.promise
+      while (next >= this.#seen.length && !this.#isDone) await this.#changes.next
       const record = this.#seen[next]
       if (record === undefined) return
       yield record
@@ -100,17 +101,12 @@ export class RecordSearch {
 
   #add(record: ModuleRecord): void {
     this.#seen.push(record)
-    this.#wake()
+    this.#changes.tell()
   }
 
   #end(): void {
     this.#isDone = true
-    this.#wake()
-  }
-
-  #wake(): void {
-    this.#changed.resolve()
-    this.#changed = Promise.withResolvers()
+    this.#changes.tell()
   }
 }
 

@@ -1,5 +1,6 @@
 import { compareVersions, type ModuleVersion, majorMinorOf, type Version } from '@modmesh/module'
 import type { Clock } from '../clock.ts'
+import { inParallel } from '../in-parallel.ts'
 import type { AskOptions } from '../module-source.ts'
 import { formatAge } from './age.ts'
 import { maxAgedLines, maxAgedVersions, maxParallelTimes } from './policy-limits.ts'
@@ -36,17 +37,13 @@ export async function findTooNew(
   isTooNew: (version: Version) => Promise<boolean>,
 ): Promise<ReadonlySet<Version>> {
   const found = new Set<Version>()
-  const lines = newestLines(versions)
-  const budget = { left: maxAgedVersions }
-  const worker = async () => {
-    for (let line = lines.shift(); line !== undefined; line = lines.shift()) {
-      for (const version of line) {
-        if (budget.left-- <= 0 || !(await isTooNew(version))) break
-        found.add(version)
-      }
+  let left = maxAgedVersions
+  await inParallel(newestLines(versions), maxParallelTimes, async (line) => {
+    for (const version of line) {
+      if (left-- <= 0 || !(await isTooNew(version))) return
+      found.add(version)
     }
-  }
-  await Promise.all(Array.from({ length: maxParallelTimes }, worker))
+  })
   return found
 }
 

@@ -1,0 +1,12 @@
+/** Does work for each item, at most `limit` at a time, in their order. Throws what the first to fail threw. */
+export async function inParallel<T>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const rest = items.values()
+  const worker = async () => {
+    for (const item of rest) await work(item)
+  }
+  await Promise.all(Array.from({ length: limit }, worker))
+}

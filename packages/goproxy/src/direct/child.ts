@@ -16,6 +16,8 @@ export interface ChildInit {
   readonly cwd: string
   /** Ends the child when this process is killed. */
   readonly watchdog: Watchdog
+  /** From being asked to end until being killed; killGraceMs if not given. Milliseconds. */
+  readonly graceMs?: number
   /** All of its environment. */
   readonly env: Readonly<Record<string, string>>
 }
@@ -40,14 +42,14 @@ export async function runChild(
   { signal }: { readonly signal: AbortSignal },
 ): Promise<ChildResult> {
   signal.throwIfAborted()
-  const { cwd, env, watchdog } = init
+  const { cwd, env, watchdog, graceMs = killGraceMs } = init
   const child = spawn(command, args, {
     cwd,
     env,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const group = new ChildGroup(child)
+  const group = new ChildGroup(child, graceMs)
   const tooMuch = (): void => group.end(new ChildOutputError(command))
   const stdout = collect(child.stdout, maxOutputBytes, tooMuch)
   const stderr = collectTail(child.stderr, maxErrorBytes)
@@ -66,12 +68,14 @@ export async function runChild(
 /** A child and all that it started. */
 class ChildGroup {
   readonly #child: ChildProcess
+  readonly #graceMs: number
   readonly #exit: Promise<unknown>
   #kill: NodeJS.Timeout | undefined
   #reason: { readonly error: unknown } | undefined
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, graceMs: number) {
     this.#child = child
+    this.#graceMs = graceMs
     this.#exit = once(child, 'exit')
     // Waited for below; a child that cannot be started rejects at once.
     this.#exit.catch(() => {})
@@ -82,7 +86,7 @@ class ChildGroup {
     if (this.#reason !== undefined) return
     this.#reason = { error }
     this.#signal('SIGTERM')
-    this.#kill = setTimeout(() => this.#signal('SIGKILL'), killGraceMs)
+    this.#kill = setTimeout(() => this.#signal('SIGKILL'), this.#graceMs)
   }
 
   async ended(): Promise<number | undefined> {

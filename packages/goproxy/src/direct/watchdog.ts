@@ -3,7 +3,7 @@ import { killGraceMs } from './limits.ts'
 
 /**
  * Reads `+ GROUP` and `- GROUP` lines. Its input ends when we do, however: then it ends the groups that are left, as
- * an abort would have.
+ * an abort would have. Its argument is the seconds between asking and killing.
  */
 const script = `
 groups=
@@ -15,7 +15,7 @@ while read -r sign group; do
 done
 [ -n "$groups" ] || exit 0
 for each in $groups; do kill -s TERM -- "-$each"; done
-sleep ${killGraceMs / 1_000}
+sleep "$1"
 for each in $groups; do kill -s KILL -- "-$each"; done
 `
 
@@ -24,7 +24,13 @@ for each in $groups; do kill -s KILL -- "-$each"; done
  * would wait on for ever. One small shell for all of them, started with the first.
  */
 export class Watchdog {
+  readonly #graceMs: number
   #shell: ChildProcess | undefined
+
+  /** Milliseconds from asking to killing; killGraceMs if not given. */
+  constructor({ graceMs = killGraceMs }: { readonly graceMs?: number } = {}) {
+    this.#graceMs = graceMs
+  }
 
   /** Watches a group; returns how to end that. */
   watch(group: number): () => void {
@@ -45,7 +51,7 @@ export class Watchdog {
 
   #start(): ChildProcess {
     const { PATH } = process.env
-    const shell = spawn('/bin/sh', ['-c', script], {
+    const shell = spawn('/bin/sh', ['-c', script, 'watchdog', String(this.#graceMs / 1_000)], {
       cwd: '/',
       env: PATH === undefined ? {} : { PATH },
       // A signal for our own group, as Ctrl-C in a terminal is, must not end it.

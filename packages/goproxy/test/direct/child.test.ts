@@ -16,12 +16,14 @@ beforeAll(async () => {
 })
 afterAll(() => rm(cwd, { recursive: true, force: true }))
 
-const watchdog = new Watchdog()
+/** Long enough for a process that listens to end by itself. */
+const graceMs = 300
+const watchdog = new Watchdog({ graceMs })
 afterAll(() => watchdog.close())
 
 function sh(script: string, signal = new AbortController().signal): Promise<ChildResult> {
   const env = { PATH: process.env['PATH'] ?? '' }
-  return runChild('/bin/sh', ['-c', script], { cwd, env, watchdog }, { signal })
+  return runChild('/bin/sh', ['-c', script], { cwd, env, watchdog, graceMs }, { signal })
 }
 
 /** Whoever ended, and was not asked yet how, is not alive. */
@@ -43,7 +45,8 @@ async function pidOf(name: string): Promise<number> {
   return Number(await readFile(join(cwd, name), 'utf8'))
 }
 
-const gone = (pid: number) => expect.poll(() => isAlive(pid), { timeout: 15_000 }).toBe(false)
+const gone = (pid: number) =>
+  expect.poll(() => isAlive(pid), { timeout: 15_000, interval: 100 }).toBe(false)
 
 describe('a child', () => {
   test('gives its output and how it ended', async () => {
@@ -130,7 +133,7 @@ describe('a watchdog', () => {
     const program = `
       import { runChild } from ${JSON.stringify(source('child.ts'))}
       import { Watchdog } from ${JSON.stringify(source('watchdog.ts'))}
-      const init = { cwd: ${JSON.stringify(cwd)}, env: process.env, watchdog: new Watchdog() }
+      const init = { cwd: ${JSON.stringify(cwd)}, env: process.env, watchdog: new Watchdog({ graceMs: ${graceMs} }) }
       const { signal } = new AbortController()
       const run = (script) => runChild('/bin/sh', ['-c', script], init, { signal })
       await run('true')

@@ -251,6 +251,22 @@ describe('gc', () => {
     })
   })
 
+  test('with none running keeps to the configured size', async () => {
+    const config = join(dir, 'modmesh.toml')
+    await writeFile(config, `max-size = "${sizesOf([toml, text, textNew])}B"\n`)
+    const gc = ['gc', '--json', '--dir', dir]
+    const byFile = await runModmesh([...gc, '--config', config])
+    expect(byFile.code).toBe(0)
+    expect(JSON.parse(byFile.stdout)).toMatchObject({ evicted: 1, zips: 3 })
+    const MODMESH_MAX_SIZE = `${sizesOf([text, textNew])}B`
+    const byVariable = await runModmesh(gc, { env: { MODMESH_MAX_SIZE } })
+    expect(JSON.parse(byVariable.stdout)).toMatchObject({ evicted: 1, zips: 2 })
+    const to = ['--to', `${sizeOf(textNew)}B`]
+    const byFlag = await runModmesh([...gc, '--config', config, ...to])
+    expect(JSON.parse(byFlag.stdout)).toMatchObject({ evicted: 1, zips: 1 })
+    expect(await runModmesh([...gc, '--config', join(dir, 'none.toml')])).toMatchObject({ code: 2 })
+  })
+
   test('beside a node spares what was used a moment ago; what is removed is fetched again', async () => {
     const running = await startOn(dir)
     expect((await fetch(running.url + filePath(toml, 'zip'))).status).toBe(200)

@@ -5,6 +5,12 @@ import type { StoreRequest } from './control-socket/protocol.ts'
 import { CommandError, errorCode, errorText, NodeNotRunningError } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 
+interface AskOptions {
+  readonly signal: AbortSignal
+  /** What is asked with no node running, where a running one would add what it was configured with. */
+  readonly withoutNode?: () => Promise<StoreRequest>
+}
+
 /**
  * Has a request done by the node that runs on a data directory or, with none running, on the store
  * itself. Throws CommandError: 22 when another process has the store, 1 when there is none.
@@ -12,7 +18,7 @@ import { exitCodes } from './exit-codes.ts'
 export async function askStore(
   dir: string,
   request: StoreRequest,
-  options: { readonly signal: AbortSignal },
+  options: AskOptions,
 ): Promise<unknown> {
   try {
     return await askNode(dir, request, options)
@@ -24,7 +30,7 @@ export async function askStore(
       exitCode: exitCodes.failed,
     })
   }
-  return await askFiles(dir, request, options)
+  return await askFiles(dir, (await options.withoutNode?.()) ?? request, options)
 }
 
 /** Loaded here: with a node running the command needs none of it. */

@@ -109,7 +109,8 @@ function addStoreCommands(program: Command, bind: Bind): void {
     bind<FlagTexts>(async () => (await import('./commands/verify.ts')).verify),
   )
   add('gc', 'remove the longest unused zips, down to a size')
-    .option('--to <SIZE>', 'the size for this time (default: --max-size of the node)')
+    .addOption(flagOf('config'))
+    .option('--to <SIZE>', 'the size for this time (default: the configured --max-size)')
     .action(bind<FlagTexts>(async () => (await import('./commands/gc.ts')).gc))
   add('pin', 'keep module versions whatever the size; alone it lists the pins')
     .argument('[names...]', 'PATH@VERSION, or a path or glob as in GOPRIVATE')

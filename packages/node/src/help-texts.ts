@@ -138,8 +138,8 @@ anew. Exits 23 when something was wrong.
 
 The running node hashes all zips in the background, too: --scrub.`,
   gc: `Remove the zips that were not used for the longest time, until the rest takes
-at most --to, or --max-size of the node. Pinned ones stay, and those that were
-used within the last minute; exits 20 when that is more than the size.`,
+at most --to, or the configured --max-size. Pinned ones stay, and those that
+were used within the last minute; exits 20 when that is more than the size.`,
   pin: `Keep module versions whatever --max-size says, also those that come later.
 Prints all pins.
 

@@ -58,6 +58,14 @@ export async function readDirOption(flags: FlagTexts, around: Surroundings): Pro
   return String(readOption('dir', flags, file, around).value)
 }
 
+/** Reads `--max-size` alone, as a node on this directory would: a mistake in another option is not its matter. */
+export async function readMaxSizeOption(
+  flags: FlagTexts,
+  around: Surroundings,
+): Promise<number | undefined> {
+  return readOption('maxSize', flags, await findConfigFile(flags, around), around).value
+}
+
 /** Says where an option was set, as people would look for it. */
 function formatOrigin(name: OptionName, origin: Origin): string {
   switch (origin.kind) {

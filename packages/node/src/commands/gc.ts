@@ -2,7 +2,7 @@ import { askStore } from '../ask-store.ts'
 import { formatBytes, parseByteSize } from '../byte-size.ts'
 import { UsageError } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
-import { type FlagTexts, readDirOption } from '../read-options.ts'
+import { type FlagTexts, readDirOption, readMaxSizeOption } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'
 import { plural } from '../status-text.ts'
 import type { GcReport } from '../store-answers.ts'
@@ -18,7 +18,16 @@ export async function gc(
   const maxBytes = flags.to === undefined ? undefined : readSize(flags.to)
   const dir = await readDirOption(flags, around)
   const signal = AbortSignal.timeout(answerTimeoutMs)
-  const report = (await askStore(dir, { command: 'gc', maxBytes }, { signal })) as GcReport
+  const report = (await askStore(
+    dir,
+    { command: 'gc', maxBytes },
+    {
+      signal,
+      withoutNode: async () => {
+        return { command: 'gc', maxBytes: maxBytes ?? (await readMaxSizeOption(flags, around)) }
+      },
+    },
+  )) as GcReport
   const text = flags.json ? JSON.stringify({ schema: 'modmesh.gc/1', ...report }) : asText(report)
   process.stdout.write(`${text}\n`)
   return isOver(report) ? exitCodes.degraded : exitCodes.done

@@ -311,6 +311,7 @@ export class MeshCore {
   #gossipOwner(): GossipOwner {
     const { network, membership } = this
     return {
+      peerId: network.peerId,
       self: () => ({
         peer: network.peerId,
         site: membership.site(),

@@ -9,7 +9,8 @@ import type { PeerLink } from './peer-link.ts'
 
 /** What gossip about members needs of the node. */
 export interface GossipOwner {
-  /** Ourselves as others should hear of us. */
+  readonly peerId: PeerId
+  /** Ourselves as others should hear of us: looks at the host's addresses, so not for every question. */
   self(): PeerAddresses
   links(): readonly PeerLink[]
   /** The site that a peer proved at the gate. */
@@ -63,7 +64,7 @@ export class MemberGossip {
    */
   isClosed(): boolean {
     const links = this.#owner.links()
-    const reached = new Set(links.map((link) => link.peer)).add(this.#owner.self().peer)
+    const reached = new Set(links.map((link) => link.peer)).add(this.#owner.peerId)
     return links.every((link) => {
       const heard = this.#heard.get(link)
       return heard !== undefined && [...heard].every((peer) => reached.has(peer))
@@ -72,10 +73,10 @@ export class MemberGossip {
 
   told(link: PeerLink, notice: PeersNotice): void {
     this.#hear(link, notice)
-    for (const member of notice.peers) {
-      if (member.peer === link.peer) this.#aboutItself(link, member)
-      else this.#hearsay(member)
-    }
+    const others = notice.peers.filter(({ peer }) => peer !== link.peer)
+    const itself = notice.peers.find(({ peer }) => peer === link.peer)
+    if (itself !== undefined) this.#aboutItself(link, itself)
+    if (others.length > 0) this.#hearsay(others)
   }
 
   #hear(link: PeerLink, notice: PeersNotice): void {
@@ -100,11 +101,13 @@ export class MemberGossip {
     this.#plan()
   }
 
-  #hearsay(member: PeerAddresses): void {
-    const self = this.#owner.self()
-    if (member.peer === self.peer || member.site !== self.site) return
-    const info = parseMember(member)
-    if (info !== undefined) this.#owner.learn(info)
+  #hearsay(members: readonly PeerAddresses[]): void {
+    const { peer, site } = this.#owner.self()
+    for (const member of members) {
+      if (member.peer === peer || member.site !== site) continue
+      const info = parseMember(member)
+      if (info !== undefined) this.#owner.learn(info)
+    }
   }
 
   #plan(): void {

@@ -21,6 +21,8 @@ export const addressDialTimeoutMs = 5000
 export const dialTimeoutMs = 10_000
 /** Bound of an inbound upgrade, handshake and gate included, milliseconds: a stranger holds one of maxPendingInbound places as long. */
 export const inboundUpgradeTimeoutMs = 5000
+/** Between libp2p's own pings of a connection, milliseconds: each opens a stream, and only the control stream's heartbeat decides anything. */
+export const pingEveryMs = 120_000
 /** Parallel streams of one small protocol (identify, ping, DHT) per connection. */
 export const maxProtocolStreams = 256
 /** Nodes that keep a DHT record, and the width of lookups: 20 costs eight times the CPU at 30 nodes. */

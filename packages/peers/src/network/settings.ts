@@ -74,8 +74,12 @@ export const streamOptions: {
 }
 
 /** Keeps busy links alive: a ping that waits behind a large body must not cut it. */
-export const connectionMonitor: { readonly abortConnectionOnPingFailure: false } = {
+export const connectionMonitor: {
+  readonly abortConnectionOnPingFailure: false
+  readonly pingInterval: number
+} = {
   abortConnectionOnPingFailure: false,
+  pingInterval: limits.pingEveryMs,
 }
 
 const connectionManager = {

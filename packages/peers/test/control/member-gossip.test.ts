@@ -33,6 +33,7 @@ function gossiping() {
   const gossip = new MemberGossip({
     clock,
     owner: {
+      peerId: 'self',
       self: () => member('self'),
       links: () => links,
       siteOf: () => 'here',

@@ -5,7 +5,10 @@ import type { Proof } from './proof.ts'
 import type { HeldZip } from './zip-store.ts'
 import type { VerifiedZip } from './zip-transfer.ts'
 
-/** Answers with what was verified; the commit goes on behind, and nobody is told of the zip before its end. `onReadable` gets it before the commit begins. */
+/**
+ * Answers with what was verified; the commit goes on behind, and nobody is told of the zip before its end.
+ * `onReadable` gets it before the commit begins.
+ */
 export async function commitZip(
   ctx: FillContext,
   { staged, source }: Omit<VerifiedZip, 'zipHash'>,

@@ -176,13 +176,9 @@ export class FillContext {
     return work
   }
 
-  /** Runs one piece of work with the overall deadline; its branches end with it. */
-  async withDeadline<T>(
-    what: string,
-    signal: AbortSignal,
-    work: (scope: Scope) => Promise<T>,
-  ): Promise<T> {
-    return await this.within(what, this.budgets.fetchTimeoutMs, signal, work)
+  /** Runs one piece of work with the overall deadline; its branches end with it, and it with the fill. */
+  async withDeadline<T>(what: string, work: (scope: Scope) => Promise<T>): Promise<T> {
+    return await this.within(what, this.budgets.fetchTimeoutMs, this.closing, work)
   }
 
   /** Runs one piece of work for at most `ms`, then throws UpstreamUnavailableError (timed out). */

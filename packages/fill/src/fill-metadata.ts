@@ -1,6 +1,5 @@
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
-import { explainFailure } from './explain-failure.ts'
 import type { FillContext } from './fill-context.ts'
 import { startRemote } from './give-head-starts.ts'
 import { learnSums } from './learn-sums.ts'
@@ -11,60 +10,26 @@ import type { VerifiedParts } from './peer-facts.ts'
 import { type Branch, firstSuccess } from './race.ts'
 import { type RecordSearch, searchRecords } from './record-search.ts'
 import { resolveSums } from './resolve-sums.ts'
+import { runFill } from './run-fill.ts'
 import type { Scope } from './scope.ts'
 
 type Part = keyof VerifiedParts
 
-/** Answers a request for a go.mod: checked against its ModHash, never by pulling the zip. */
-export async function fillMod(
-  ctx: FillContext,
-  module: ModuleVersion,
-  options: { readonly signal: AbortSignal },
-): Promise<Answer<Uint8Array>> {
-  return await fillPart(ctx, module, 'mod', options.signal)
-}
-
-/** Answers a request for a canonical version's `.info`. */
-export async function fillInfo(
-  ctx: FillContext,
-  module: ModuleVersion,
-  options: { readonly signal: AbortSignal },
-): Promise<Answer<Uint8Array>> {
-  return await fillPart(ctx, module, 'info', options.signal)
-}
-
-/** Makes the hashes of a module version known, and keeps what a peer sent along with them. */
-export async function fillSums(
-  ctx: FillContext,
-  module: ModuleVersion,
-  options: { readonly signal: AbortSignal },
-): Promise<ProvenSums> {
-  return await ctx.withDeadline(formatModuleVersion(module), options.signal, async (scope) => {
-    try {
-      return await learnSums(ctx, module, scope)
-    } catch (error) {
-      throw explainFailure(ctx, module, error)
-    }
-  })
-}
-
-async function fillPart(
+/** Answers a request for a go.mod, checked against its ModHash and never by pulling the zip, or an `.info`. */
+export async function fillFile(
   ctx: FillContext,
   module: ModuleVersion,
   part: Part,
-  signal: AbortSignal,
 ): Promise<Answer<Uint8Array>> {
   const held = (await ctx.held.findRecord(module))?.[part]
   if (held !== undefined) return { value: held.bytes, source: { kind: 'store' } }
-  const name = formatModuleVersion(module)
-  if (!ctx.canAskAnybody(module.path)) throw notHere(name)
-  return await ctx.withDeadline(name, signal, async (scope) => {
-    try {
-      return await race(ctx, module, part, scope)
-    } catch (error) {
-      throw explainFailure(ctx, module, error)
-    }
-  })
+  if (!ctx.canAskAnybody(module.path)) throw notHere(formatModuleVersion(module))
+  return await runFill(ctx, module, (scope) => race(ctx, module, part, scope))
+}
+
+/** Makes the hashes of a module version known, and keeps what a peer sent along with them. */
+export async function fillSums(ctx: FillContext, module: ModuleVersion): Promise<ProvenSums> {
+  return await runFill(ctx, module, (scope) => learnSums(ctx, module, scope))
 }
 
 async function race(

@@ -3,7 +3,6 @@ import { Changes } from './changes.ts'
 import { commitZip } from './commit-zip.ts'
 import { UpstreamUnavailableError } from './errors.ts'
 import { ExpectedHash, type ExpectedHashInit } from './expected-hash.ts'
-import { explainFailure } from './explain-failure.ts'
 import type { FillContext } from './fill-context.ts'
 import { fillUnprovable } from './fill-unprovable.ts'
 import type { Answer } from './module-source.ts'
@@ -11,6 +10,7 @@ import { notHere } from './not-found.ts'
 import type { PeerId } from './peers.ts'
 import type { Proof } from './proof.ts'
 import { AllFailedError } from './race.ts'
+import { runFill } from './run-fill.ts'
 import { noLongerNeeded, Scope } from './scope.ts'
 import { whyNoPeers, whyRaceAsksUpstream } from './why-upstream.ts'
 import { type Move, nextMove, type RaceView } from './zip-race.ts'
@@ -19,23 +19,14 @@ import type { HeldZip } from './zip-store.ts'
 import type { VerifiedZip } from './zip-transfer.ts'
 
 /** Answers a request for a zip (design, section 4). */
-export async function fillZip(
-  ctx: FillContext,
-  module: ModuleVersion,
-  options: { readonly signal: AbortSignal },
-): Promise<Answer<HeldZip>> {
+export async function fillZip(ctx: FillContext, module: ModuleVersion): Promise<Answer<HeldZip>> {
   const held = await ctx.held.findZip(module)
   if (held !== undefined) return { value: held, source: { kind: 'store' } }
-  const name = formatModuleVersion(module)
-  if (!ctx.canAskAnybody(module.path)) throw notHere(name)
-  return await ctx.withDeadline(name, options.signal, async (scope) => {
-    try {
-      return ctx.isProvable(module.path)
-        ? await new ZipFill(ctx, module, scope).run()
-        : await fillUnprovable(ctx, module, scope)
-    } catch (error) {
-      throw explainFailure(ctx, module, error)
-    }
+  if (!ctx.canAskAnybody(module.path)) throw notHere(formatModuleVersion(module))
+  return await runFill(ctx, module, async (scope) => {
+    return ctx.isProvable(module.path)
+      ? await new ZipFill(ctx, module, scope).run()
+      : await fillUnprovable(ctx, module, scope)
   })
 }
 

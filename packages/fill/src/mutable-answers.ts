@@ -164,7 +164,7 @@ export class MutableAnswers {
     const { key, name, path } = question
     this.#sinceMs.set(key, this.#ctx.clock.monotonicMs())
     try {
-      return await this.#ctx.withDeadline(name, this.#ctx.closing, async (scope) => {
+      return await this.#ctx.withDeadline(name, async (scope) => {
         const known = this.#kept.confirmed(key)
         const asked = await askUpstream(this.#ctx, question, scope, known)
         if (asked.kind === 'confirmed') return this.#confirm(question, asked.answer)

@@ -63,7 +63,7 @@ async function viaOwner<T>(
   owner: PeerId,
   ways: Ways<T>,
 ): Promise<T> {
-  return await ctx.withDeadline(subject.name, ctx.closing, async (scope) => {
+  return await ctx.withDeadline(subject.name, async (scope) => {
     const asked = scope.start(() => askOwners(ctx, subject, owner, ways, scope))
     const late = scope.start((signal) =>
       ctx.clock.sleep(ctx.budgets.fetchTimeoutMs / 2, { signal }),

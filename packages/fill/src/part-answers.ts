@@ -3,7 +3,7 @@ import type { ProvenSums } from './checksum-db.ts'
 import { ModuleNotFoundError, NoProofError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { Source } from './fill-event.ts'
-import { fillInfo, fillMod, fillSums } from './fill-metadata.ts'
+import { fillFile, fillSums } from './fill-metadata.ts'
 import { keyOf, nameOf, type PartRequest } from './fill-request.ts'
 import { fillZip, relayZip } from './fill-zip.ts'
 import { maxHotPartBytes, maxHotParts } from './limits.ts'
@@ -15,7 +15,10 @@ import { OwnerFlight, type Ways } from './owner-flight.ts'
 import { relayPart, relaySums } from './relay.ts'
 import type { HeldZip } from './zip-store.ts'
 
-/** The parts of module versions, which never change: from memory and the store, else by a fill that equal requests share. */
+/**
+ * The parts of module versions, which never change: from memory and the store, else by a fill that equal
+ * requests share.
+ */
 export class PartAnswers {
   readonly #ctx: FillContext
   readonly #negatives: NegativeAnswers
@@ -46,7 +49,7 @@ export class PartAnswers {
     if (held !== undefined) return { value: held, source: { kind: 'store' } }
     return await this.#join(this.#zips, asked, {
       relay: (owner, scope) => relayZip(this.#ctx, module, owner, scope),
-      direct: () => fillZip(this.#ctx, module, { signal: this.#ctx.closing }),
+      direct: () => fillZip(this.#ctx, module),
     })
   }
 
@@ -69,7 +72,7 @@ export class PartAnswers {
     if (!this.#ctx.isProvable(module.path)) throw new NoProofError(module)
     const ways: Ways<ProvenSums> = {
       relay: (owner, scope) => relaySums(this.#ctx, module, 'mod', owner, scope),
-      direct: () => fillSums(this.#ctx, module, { signal: this.#ctx.closing }),
+      direct: () => fillSums(this.#ctx, module),
     }
     return await this.#sums.join({ ...module, key: name, name }, ways, options)
   }
@@ -88,10 +91,9 @@ export class PartAnswers {
     const { what, module } = asked
     const held = (await this.#ctx.held.findRecord(module))?.[what]
     if (held !== undefined) return { value: held.bytes, source: { kind: 'store' } }
-    const fill = what === 'mod' ? fillMod : fillInfo
     return await this.#join(this.#files, asked, {
       relay: (owner, scope) => relayPart(this.#ctx, module, what, owner, scope),
-      direct: () => fill(this.#ctx, module, { signal: this.#ctx.closing }),
+      direct: () => fillFile(this.#ctx, module, what),
     })
   }
 

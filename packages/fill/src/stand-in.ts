@@ -28,7 +28,10 @@ export async function standInWhenDead(
   return staleAnswer({ bytes, ageMs: older.ageMs }, 'failed')
 }
 
-/** With no upstream nobody is there to fetch a version from: what is held comes first, so that `go` picks what it can get. */
+/**
+ * With no upstream nobody is there to fetch a version from: what is held comes first, so that `go` picks
+ * what it can get.
+ */
 export async function standInWhenOffline(
   question: MutableQuestion,
   older: Older | undefined,

@@ -46,9 +46,10 @@ export type Move =
   | { readonly kind: 'wait'; readonly ms: number | undefined }
 
 /**
- * Decides who is asked for a zip's bytes, and when (design, sections 4 and 6): the best holder; a
- * second one when its first byte is late; the owner, where there is one to ask; the remote store when the peers' budget is spent, or at once
- * when there is no holder; upstream when that one is late, too. The search for more holders runs beside.
+ * Decides who is asked for a zip's bytes, and when (design, sections 4 and 6): the best holder; a second one
+ * when its first byte is late; the owner, where there is one to ask; the remote store when the peers' budget
+ * is spent, or at once when there is no holder; upstream when that one is late, too. The search for more
+ * holders runs beside.
  */
 export function nextMove(view: RaceView, budgets: Budgets): Move {
   if (mayAskHolder(view)) return { kind: 'ask-holder' }

@@ -44,7 +44,10 @@ export function admitPath({ policy }: Pick<Judges, 'policy'>, path: ModulePath):
   if (rule !== undefined) throw new PolicyDeniedError(path, explainRule(rule))
 }
 
-/** Finds which versions of a list are to be shown: by rules and age all of them are judged, by the validator the newest. */
+/**
+ * Finds which versions of a list are to be shown: by rules and age all of them are judged, by the validator
+ * the newest.
+ */
 export async function findOffered(
   judges: Judges,
   path: ModulePath,

@@ -8,7 +8,7 @@ export function uploadText(uploads: UploadLine): string | undefined {
   const parts = [
     `${streams} of at most ${limits.streams} at once, ${rateText(uploads)}`,
     isLimited(wan) && rateText(wan) !== rateText(uploads) ? `to other sites ${rateText(wan)}` : '',
-    refused === 0 ? '' : `${refused} told to wait`,
+    refused === 0 ? '' : `told to wait ${refused} ${refused === 1 ? 'time' : 'times'}`,
   ]
   return parts.filter((part) => part !== '').join('; ')
 }

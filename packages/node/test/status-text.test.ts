@@ -319,7 +319,7 @@ describe('what is given to members', () => {
     const wanLimits = { ...limits, bytesPerSecond: 2_000_000, peerBytesPerSecond: 500_000 }
     const wan = { streams: 1, bytesPerSecond: 400_000, limits: wanLimits }
     expect(says({ streams: 2, bytesPerSecond: 900_000, limits, wan, refused: 4 })).toContain(
-      'Uploads    2 of at most 12 at once, 900 kB/s of at most 10.0 MB/s; to other sites 400 kB/s of at most 2.0 MB/s, 500 kB/s each; 4 told to wait\n',
+      'Uploads    2 of at most 12 at once, 900 kB/s of at most 10.0 MB/s; to other sites 400 kB/s of at most 2.0 MB/s, 500 kB/s each; told to wait 4 times\n',
     )
   })
 })

@@ -66,6 +66,10 @@ export const maxRecordBytes: number = 64 << 10
 export const maxIndexDeaths = 2
 /** An index that lived this long is taken to be sound. Milliseconds. */
 export const indexProbationMs = 10_000
+/** Between attempts to make an index that could not be written: a disk that was full may have room. Milliseconds. */
+export const indexRetryMs = 60_000
+/** Values in one write of a whole index: bounds memory, and how long other work waits. */
+export const maxIndexBatch = 1_000
 /** Small files read or directories listed at once at start; Node has 4 disk threads. */
 export const startConcurrency = 32
 /** Zips that share the folder syncs of one commit: bounds what a failing disk takes along. */

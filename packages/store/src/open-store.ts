@@ -3,7 +3,7 @@ import { CommitQueue } from './commit-queue.ts'
 import { type Disk, nodeDisk } from './disk.ts'
 import { asError, StoreWriteError } from './errors.ts'
 import { prepareFolders } from './folders.ts'
-import { IndexDb } from './index-db.ts'
+import { IndexDb, type WholeIndex } from './index-db.ts'
 import type { Layout } from './layout.ts'
 import { evictGraceMs } from './limits.ts'
 import { Listeners } from './listeners.ts'
@@ -19,7 +19,7 @@ import { VerifyPool } from './verify-pool.ts'
 import type { CommitHooks } from './zip-commit.ts'
 import { quarantineFiles, writeRecordFile } from './zip-files.ts'
 import type { ZipShelf } from './zip-shelf.ts'
-import { ZipUses } from './zip-uses.ts'
+import { useOf, ZipUses } from './zip-uses.ts'
 import { type RemovedZip, ZipVault } from './zip-vault.ts'
 
 /** How a store is opened. */
@@ -115,6 +115,7 @@ async function openParts({
   const shelf = await recoverShelf({ disk, layout, report, index, wallMs }, contents)
   const journal = await openJournal({ disk, report, index, layout }, contents.journal)
   closers.push(() => journal.close())
+  index.renewFrom(() => wholeIndex(shelf, journal))
   const pool = new VerifyPool()
   closers.push(() => pool[Symbol.asyncDispose]())
   const removed = new Listeners<RemovedZip>(report)
@@ -163,6 +164,12 @@ async function recoverShelf(
   for (const zip of unindexed) index.putZip(zip)
   for (const digest of gone) index.dropZip(digest)
   return shelf
+}
+
+/** What an index has to know of all that is held. */
+function wholeIndex(shelf: ZipShelf, journal: MetaJournal): WholeIndex {
+  const zips = shelf.all()
+  return { zips, uses: zips.map(useOf), places: journal.places(), stamp: journal.stamp() }
 }
 
 /** Starts what looks after the zips that are held: their size all together, and their health. */

@@ -13,7 +13,7 @@ export type StoreEvent =
   | { readonly kind: 'record-damaged'; readonly segment: string; readonly offset: number }
   /** The index was thrown away and made anew from the files. */
   | { readonly kind: 'index-rebuilt'; readonly reason: string }
-  /** The index cannot be written; it is made anew at the next start. */
+  /** The index cannot be written; it is made anew when that works. */
   | { readonly kind: 'index-failed'; readonly error: Error }
   /** Something that is only tidying up went wrong. */
   | { readonly kind: 'tidy-failed'; readonly path: string; readonly error: Error }

@@ -1,4 +1,5 @@
 import type { IndexDb } from './index-db.ts'
+import type { IndexedUse } from './index-values.ts'
 import { useFlushMs } from './limits.ts'
 import type { ShelvedZip, ZipShelf } from './zip-shelf.ts'
 
@@ -53,12 +54,12 @@ export class ZipUses implements AsyncDisposable {
     this.#timer = undefined
     // Of those that are gone the index has forgotten everything.
     const held = [...this.#changed].filter((zip) => this.#shelf.find(zip.record.module) === zip)
-    const uses = held.map(({ record, usedMs, checkedMs }) => ({
-      digest: record.zipDigest,
-      usedMs,
-      checkedMs,
-    }))
     this.#changed.clear()
-    if (uses.length > 0) this.#index.putUses(uses)
+    if (held.length > 0) this.#index.putUses(held.map(useOf))
   }
+}
+
+/** What the index remembers of how a zip was used. */
+export function useOf({ record, usedMs, checkedMs }: ShelvedZip): IndexedUse {
+  return { digest: record.zipDigest, usedMs, checkedMs }
 }

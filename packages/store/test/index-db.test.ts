@@ -5,8 +5,18 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { hashMod } from '@modmesh/module'
 import { Level } from 'level'
-import { beforeAll, describe, expect, test } from 'vitest'
+import {
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from 'vitest'
 import { DiskStore } from '../src/disk-store.ts'
+import { indexRetryMs } from '../src/limits.ts'
 import type { StoreEvent } from '../src/store-event.ts'
 import { checkStore } from './support/check-store.ts'
 import { tempDir } from './support/temp-dir.ts'
@@ -187,6 +197,68 @@ describe('an index', () => {
     expect(await readZip(await store.findZip(module))).toEqual(Buffer.from(smallZip(module).bytes))
     await fill(store, 'v1.99.0')
     expect(await store.versions(module.path)).toHaveLength(7)
+  })
+})
+
+describe('an index that cannot be had for a while', () => {
+  beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
+  afterEach(() => vi.useRealTimers())
+
+  async function expectRebuilt(events: readonly StoreEvent[]): Promise<void> {
+    const kinds = ['index-failed', 'index-rebuilt']
+    await vi.waitFor(() => {
+      vi.advanceTimersByTime(indexRetryMs)
+      expect(events.map(({ kind }) => kind)).toEqual(kinds)
+    })
+  }
+
+  async function countIndexed(index: string): Promise<object> {
+    const db = new Level(index)
+    const [zips, mods] = await Promise.all([
+      db.keys({ gte: 'z!', lt: 'z"' }).all(),
+      db.keys({ gte: 'm!', lt: 'm"' }).all(),
+    ])
+    await db.close()
+    return { zips: zips.length, mods: mods.length }
+  }
+
+  test('comes back without a restart, and knows all that came meanwhile', async () => {
+    const { dir, index } = await filled()
+    const state = join(dir, 'store/v1/index.state')
+    await rm(state)
+    // Nothing can be renamed onto this.
+    await cp(join(dir, 'store/v1/zip'), state, { recursive: true })
+    const events: StoreEvent[] = []
+    const store = await DiskStore.open({ dir, report: (event) => events.push(event) })
+    await fill(store, 'v1.98.0')
+    for (let i = 0; i < 3; i++) await vi.advanceTimersByTimeAsync(indexRetryMs)
+    expect(events.map(({ kind }) => kind)).toEqual(['index-failed'])
+
+    await rm(state, { recursive: true })
+    await expectRebuilt(events)
+    await fill(store, 'v1.99.0')
+    await store[Symbol.asyncDispose]()
+    expect(await readFile(state, 'utf8')).toBe('0\n')
+    const count = versions.length + 2
+    expect(await countIndexed(index)).toEqual({ zips: count, mods: count })
+    const { held, events: later } = await checkStore(dir)
+    expect(held).toHaveLength(2 * count)
+    expect(later).toEqual([])
+  })
+
+  test('because one write failed, comes back with what was not written', async () => {
+    const { dir, index } = await filled()
+    const events: StoreEvent[] = []
+    const store = await DiskStore.open({ dir, report: (event) => events.push(event) })
+    const full = new Error('IO error: No space left on device')
+    const batch = vi.spyOn(Level.prototype, 'batch').mockRejectedValueOnce(full)
+    onTestFinished(() => batch.mockRestore())
+    await fill(store, 'v1.98.0')
+    await store.remove(moduleAt('v1.0.0'))
+    await expectRebuilt(events)
+    await store[Symbol.asyncDispose]()
+    expect(await countIndexed(index)).toEqual({ zips: versions.length, mods: versions.length })
+    expect((await checkStore(dir)).events).toEqual([])
   })
 })
 

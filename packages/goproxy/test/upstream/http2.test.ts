@@ -126,6 +126,8 @@ describe('an upstream that offers HTTP/1.1 alone', () => {
   })
 
   test('gets a burst over hardly more connections than it has requests at a time', async () => {
+    // On a busy machine no request may count as one that waits for a slow answer.
+    vi.useFakeTimers({ toFake: ['performance'] })
     const server = await start(h1Only)
     await mods(ask(server.url), 3 * maxBusy)
     expect(new Set(server.protocols())).toEqual(new Set(['1.1']))

@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { FairTurns, type IsReady } from '../../src/body/fair-turns.ts'
 import { ProgressGuard } from '../../src/body/progress-guard.ts'
 import { RecentRate } from '../../src/body/recent-rate.ts'
-import type { UploadLimits } from '../../src/body/upload-limits.ts'
+import { ratesOf, type UploadLimits } from '../../src/body/upload-limits.ts'
 import { UploadPacer } from '../../src/body/upload-pacer.ts'
-import { UploadSlots } from '../../src/body/upload-slots.ts'
+import { type Taker, UploadSlots } from '../../src/body/upload-slots.ts'
 import { Uploads } from '../../src/body/uploads.ts'
 import { bodyLimits, bodyRate, uploadPacing } from '../../src/limits.ts'
 import { ManualClock } from '../support/manual-clock.ts'
@@ -294,31 +294,58 @@ describe('a paced link', () => {
     expect(clock.sleeping).toBe(0)
   })
 
-  test('lets nobody that has a slot wait longer than an asker does, whoever comes', async () => {
-    const scenario = fc.record({
-      rate: fc.integer({ min: 65_536, max: 2_000_000 }),
-      wanted: fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 40 }),
-    })
+  const rate = fc.option(fc.integer({ min: 64_000, max: 3_000_000 }), { nil: undefined })
+  const scenario = fc.record({
+    all: fc.record({ rate, peerRate: rate }),
+    wan: fc.record({ rate, peerRate: rate }),
+    wanted: fc.array(fc.record({ count: fc.integer({ min: 1, max: 20 }), isWan: fc.boolean() }), {
+      minLength: 1,
+      maxLength: 30,
+    }),
+  })
+
+  /** One with six, eight with one: by member alone, the six would get too little. */
+  const free = { rate: undefined, peerRate: undefined }
+  const crowded = {
+    all: { rate: 786_432, peerRate: undefined },
+    wan: free,
+    wanted: Array.from({ length: 9 }, (_, n) => ({ count: n === 0 ? 6 : 1, isWan: false })),
+  }
+
+  test('breaks no limit, and lets nobody with a slot wait longer than an asker does', async () => {
     await fc.assert(
-      fc.asyncProperty(scenario, async ({ rate, wanted }) => {
+      fc.asyncProperty(scenario, async ({ all, wan: ofWan, wanted }) => {
         const clock = new ManualClock()
-        const limits: UploadLimits = { all: { rate } }
+        const limits: UploadLimits = { all, wan: ofWan }
         const slots = new UploadSlots(limits)
-        const takers = wanted.flatMap((count, n) =>
-          Array.from({ length: count }, () => lan(`p${n}`)).filter(
-            (taker) => slots.take(taker) !== undefined,
-          ),
-        )
-        const run = greedy(new UploadPacer({ clock }, limits), takers)
-        await clock.advance(500)
-        const half = [...run.got]
+        const pacer = new UploadPacer({ clock }, limits)
+        const takers = wanted
+          .flatMap(({ count, isWan }, n) =>
+            Array.from({ length: count }, () => ({ peer: `p${n}`, isWan })),
+          )
+          .filter(({ isWan }) => ratesOf(isWan ? [all, ofWan] : [all]).length > 0)
+          .filter((taker) => slots.take(taker) !== undefined)
+        const run = greedy(pacer, takers)
+        await clock.advance(1_000)
+        const before = [...run.got]
         await clock.advance(2_000)
-        for (const [n, bytes] of run.got.entries()) {
-          expect(bytes - (half[n] ?? 0)).toBeGreaterThanOrEqual(2 * bodyRate.minRate)
-        }
         run.stop()
+        const got = run.got.map((bytes, n) => bytes - (before[n] ?? 0))
+        for (const bytes of got) expect(bytes).toBeGreaterThanOrEqual(2 * bodyRate.minRate)
+        const most = (of: number) => of * 2.1 + uploadPacing.pieceMinBytes
+        const bytesOf = (isCounted: (taker: Taker) => boolean) =>
+          sum(got.filter((_, n) => isCounted(takers[n] ?? lan('none'))))
+        expect(sum(got)).toBeLessThanOrEqual(most(all.rate ?? Infinity))
+        expect(bytesOf(({ isWan }) => isWan)).toBeLessThanOrEqual(most(ofWan.rate ?? Infinity))
+        for (const { peer, isWan } of takers) {
+          const peerRate = Math.min(
+            all.peerRate ?? Infinity,
+            (isWan ? ofWan.peerRate : undefined) ?? Infinity,
+          )
+          expect(bytesOf((taker) => taker.peer === peer)).toBeLessThanOrEqual(most(peerRate))
+        }
       }),
-      { numRuns: 8 },
+      { numRuns: 20, examples: [[crowded]] },
     )
   })
 })

@@ -11,7 +11,7 @@ import type { HeldZip } from './zip-store.ts'
 
 /** How a fill finds things for a peer. */
 export interface SiteWays {
-  zip(module: ModuleVersion, options: AskOptions): Promise<unknown>
+  zip(module: ModuleVersion, options: AskOptions): Promise<HeldZip>
   part(what: 'mod' | 'info', module: ModuleVersion, options: AskOptions): Promise<unknown>
   sums(module: ModuleVersion, options: AskOptions): Promise<ProvenSums>
   /** Upstream's own fresh word; undefined when there is none. */
@@ -67,8 +67,7 @@ async function lookUp(
 ): Promise<OwnerAnswer> {
   switch (question.what) {
     case 'zip':
-      await ways.zip(question.module, options)
-      return await zipOf(ctx, question.module)
+      return await zipOf(ctx, await ways.zip(question.module, options))
     case 'mod':
     case 'info':
       // The asker believes neither without the proof that the version exists.
@@ -102,17 +101,18 @@ async function bringMod(ways: SiteWays, module: ModuleVersion, options: AskOptio
 }
 
 /** A small zip itself, verified as it is; a larger one is to be fetched, once it is durable. */
-async function zipOf(ctx: FillContext, module: ModuleVersion): Promise<OwnerAnswer> {
-  const found = await ctx.held.findZip(module)
-  const isSmall = found !== undefined && found.size <= maxInlineZipBytes
-  if (!isSmall) return await recordOf(ctx, module, await ctx.held.findKeptZip(module))
-  const bytes = new Uint8Array(found.size)
+async function zipOf(ctx: FillContext, zip: HeldZip): Promise<OwnerAnswer> {
+  const { module, size } = zip
+  if (size > maxInlineZipBytes) {
+    return await recordOf(ctx, module, await ctx.held.findKeptZip(module))
+  }
+  const bytes = new Uint8Array(size)
   let filled = 0
-  for await (const chunk of found.read()) {
+  for await (const chunk of zip.read()) {
     bytes.set(chunk, filled)
     filled += chunk.length
   }
-  return { ...(await recordOf(ctx, module, found)), zip: bytes }
+  return { ...(await recordOf(ctx, module, zip)), zip: bytes }
 }
 
 /** All that is held of a module version by now. */

@@ -140,8 +140,9 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   readonly #site: SiteWays = {
     zip: async (module, options) => {
       const asked = partRequest('zip', module, options)
-      const { source } = await this.#parts.zip(asked)
+      const { value, source } = await this.#parts.zip(asked)
       if (source.kind !== 'store') this.#offerRemote(asked, source)
+      return value
     },
     part: async (what, module, options) => {
       const asked = partRequest(what, module, options)

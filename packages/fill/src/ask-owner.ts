@@ -121,8 +121,8 @@ async function watch(
 
 function outcomeOf(error: unknown): OwnerOutcome {
   if (error instanceof OwnerTroubleError) return error.outcome
-  if (error instanceof PeerError && error.fault === 'unable') return 'gone'
-  return 'lied'
+  if (!(error instanceof PeerError) || error.fault === 'protocol') return 'lied'
+  return error.fault === 'busy' ? 'busy' : 'gone'
 }
 
 /** A refusal of one path, and a "nothing" that may be true, say nothing about the next question. */

@@ -308,6 +308,24 @@ describe('we help ourselves', () => {
     expect(world.clock.monotonicMs()).toBeLessThan(5_000)
   })
 
+  test('where the owner has it and gives too much to others: it is asked for the next one', async () => {
+    const { world, owner } = owned()
+    const releases = ['v1.0.0', 'v1.1.0'].map((version) => world.publish(version))
+    owner.fault = 'busy'
+    for (const release of releases) {
+      owner.owns = async (question) => {
+        const { zip } = release.sums
+        if (zip !== undefined) owner.zips.set(zip, release.zip)
+        return await has(release, { holdsZip: question.what === 'zip' })()
+      }
+      const answer = await world.run(world.fill.zip(release.module, patient))
+      expect(answer.source.kind).toBe('upstream')
+    }
+    const [first, second] = outcomes(world).filter((outcome) => outcome !== 'answered')
+    expect([first, second]).toEqual(['busy', 'busy'])
+    expect(world.blamed()).toEqual([])
+  })
+
   test('after two owners that failed', async () => {
     const { world, owner } = owned()
     const release = world.publish()

@@ -140,7 +140,8 @@ export class BodyServer {
       module && (await fetcher?.part(module, { body, offset }, { signal }))
     if (part === undefined) return absent
     const { length, isLast: last, chunks } = part
-    return { header: { status: 'part', body: part.body, length, last }, chunks }
+    const header = { status: 'part', body: part.body, length, last } as const
+    return { header, chunks: length === 0 ? undefined : chunks }
   }
 
   async #send(

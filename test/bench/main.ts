@@ -11,6 +11,7 @@ import { prepareProject } from '../support/project.ts'
 import { Bench, type Row } from './bench.ts'
 import { compareH1 } from './h1.ts'
 import { median, ratios } from './measure.ts'
+import { compareTransfer } from './transfer/transfer.ts'
 
 const { values } = parseArgs({
   options: {
@@ -52,6 +53,13 @@ try {
       `${(h1.oursMBps / h1.goMBps).toFixed(2).padStart(5)}  `,
       `${h1.oursMBps.toFixed(0)} MB/s : ${h1.goMBps.toFixed(0)} MB/s of zip bytes  aim above 1`,
     )
+  }
+  if (wanted('transfer')) {
+    const { comparison, megabytes, cpuPerGigabyte } = await compareTransfer(scratch, rounds)
+    const title = `${megabytes.toFixed(0)} MB to a member : bare libp2p stream`
+    printRow({ title, comparison, aim: 1.15 })
+    const { ours, bare } = cpuPerGigabyte
+    console.log(`  processor seconds per GB, both ends: ${ours.toFixed(1)} : ${bare.toFixed(1)}`)
   }
 } finally {
   rmSync(scratch, { recursive: true, force: true })

@@ -3,6 +3,7 @@
  * after themselves. Never published.
  */
 export { receiveInto, sendChunks } from '../src/network/stream-io.ts'
+export { giveBare, openBare } from './bare-stream.ts'
 export { endlessProtocol } from './endless.ts'
 export { MemoryMembershipStore } from './memory-membership-store.ts'
 export type { RogueMember } from './rogue-member.ts'

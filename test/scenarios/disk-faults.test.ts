@@ -201,6 +201,10 @@ describe('a full disk', () => {
     expect(status.code).toBe(20)
 
     await disk.free()
+    // Before anything else is kept.
+    const statusCode = async (): Promise<unknown> =>
+      (await node.run(['status'], { through: disk.through })).code
+    await expect.poll(statusCode, soon).toBe(0)
     expect(await download(node, fresh)).toMatchObject({ code: 0 })
     await expectDurable(node, held.length + fresh.length)
     expect(await node.end()).toBe(0)

@@ -25,6 +25,7 @@ import type { Surroundings } from './settings.ts'
 import { startMesh } from './start-mesh.ts'
 import type { StartPlan } from './start-plan.ts'
 import { StatusReporter } from './status-reporter.ts'
+import { StoreHealth } from './store-health.ts'
 import { Traffic } from './traffic.ts'
 import { SumdbUpkeep } from './upkeep.ts'
 
@@ -60,15 +61,17 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const store = lifecycle.add('store', await openStore(plan, report))
 
   const audit = lifecycle.add('audit', await openAudit(dir, { store, log }))
+  const storeHealth = new StoreHealth({ clock: machineClock, store })
   const onEvent = (event: FillEvent): void => {
     traffic.record(event)
+    storeHealth.record(event)
     trace.record(event)
     logFillEvent(log, event)
     audit.record(event)
     if (event.kind === 'hash-changed') void forgetClone(event.module, state, log)
   }
 
-  const reporter = new StatusReporter({ state, traffic, store }, plan)
+  const reporter = new StatusReporter({ state, traffic, store, storeHealth }, plan)
   const { isPrivate } = plan
   const answer = answerControl({ state, reporter, store, dir, trace, isPrivate })
   lifecycle.add('control socket', await ControlServer.listen(dir, answer))

@@ -13,6 +13,7 @@ import {
   type StoreStatus,
   statusSchema,
 } from './status.ts'
+import type { StoreHealth } from './store-health.ts'
 import type { Traffic, TrafficReport } from './traffic.ts'
 import { uploadLine } from './upload-line.ts'
 import { programVersion } from './version.ts'
@@ -20,6 +21,7 @@ import { programVersion } from './version.ts'
 interface ReporterComponents {
   readonly state: NodeState
   readonly traffic: Traffic
+  readonly storeHealth: StoreHealth
   readonly store: Pick<DiskStore, 'stats' | 'budget' | 'firstHashes' | 'remove' | 'sumdbCache'>
 }
 
@@ -39,12 +41,13 @@ export class StatusReporter {
     const report = traffic.report()
     const peers = (state.mesh?.peers() ?? []).map(peerLine)
     const store = await this.#store()
+    const storeFailure = await this.#components.storeHealth.failure()
     // Read first: it finds the fork that an earlier process kept the proof of.
     const checksumDatabase = await this.#checksumDatabase()
     const changed = await this.#changed()
-    const warnings = [...this.#warnings(report), ...changed.warnings]
+    const warnings = [...this.#warnings(storeFailure), ...changed.warnings]
     const isForked = state.client?.fork !== undefined
-    const isFailing = report.storeFailure !== undefined
+    const isFailing = storeFailure !== undefined
     return {
       schema: statusSchema,
       running: true,
@@ -92,7 +95,7 @@ export class StatusReporter {
     return { ...(await store.stats()), budget }
   }
 
-  #storeWarnings({ storeFailure }: TrafficReport): readonly string[] {
+  #storeWarnings(storeFailure: string | undefined): readonly string[] {
     const { maxBytes, pinnedBytes, arePinsLost } = this.#components.store.budget()
     const warnings: string[] = []
     if (storeFailure !== undefined) warnings.push(`answers cannot be kept: ${storeFailure}`)
@@ -104,7 +107,7 @@ export class StatusReporter {
     return warnings
   }
 
-  #warnings(report: TrafficReport): readonly string[] {
+  #warnings(storeFailure: string | undefined): readonly string[] {
     const { state } = this.#components
     const warnings: string[] = [...state.openDoors()]
     const refusal = state.mesh?.members.refusal()
@@ -117,7 +120,7 @@ export class StatusReporter {
       const { folder } = this.#components.store.sumdbCache(state.client.name)
       warnings.push(...databaseWarnings(state.client, folder))
     }
-    warnings.push(...this.#storeWarnings(report))
+    warnings.push(...this.#storeWarnings(storeFailure))
     return warnings
   }
 

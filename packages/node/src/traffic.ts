@@ -48,8 +48,6 @@ export interface TrafficReport {
   readonly remoteWrites: RemoteWrites
   /** Questions to and from others of our site. */
   readonly site: SiteCounts
-  /** Why the last thing could not be kept; undefined once something was kept again. */
-  readonly storeFailure: string | undefined
 }
 
 /** Objects that were to be written to a remote store. */
@@ -94,7 +92,6 @@ export class Traffic {
   readonly #remoteWrites = { written: 0, exists: 0, failed: 0, dropped: 0 }
   readonly #ownerAsked = noOutcomes()
   readonly #siteAnswered = { answered: 0, nothing: 0, declined: 0, failed: 0 }
-  #storeFailure: string | undefined
 
   constructor(clock: Pick<Clock, 'wallMs' | 'monotonicMs'>) {
     this.#clock = clock
@@ -150,15 +147,11 @@ export class Traffic {
         this.#remoteWrites[event.outcome] += 1
         return
       case 'committed':
-        this.#storeFailure = undefined
-        return
       case 'store-failed':
-        this.#storeFailure = printableName(event.error.message)
-        return
       case 'peers-told':
       case 'zip-asked':
       case 'upstream-chosen':
-        return // steps on the way to an answer, which is counted
+        return // what goes on around an answer, which is counted
     }
   }
 
@@ -182,7 +175,6 @@ export class Traffic {
       lastUpstream: this.#lastUpstream,
       remoteWrites: { ...this.#remoteWrites },
       site: { asked: { ...this.#ownerAsked }, answered: { ...this.#siteAnswered } },
-      storeFailure: this.#storeFailure,
     }
   }
 

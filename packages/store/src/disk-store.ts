@@ -27,6 +27,7 @@ import { parsePin } from './pins.ts'
 import type { Shrunk } from './size-budget.ts'
 import { type StagedComponents, StagedFile } from './staged-zip.ts'
 import { DiskSumdbCache, type SumdbCache } from './sumdb-cache.ts'
+import { canKeep } from './try-write.ts'
 import { ZipKeeper } from './zip-keeper.ts'
 import type { ZipRecord } from './zip-record.ts'
 import type { ShelvedZip } from './zip-shelf.ts'
@@ -227,6 +228,11 @@ export class DiskStore implements ZipStore, AsyncDisposable {
     const { zips, bytes } = budget.pinned()
     const { maxBytes } = budget
     return { maxBytes, pinnedZips: zips, pinnedBytes: bytes, arePinsLost: pins.isLost }
+  }
+
+  /** Whether what comes could be kept. Writes 1 MiB. */
+  async canKeep(): Promise<boolean> {
+    return await canKeep(this.#parts.disk, this.#layout)
   }
 
   /** Hashes everything again; what is bad goes to quarantine. */

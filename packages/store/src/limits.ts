@@ -52,6 +52,10 @@ export const maxAnswersPerFolder = 200
 export const maxWaitingAnswers = 4_096
 /** Space kept for a start on a full disk: three small databases and a pid file are written then. Bytes. */
 export const reserveBytes: number = 1 << 20
+/** A file that is written to see whether that works: what an empty database takes, generously. Bytes. */
+export const probeBytes: number = 64 << 10
+/** As above where zips are written: most are smaller. Bytes. */
+export const zipProbeBytes: number = 1 << 20
 /** Files kept in quarantine for somebody to look at. */
 export const maxQuarantined = 32
 /** Files of fork evidence kept per database: somebody who forks again and again must not fill the disk. */

@@ -4,9 +4,7 @@ import { asError, errnoOf } from './errors.ts'
 import type { Layout } from './layout.ts'
 import { reserveBytes } from './limits.ts'
 import type { ReportEvent } from './store-event.ts'
-
-/** What an empty database takes, generously. Bytes. */
-const probeBytes = 64 << 10
+import { tryWrite } from './try-write.ts'
 
 /**
  * Keeps a little space for a start on a full disk: what is held can be served then, which is all that
@@ -36,20 +34,4 @@ export async function spendReserve(disk: Disk, { reserve }: Layout): Promise<voi
   if (errno !== 'ENOSPC' && errno !== 'EDQUOT') return
   // Where it cannot be removed nothing is lost.
   await disk.remove(reserve).catch(() => {})
-}
-
-/** Writes a small file and removes it; what that failed with, undefined when it worked. */
-export async function tryWrite(disk: Disk, path: string): Promise<Error | undefined> {
-  try {
-    const file = await disk.open(path, 'write')
-    try {
-      await file.write(randomBytes(probeBytes), 0)
-    } finally {
-      await file.close()
-      await disk.remove(path)
-    }
-    return undefined
-  } catch (error) {
-    return asError(error)
-  }
 }

@@ -2,8 +2,8 @@ import { Level } from 'level'
 import type { Disk } from './disk.ts'
 import { asError, errnoOf, helpFor, StoreAccessError, StoreLockedError } from './errors.ts'
 import type { Layout } from './layout.ts'
-import { tryWrite } from './reserve.ts'
 import type { ReportEvent } from './store-event.ts'
+import { tryWrite } from './try-write.ts'
 
 /**
  * One process per directory. Node has no file locks, level has: a database that never holds

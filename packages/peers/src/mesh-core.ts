@@ -1,26 +1,15 @@
-import { randomBytes } from 'node:crypto'
 import type { Clock, PeerId } from '@modmesh/fill'
 import type { ZipHash } from '@modmesh/module'
 import { BodyClient } from './body/body-client.ts'
 import { BodyServer } from './body/body-server.ts'
 import { Uploads } from './body/uploads.ts'
 import { Allowance } from './control/allowance.ts'
-import { AnswerDesk } from './control/answer-desk.ts'
 import { ControlHub, type HubOwner } from './control/control-hub.ts'
-import { FetchDesk } from './control/fetch-desk.ts'
 import { HeadGossip } from './control/head-gossip.ts'
 import { type GossipOwner, MemberGossip } from './control/member-gossip.ts'
-import { isMembershipQuery } from './control/membership-answers.ts'
 import { MembershipGossip, type TrustOwner } from './control/membership-gossip.ts'
-import { membershipCapability } from './control/membership-message.ts'
-import { controlVersions, type Hello } from './control/message.ts'
 import { OwnInventory } from './control/own-inventory.ts'
-import {
-  fetchCapability,
-  inventoryCapability,
-  type LinkOwner,
-  PeerLink,
-} from './control/peer-link.ts'
+import type { PeerLink } from './control/peer-link.ts'
 import { Announcer } from './dht/announcer.ts'
 import { DhtService } from './dht/dht-service.ts'
 import { Finder } from './find/finder.ts'
@@ -32,12 +21,12 @@ import {
   type ControlTimes,
   controlTimes,
   failureLimits,
-  floodLimits,
 } from './limits.ts'
 import { machineClock } from './machine-clock.ts'
 import { defaultSite } from './membership/chain.ts'
 import type { Membership } from './membership/membership.ts'
 import type { MeshComponents, MeshEvent, MeshInit } from './mesh-init.ts'
+import { MeshLinks } from './mesh-links.ts'
 import { ConnectionKeeper } from './network/connection-keeper.ts'
 import { DialLoop } from './network/dial-loop.ts'
 import type { PeerTarget } from './network/dial-target.ts'
@@ -69,17 +58,13 @@ export class MeshCore {
   readonly trust: MembershipGossip
   /** Wall clock of first contact of each connected peer. */
   readonly since: Map<PeerId, number> = new Map()
-  /** Control messages sent since the start, by kind. */
-  readonly sent: Map<string, number> = new Map()
   readonly #components: CoreComponents
   readonly #init: MeshInit
   readonly #clock: Clock
   readonly #times: ControlTimes & BodyTimes
   readonly #log: (event: MeshEvent) => void
-  readonly #boot = randomBytes(8)
   readonly #failures: Allowance
-  readonly #desk: AnswerDesk
-  readonly #fetchDesk: FetchDesk
+  readonly #links: MeshLinks
   readonly #heads: HeadGossip
   readonly #members: MemberGossip
   readonly #server: BodyServer
@@ -104,11 +89,8 @@ export class MeshCore {
     this.#failures = new Allowance({ clock }, failureLimits)
     this.scores = new PeerScores({ clock })
     this.missing = new Missing({ clock })
-    this.#desk = new AnswerDesk({ shelf, own: this.own })
     const { fetcher } = components
     const isSameSite = (peer: PeerId) => this.#isSameSite(peer)
-    const fetching = { fetcher, clock, isSameSite }
-    this.#fetchDesk = new FetchDesk(fetching, { noticeMs: times.fetchNoticeMs })
     this.hub = new ControlHub({ libp2p, clock, owner: this.#hubOwner() }, { times })
     const { hub, scores } = this
     const self = network.peerId
@@ -117,6 +99,7 @@ export class MeshCore {
     this.#heads = new HeadGossip({ exchange: heads, links, failed: this.failed })
     this.#members = new MemberGossip({ clock, owner: this.#gossipOwner() })
     this.trust = new MembershipGossip({ clock, membership, owner: this.#trustOwner(links) })
+    this.#links = this.#newLinks(isSameSite)
     const owner = {
       isSameSite,
       given: (peer: PeerId, bytes: number) => this.scores.gave(peer, bytes),
@@ -169,6 +152,11 @@ export class MeshCore {
     await this.membership.admitting.save().catch(this.failed)
   }
 
+  /** Control messages sent since the start, by kind. */
+  get sent(): ReadonlyMap<string, number> {
+    return this.#links.sent
+  }
+
   /** Tells the mesh of a content that can be served now. */
   added(item: ShelfItem): void {
     this.own.add(item.zipHash)
@@ -213,7 +201,7 @@ export class MeshCore {
 
   #hubOwner(): HubOwner {
     return {
-      newLink: (peer, wire) => this.#newLink(peer, wire),
+      newLink: (peer, wire) => this.#links.make(peer, wire),
       isRefused: (peer) => this.scores.isCut(peer),
       up: (link) => this.#up(link),
       down: (link) => this.#down(link),
@@ -225,46 +213,16 @@ export class MeshCore {
     }
   }
 
-  #newLink(peer: PeerId, wire: ConstructorParameters<typeof PeerLink>[0]['wire']): PeerLink {
-    const owner: LinkOwner = {
-      answer: (peer, query, options) => {
-        if (query.kind === 'fetch-query') return this.#fetchDesk.answer(peer, query, options)
-        if (isMembershipQuery(query)) return this.trust.answer(peer, query)
-        return this.#desk.answer(query)
-      },
-      told: (link, notice) => {
-        if (notice.kind === 'peers') this.#members.told(link, notice)
-        else if (notice.kind === 'tree-head') this.#heads.received(link, notice)
-        else this.trust.told(link, notice)
-      },
-      failed: this.failed,
-      sent: (kind) => this.sent.set(kind, (this.sent.get(kind) ?? 0) + 1),
-    }
-    const { own } = this
-    const components = { wire, clock: this.#clock, own, owner }
-    const hello = this.#hello()
-    return new PeerLink(components, { peer, hello, times: this.#times, flood: floodLimits })
-  }
-
-  #hello(): Hello {
-    return {
-      kind: 'hello',
-      versions: controlVersions,
-      capabilities: this.#capabilities(),
-      site: this.membership.site(),
-      name: this.membership.name(),
-      clockMs: Math.trunc(this.#clock.wallMs()),
-      boot: this.#boot,
-    }
-  }
-
-  #capabilities(): readonly string[] {
-    const canFetch = this.#components.fetcher?.canFetch() ?? false
-    return [
-      membershipCapability,
-      ...(this.#init.inventory ? [inventoryCapability] : []),
-      ...(canFetch ? [fetchCapability] : []),
-    ]
+  #newLinks(isSameSite: (peer: PeerId) => boolean): MeshLinks {
+    const { own, membership, trust, failed } = this
+    const { shelf, fetcher } = this.#components
+    const told = { heads: this.#heads, members: this.#members, trust }
+    const asked = { shelf, fetcher, own, membership, isSameSite }
+    const { inventory } = this.#init
+    return new MeshLinks(
+      { ...told, ...asked, clock: this.#clock, failed },
+      { times: this.#times, inventory },
+    )
   }
 
   #isSameSite(peer: PeerId): boolean {
@@ -284,15 +242,12 @@ export class MeshCore {
       this.since.set(peer, this.#clock.wallMs())
       this.#log({ kind: 'peer-up', peer, name: this.nameOf(peer), site: this.siteOf(peer) })
     }
-    this.#heads.greet(link)
-    this.#members.greet(link)
-    this.trust.greet(link)
+    this.#links.greet(link)
   }
 
   #down({ peer }: PeerLink): void {
     this.since.delete(peer)
-    this.#members.left(peer)
-    this.trust.left(peer)
+    this.#links.left(peer)
     this.#log({ kind: 'peer-down', peer })
   }
 

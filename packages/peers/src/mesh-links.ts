@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock, PeerId } from '@modmesh/fill'
+import { AnswerDesk } from './control/answer-desk.ts'
+import { FetchDesk } from './control/fetch-desk.ts'
+import type { HeadGossip } from './control/head-gossip.ts'
+import type { MemberGossip } from './control/member-gossip.ts'
+import { isMembershipQuery } from './control/membership-answers.ts'
+import type { MembershipGossip } from './control/membership-gossip.ts'
+import { membershipCapability } from './control/membership-message.ts'
+import { controlVersions, type Hello } from './control/message.ts'
+import type { OwnInventory } from './control/own-inventory.ts'
+import {
+  fetchCapability,
+  inventoryCapability,
+  type LinkOwner,
+  PeerLink,
+} from './control/peer-link.ts'
+import type { Wire } from './control/wire.ts'
+import { type ControlTimes, floodLimits } from './limits.ts'
+import type { Membership } from './membership/membership.ts'
+import type { MeshComponents } from './mesh-init.ts'
+
+/** What links lead to. */
+export interface MeshLinksComponents extends Pick<MeshComponents, 'shelf' | 'fetcher'> {
+  readonly clock: Clock
+  readonly membership: Membership
+  readonly own: OwnInventory
+  readonly heads: HeadGossip
+  readonly members: MemberGossip
+  readonly trust: MembershipGossip
+  readonly isSameSite: (peer: PeerId) => boolean
+  readonly failed: (error: unknown) => void
+}
+
+/** Makes the links of peers: what we say of ourselves, and who of us hears and answers what they say. */
+export class MeshLinks {
+  /** Control messages sent since the start, by kind. */
+  readonly sent: Map<string, number> = new Map()
+  readonly #components: MeshLinksComponents
+  readonly #init: { readonly times: ControlTimes; readonly inventory: boolean }
+  readonly #boot = randomBytes(8)
+  readonly #owner: LinkOwner
+
+  constructor(
+    components: MeshLinksComponents,
+    init: { readonly times: ControlTimes; readonly inventory: boolean },
+  ) {
+    this.#components = components
+    this.#init = init
+    this.#owner = this.#newOwner()
+  }
+
+  /** Makes the link of a peer that opened a control stream, or got one. */
+  make(peer: PeerId, wire: Wire): PeerLink {
+    const { clock, own } = this.#components
+    const init = { peer, hello: this.#hello(), times: this.#init.times, flood: floodLimits }
+    return new PeerLink({ wire, clock, own, owner: this.#owner }, init)
+  }
+
+  /** Tells a new link what we know. */
+  greet(link: PeerLink): void {
+    const { heads, members, trust } = this.#components
+    heads.greet(link)
+    members.greet(link)
+    trust.greet(link)
+  }
+
+  /** Notes that a peer's link is gone. */
+  left(peer: PeerId): void {
+    const { members, trust } = this.#components
+    members.left(peer)
+    trust.left(peer)
+  }
+
+  #newOwner(): LinkOwner {
+    const { shelf, own, fetcher, clock, isSameSite, failed } = this.#components
+    const { heads, members, trust } = this.#components
+    const desk = new AnswerDesk({ shelf, own })
+    const noticeMs = this.#init.times.fetchNoticeMs
+    const fetchDesk = new FetchDesk({ fetcher, clock, isSameSite }, { noticeMs })
+    return {
+      answer: (peer, query, options) => {
+        if (query.kind === 'fetch-query') return fetchDesk.answer(peer, query, options)
+        if (isMembershipQuery(query)) return trust.answer(peer, query)
+        return desk.answer(query)
+      },
+      told: (link, notice) => {
+        if (notice.kind === 'peers') members.told(link, notice)
+        else if (notice.kind === 'tree-head') heads.received(link, notice)
+        else trust.told(link, notice)
+      },
+      failed,
+      sent: (kind) => this.sent.set(kind, (this.sent.get(kind) ?? 0) + 1),
+    }
+  }
+
+  #hello(): Hello {
+    const { membership, clock } = this.#components
+    return {
+      kind: 'hello',
+      versions: controlVersions,
+      capabilities: this.#capabilities(),
+      site: membership.site(),
+      name: membership.name(),
+      clockMs: Math.trunc(clock.wallMs()),
+      boot: this.#boot,
+    }
+  }
+
+  #capabilities(): readonly string[] {
+    const canFetch = this.#components.fetcher?.canFetch() ?? false
+    return [
+      membershipCapability,
+      ...(this.#init.inventory ? [inventoryCapability] : []),
+      ...(canFetch ? [fetchCapability] : []),
+    ]
+  }
+}

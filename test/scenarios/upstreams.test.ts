@@ -95,6 +95,23 @@ describe('a module path is asked of its own upstream', () => {
   })
 })
 
+test('a first upstream that never says a word is left for the next within its stall limit, once', async () => {
+  await using good = await FakeUpstream.start({ modules })
+  await using silent = await FakeUpstream.start({ modules, sumdb: good.sumdb })
+  silent.break(() => true, { kind: 'stall' })
+  await using node = await startNode({
+    args: ['--upstream', `${silent.url}|${good.url}`, '--sumdb', good.gosumdb],
+  })
+  const started = performance.now()
+  const answers = await Promise.all([get(node, open, 'zip'), get(node, corp, 'mod')])
+  expect(answers.map(({ status }) => status)).toEqual([200, 200])
+  // The other limits would take 60 s and more.
+  expect(performance.now() - started).toBeLessThan(40_000)
+  const restarted = performance.now()
+  expect((await get(node, lab, 'zip')).status).toBe(200)
+  expect(performance.now() - restarted).toBeLessThan(5_000)
+})
+
 test('a go.mod, an info, a list or a query never pulls a zip', async () => {
   await using upstream = await FakeUpstream.start({ modules })
   upstream.addQuery(open.path, 'main', open.version)

@@ -49,6 +49,8 @@ export const connectMs = 5_000
 export const firstByteMs = 60_000
 /** No progress in an upstream's body, ms. */
 export const stallMs = 20_000
+/** After so long without a byte an upstream that another one could stand in for is probed, ms: it is left within stallMs. */
+export const silenceProbeMs = 15_000
 /** Longest wait of one request for upstream in all, retries included, ms. */
 export const fetchTimeoutMs = 300_000
 /** Part of that after which upstreams that did not answer are given up, so that the error can name them. */

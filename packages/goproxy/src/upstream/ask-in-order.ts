@@ -9,6 +9,8 @@ export interface Candidate<T> {
   readonly fallThrough: FallThrough
   /** Ends with its turn's signal. */
   readonly ask: (turn: Turn) => Promise<T>
+  /** Whether it says anything at all to anybody, where that can be told. Never rejects. */
+  readonly answers?: (() => Promise<boolean>) | undefined
 }
 
 /** Nobody of a list delivered. `failures` is never empty; `best` is the one that decides. */
@@ -39,8 +41,10 @@ export async function askInOrder<T>(
   for (const [i, candidate] of candidates.entries()) {
     signal.throwIfAborted()
     const leftMs = Math.max(endMs - performance.now(), 0)
-    const shareMs = leftMs * shareOf(candidate.fallThrough, candidates.length - i - 1)
-    using turn = new Turn({ name: candidate.name, signal, shareMs, leftMs })
+    const behind = candidate.fallThrough === 'any' ? candidates.length - i - 1 : 0
+    const shareMs = leftMs * shareOf(behind)
+    const answers = behind > 0 ? candidate.answers : undefined
+    using turn = new Turn({ name: candidate.name, signal, shareMs, leftMs, answers })
     try {
       return await candidate.ask(turn)
     } catch (error) {
@@ -55,9 +59,9 @@ export async function askInOrder<T>(
 }
 
 /**
- * The part of the time left that one may be silent for. Half of it is shared out: callers wait for other things
- * too and may leave before all of it is gone.
+ * The part of the time left that one may be silent for, by how many can be asked after it. Half of it is shared out:
+ * callers wait for other things too and may leave before all of it is gone.
  */
-function shareOf(fallThrough: FallThrough, behind: number): number {
-  return fallThrough === 'any' && behind > 0 ? 1 / (2 * (behind + 1)) : 1
+function shareOf(behind: number): number {
+  return behind > 0 ? 1 / (2 * (behind + 1)) : 1
 }

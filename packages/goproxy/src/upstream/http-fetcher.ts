@@ -97,6 +97,11 @@ export class HttpFetcher implements AsyncDisposable {
     await sleepUntilAborted(Math.max(jittered, retryAfterMs), signal)
   }
 
+  /** Whether an origin says anything at all to anybody. Never rejects. */
+  async answers(origin: string): Promise<boolean> {
+    return await this.#health.answers(origin)
+  }
+
   /** The origins that are not asked now because they did not answer. */
   troubles(): readonly OriginTrouble[] {
     return this.#health.troubles()

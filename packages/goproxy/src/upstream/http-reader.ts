@@ -31,6 +31,10 @@ export class HttpReader implements UpstreamReader {
     this.#encode = encode
   }
 
+  async answers(): Promise<boolean> {
+    return await this.#http.answers(this.#entry.origin)
+  }
+
   async read(path: string, options: ReadOptions): Promise<Uint8Array> {
     const { bytes } = await this.#read(path, undefined, options)
     return bytes

@@ -150,7 +150,7 @@ function toCandidate(way: Way): Candidate<Way> {
     }
     return way
   }
-  return { name: reader.name, fallThrough, ask }
+  return { name: reader.name, fallThrough, answers: reader.answers?.bind(reader), ask }
 }
 
 async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -186,7 +186,8 @@ export class HttpUpstream implements Upstream {
     if (!this.isEnabled(path)) throw new OfflineError(this.#disabledReason(what))
     const candidates = entries.map(({ fallThrough, reader }): Candidate<T> => {
       const { name } = reader
-      return { name, fallThrough, ask: (turn) => ask(reader, turn) }
+      const answers = reader.answers?.bind(reader)
+      return { name, fallThrough, answers, ask: (turn) => ask(reader, turn) }
     })
     // A moment less than the caller waits: our error names who did not answer.
     const ms = this.#fetchTimeoutMs * limits.toldInTime

@@ -33,6 +33,7 @@ export class OriginHealth implements Disposable {
   readonly #dead = new Map<string, DeadOrigin>()
   readonly #answeredMs = new Map<string, number>()
   readonly #probe: (origin: string) => Promise<boolean>
+  readonly #probes = new Map<string, Promise<boolean>>()
 
   /** `probe` says whether an origin answers anything at all; it has its own time limit and never rejects. */
   constructor(probe: (origin: string) => Promise<boolean>) {
@@ -50,6 +51,19 @@ export class OriginHealth implements Disposable {
     }
     if (dead.probe !== undefined && (await within(dead.probe, probeWaitMs))) return
     throw new FetchError('unreachable', `${origin}: ${dead.reason} a moment ago`)
+  }
+
+  /** Whether an origin says anything at all. Those who ask at the same time share one probe. Never rejects. */
+  answers(origin: string): Promise<boolean> {
+    const running = this.#probes.get(origin)
+    if (running !== undefined) return running
+    const probe = this.#probe(origin).then((isAlive) => {
+      this.#probes.delete(origin)
+      if (isAlive) this.sawAnswer(origin)
+      return isAlive
+    })
+    this.#probes.set(origin, probe)
+    return probe
   }
 
   /** The origins that are not asked now. */
@@ -110,8 +124,7 @@ export class OriginHealth implements Disposable {
   }
 
   #startProbe(origin: string, dead: DeadOrigin): void {
-    dead.probe = this.#probe(origin).then((alive) => {
-      if (alive) this.sawAnswer(origin)
+    dead.probe = this.answers(origin).then((alive) => {
       dead.lastProbeMs = performance.now()
       dead.probe = undefined
       return alive

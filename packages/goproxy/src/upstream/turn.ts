@@ -1,4 +1,4 @@
-import { minStallBytes, stallMs } from '../limits.ts'
+import { minStallBytes, silenceProbeMs, stallMs } from '../limits.ts'
 import { FetchError } from './fetch-error.ts'
 
 /** Whose turn it is, and for how long. */
@@ -11,6 +11,11 @@ export interface TurnInit {
   readonly shareMs: number
   /** After so long it is over in any case, ms. */
   readonly leftMs: number
+  /**
+   * Whether it says anything at all to anybody; never rejects. One that does not loses its turn early. Absent where
+   * nobody could be asked instead: then patience costs nothing.
+   */
+  readonly answers?: (() => Promise<boolean>) | undefined
 }
 
 /** How often it is looked whether bytes still come, for each share of time. */
@@ -27,12 +32,16 @@ export class Turn implements Disposable {
   readonly #init: TurnInit
   readonly #startedMs = performance.now()
   #timer: NodeJS.Timeout
+  readonly #probe: NodeJS.Timeout
   #bytes = 0
+  #hasMoved = false
+  #isDisposed = false
 
   constructor(init: TurnInit) {
     this.#init = init
     this.signal = AbortSignal.any([init.signal, this.#over.signal])
     this.#timer = setTimeout(() => this.#look(), Math.min(init.shareMs, init.leftMs))
+    this.#probe = setTimeout(() => void this.#probeSilent(), silenceProbeMs)
   }
 
   /** The failure that ended the turn; undefined while it is not over. */
@@ -44,10 +53,21 @@ export class Turn implements Disposable {
   /** Tells of bytes of a body that came. */
   moved(bytes: number): void {
     this.#bytes += bytes
+    this.#hasMoved = true
   }
 
   [Symbol.dispose](): void {
+    this.#isDisposed = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#probe)
+  }
+
+  /** A new version may take long, and such an upstream still answers others. Never rejects. */
+  async #probeSilent(): Promise<void> {
+    const { name, answers } = this.#init
+    if (this.#hasMoved || answers === undefined || (await answers())) return
+    if (this.#isDisposed || this.#hasMoved) return
+    this.#over.abort(new FetchError('timeout', `${name}: does not answer anything`))
   }
 
   #look(): void {

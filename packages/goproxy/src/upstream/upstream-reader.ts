@@ -27,6 +27,8 @@ export interface UpstreamReader {
   readonly name: string
   /** Set where no proxy is asked but version control. */
   readonly kind?: 'direct'
+  /** Whether it says anything at all to anybody; never rejects. Absent where nothing tells that. */
+  answers?(): Promise<boolean>
   /** Reads a small file whole. Throws FetchError. */
   read(path: string, options: ReadOptions): Promise<Uint8Array>
   /** As `read`, unless the file is still what `validator` names. Absent where nothing tells that. */

@@ -88,6 +88,57 @@ describe('one that never answers', () => {
   })
 })
 
+describe('one that is silent', () => {
+  const never = (): Promise<boolean> => new Promise(() => {})
+  const after = (seconds: number, isAlive: boolean) => async (): Promise<boolean> => {
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1_000))
+    return isAlive
+  }
+
+  test.for<[string, Candidate<string>, string, number]>([
+    [
+      'to a probe too is left for the next',
+      { ...silent('a', 'any'), answers: after(5, false) },
+      'b',
+      20,
+    ],
+    [
+      'but answers a probe keeps its turn',
+      { ...silent('a', 'any'), answers: after(1, true) },
+      'b',
+      75,
+    ],
+    ['keeps its turn until that is known', { ...silent('a', 'any'), answers: never }, 'b', 75],
+    [
+      'but answers after the probe has its answer taken',
+      { ...slow('a', { bytes: 0, seconds: 60 }), answers: after(1, true) },
+      'a',
+      60,
+    ],
+    [
+      'and begins a body while it is probed has that taken',
+      { ...slow('a', { bytes: 10_000, seconds: 17 }), answers: after(5, false) },
+      'a',
+      17,
+    ],
+    [
+      'before a comma has all the time',
+      { ...silent('a', 'absent'), answers: after(1, false) },
+      'a: no answer within 300 s',
+      300,
+    ],
+  ])('%s', async ([, first, outcome, seconds]) => {
+    expect(await outcomeOf([first, good('b')])).toEqual([outcome, seconds])
+  })
+
+  test('and the last has all the time', async () => {
+    const last = { ...silent('b', 'any'), answers: after(1, false) }
+    const [text, seconds] = await outcomeOf([broken('a', 'any'), last])
+    expect(text).toBe('a: 500\nb: no answer within 300 s')
+    expect(seconds).toBe(300)
+  })
+})
+
 describe('a body that is coming in', () => {
   test('keeps its turn for as long as it comes', async () => {
     const list = [slow('a', { bytes: 10_000, seconds: 200 }), good('b')]

@@ -161,8 +161,6 @@ export const bodyLimits = {
   busyMaxMs: 500,
   /** How often a busy peer is asked in all: two seconds; the caller's budget ends it earlier. */
   busyTries: 8,
-  /** In line behind other fetches of the same peer, milliseconds: as long as for a busy one. */
-  lineMs: 2_000,
 } as const
 
 /** How uploads share a link whose bytes per second are limited. */
@@ -196,6 +194,8 @@ export interface BodyTimes {
   readonly sendStallMs: number
   /** For the receiver to take what is on its way after the last byte was sent, and to close. */
   readonly closeMs: number
+  /** In line behind other fetches of the same peer: as long as for a busy one. */
+  readonly lineMs: number
   /** To connect to a holder and open the stream. */
   readonly connectMs: number
 }
@@ -204,6 +204,7 @@ export const bodyTimes: BodyTimes = {
   receiveStallMs: 2_000,
   sendStallMs: 10_000,
   closeMs: 30_000,
+  lineMs: 2_000,
   connectMs: 3_000,
 }
 

@@ -148,7 +148,7 @@ export class BodyClient {
     const line = this.#lanes.get(peer) ?? { lanes: new Lanes(bodyLimits.uploadsPerPeer), users: 0 }
     this.#lanes.set(peer, line)
     line.users += 1
-    const late = AbortSignal.timeout(bodyLimits.lineMs)
+    const late = AbortSignal.timeout(this.#times.lineMs)
     const inTime = { signal: AbortSignal.any([options.signal, late]) }
     try {
       return await line.lanes.run(work, inTime)

@@ -169,6 +169,27 @@ describe('a member that answers a fetch with', () => {
     expect(status?.blamed !== undefined).toBe(fault === 'protocol')
   })
 
+  test('nothing, sixteen times, is busy for who waits behind them', async () => {
+    await using patient = await startNode({ times: { receiveStallMs: 60_000, lineMs: 200 } })
+    await using rogue = await rogueMember(await patient.node.invite())
+    await rogue.connect(patient.address)
+    let asked = 0
+    await rogue.handle(bodyProtocol, () => {
+      asked += 1
+    })
+    const stop = new AbortController()
+    const fetch = () =>
+      patient.node.fetchZip(rogue.peerId, zipHash, new MemorySink(), { signal: stop.signal })
+    const stuck = Array.from({ length: bodyLimits.uploadsPerPeer }, fetch)
+    const ended = Promise.allSettled(stuck)
+    await expect.poll(() => asked, soon).toBe(bodyLimits.uploadsPerPeer)
+    await expect(fetch()).rejects.toMatchObject({ code: 'PEER', fault: 'busy' })
+    stop.abort(new Error('seen'))
+    await ended
+    expect(asked).toBe(bodyLimits.uploadsPerPeer)
+    expect(patient.node.peers()[0]?.blamed).toBeUndefined()
+  })
+
   test('bytes without end is cut off at the length', async () => {
     await using rogue = await rogueMember(await a.node.invite())
     await rogue.connect(a.node.addresses()[0] ?? '')

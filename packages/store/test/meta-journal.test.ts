@@ -83,9 +83,11 @@ describe('the journal', () => {
     const fsynced = new Promise<void>((resolve) => {
       release = resolve
     })
-    let isHeld = false
+    let [isHeld, isAsked] = [false, false]
     const disk = guardedDisk(async (call, path) => {
-      if (call === 'fsync' && path.endsWith('.log') && isHeld) await fsynced
+      if (call !== 'fsync' || !path.endsWith('.log') || !isHeld) return
+      isAsked = true
+      await fsynced
     })
     await using opened = await openJournal(await tempDir(), { disk })
     await opened.journal.put(record('first', ''))
@@ -94,7 +96,7 @@ describe('the journal', () => {
     const put = opened.journal.put(record('a', 'one')).then(() => {
       isDone = true
     })
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await expect.poll(() => isAsked).toBe(true)
     expect(isDone).toBe(false)
     expect(opened.journal.has('a')).toBe(false)
     release()

@@ -140,7 +140,7 @@ export class MeshMembers {
 
   /** Leaves the mesh, and tells its members where that is possible. Throws NotAllowedError. */
   async leave(options: { readonly forgetRoot?: boolean | undefined } = {}): Promise<void> {
-    const record = await this.#membership.administration.depart(options)
+    const record = await this.#membership.ownStatements.depart(options)
     if (record !== undefined) await this.#trust.publish(record)
     await this.#membership.leave()
   }
@@ -151,7 +151,7 @@ export class MeshMembers {
    */
   changeKey(privateKey: Uint8Array): Promise<void> {
     const next = peerIdFromPrivateKey(privateKeyFromProtobuf(privateKey)).toString()
-    return this.#membership.administration.changeKey(next)
+    return this.#membership.ownStatements.changeKey(next)
   }
 
   #noteRefusal({ cause, peer }: Refusal): void {

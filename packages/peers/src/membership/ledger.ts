@@ -4,10 +4,19 @@ import { decodeFields, encodeFields, exactBytes, someBytes } from './canonical-c
 import type { SignedBody } from './certificate.ts'
 import { keyBytes } from './ed25519.ts'
 import { InvalidRecordError, MembershipStateError, NotAMemberError } from './errors.ts'
+import { keptKey, readKeepList } from './kept-peers.ts'
+import {
+  departed,
+  isPreferred,
+  type LedgerEntry,
+  revokedPeer,
+  spent,
+  subjectOf,
+  succeeded,
+} from './ledger-order.ts'
 import type { LedgerRecord, Signer } from './ledger-record.ts'
 import { checkRecord, parseRecord } from './ledger-record.ts'
 import {
-  keptBytes,
   maxLedgerBytes,
   maxMinorPerSigner,
   maxMinorRecords,
@@ -21,11 +30,6 @@ import type { Revocation } from './statement.ts'
 
 /** What became of a record: `known` also when we keep another one that says as much. */
 export type LedgerOutcome = 'added' | 'known' | 'full'
-
-interface Entry {
-  readonly record: LedgerRecord
-  readonly signer: Signer
-}
 
 const ledgerSchema = v.looseObject({
   v: v.literal(1),
@@ -42,7 +46,7 @@ const maxRevocationsByMembers: number = Math.floor((maxRevocations * 3) / 4)
  * whatever order they came.
  */
 export class Ledger implements MeshView {
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new Map<string, LedgerEntry>()
   /** Record ids by what they speak of. */
   readonly #bySubject = new Map<string, string>()
   readonly #roots: Uint8Array[]
@@ -96,7 +100,8 @@ export class Ledger implements MeshView {
     if (followed === 'known') return 'known'
     const signer = followed ?? checkRecord(record, this)
     const entry = { record, signer }
-    if (!this.#prefers(entry)) return 'known'
+    const old = this.#find(subjectOf(record))
+    if (old !== undefined && !isPreferred(entry, old)) return 'known'
     if (this.#isFull(entry)) return 'full'
     this.#apply(entry)
     return 'added'
@@ -121,7 +126,8 @@ export class Ledger implements MeshView {
   /** Ids of all records, in hex; changes of the root come first, since others rest on them. */
   ids(): readonly string[] {
     const entries = [...this.#entries]
-    const isRotation = ([, { record }]: [string, Entry]): boolean => record.fact.kind === 'rotate'
+    const isRotation = ([, { record }]: [string, LedgerEntry]): boolean =>
+      record.fact.kind === 'rotate'
     const first = entries.filter(isRotation).map(([id]) => id)
     return [...first, ...entries.filter((entry) => !isRotation(entry)).map(([id]) => id)]
   }
@@ -165,7 +171,7 @@ export class Ledger implements MeshView {
   }
 
   revocation(peer: Uint8Array): 'by-root' | 'by-administrator' | undefined {
-    const entry = this.#find(`revoke peer ${hex(peer)}`)
+    const entry = this.#find(revokedPeer(peer))
     if (entry === undefined) return undefined
     return entry.signer.kind === 'root' ? 'by-root' : 'by-administrator'
   }
@@ -176,19 +182,19 @@ export class Ledger implements MeshView {
   }
 
   isSpent(serial: Uint8Array): boolean {
-    return this.#bySubject.has(`spend ${hex(serial)}`)
+    return this.#bySubject.has(spent(serial))
   }
 
   leftMs(peer: Uint8Array, serial: Uint8Array): number | undefined {
-    return this.#find(`leave ${hex(peer)} ${hex(serial)}`)?.record.fact.body.at
+    return this.#find(departed(peer, serial))?.record.fact.body.at
   }
 
   successor(peer: Uint8Array): { readonly next: Uint8Array; readonly atMs: number } | undefined {
-    const fact = this.#find(`succeed ${hex(peer)}`)?.record.fact
+    const fact = this.#find(succeeded(peer))?.record.fact
     return fact?.kind === 'succeed' ? { next: fact.body.next, atMs: fact.body.at } : undefined
   }
 
-  #find(subject: string): Entry | undefined {
+  #find(subject: string): LedgerEntry | undefined {
     const id = this.#bySubject.get(subject)
     return id === undefined ? undefined : this.#entries.get(id)
   }
@@ -203,19 +209,7 @@ export class Ledger implements MeshView {
     return isEqual(sha256(keep), fact.body.keep) ? { kind: 'root', index: at } : 'known'
   }
 
-  /** Of two that say the same, every node must keep the same one. */
-  #prefers({ record, signer }: Entry): boolean {
-    const old = this.#find(subjectOf(record))
-    if (old === undefined) return true
-    // Who has the old key of a host could grind a better id: the first successor stays.
-    if (record.fact.kind === 'succeed') return false
-    const rank = rankOf(signer) - rankOf(old.signer)
-    if (rank !== 0) return rank > 0
-    const earlier = old.record.fact.body.at - record.fact.body.at
-    return earlier > 0 || (earlier === 0 && record.id < old.record.id)
-  }
-
-  #isFull({ record, signer }: Entry): boolean {
+  #isFull({ record, signer }: LedgerEntry): boolean {
     if (this.#bytes + record.bytes.byteLength > maxLedgerBytes) return true
     switch (record.fact.kind) {
       case 'rotate':
@@ -232,7 +226,7 @@ export class Ledger implements MeshView {
     }
   }
 
-  #apply(entry: Entry): void {
+  #apply(entry: LedgerEntry): void {
     const { record, signer } = entry
     const subject = subjectOf(record)
     const old = this.#find(subject)
@@ -259,11 +253,7 @@ export class Ledger implements MeshView {
       this.#headers.push(signed)
       this.#roots.push(fact.body.next)
     }
-    const kept = new Set<string>()
-    for (let i = 0; i < keep.byteLength; i += keptBytes) {
-      kept.add(hex(keep.subarray(i, i + keptBytes)))
-    }
-    this.#keeps[at] = kept
+    this.#keeps[at] = readKeepList(keep)
     this.#dropUnsupported()
   }
 
@@ -299,37 +289,4 @@ export class Ledger implements MeshView {
     closings?.delete(subjectOf(record))
     if (closings?.size === 0) this.#closings.delete(serial)
   }
-}
-
-/** Joins what a rotation keeps, in order, so that the list says nothing more. */
-export function keepList(peers: readonly Uint8Array[]): Uint8Array {
-  const keys = [...new Set(peers.map(keptKey))].toSorted()
-  return new Uint8Array(Buffer.from(keys.join(''), 'hex'))
-}
-
-function keptKey(peer: Uint8Array): string {
-  const domain = Buffer.from('modmesh kept 1\n')
-  return hex(sha256(Buffer.concat([domain, peer])).subarray(0, keptBytes))
-}
-
-function subjectOf({ fact }: LedgerRecord): string {
-  switch (fact.kind) {
-    case 'rotate':
-      return `rotate ${fact.body.seq}`
-    case 'revoke':
-      return fact.body.peer === undefined
-        ? `revoke invite ${hex(fact.body.invite ?? new Uint8Array())}`
-        : `revoke peer ${hex(fact.body.peer)}`
-    case 'leave':
-      return `leave ${hex(fact.body.peer)} ${hex(fact.body.invite)}`
-    case 'succeed':
-      return `succeed ${hex(fact.body.peer)}`
-    case 'spend':
-      return `spend ${hex(fact.body.invite)}`
-  }
-}
-
-/** The newest root before older ones, any root before members. */
-function rankOf(signer: Signer): number {
-  return signer.kind === 'root' ? signer.index + 1 : 0
 }

@@ -15,6 +15,7 @@ import type { Ledger, LedgerOutcome } from './ledger.ts'
 import type { MembershipInit, MembershipStores } from './membership-core.ts'
 import { MembershipCore, peerBytes } from './membership-core.ts'
 import { meshIdOf } from './mesh-id.ts'
+import { OwnStatements } from './own-statements.ts'
 import { mayAdmit, mayGive } from './roles.ts'
 import type { Roster } from './roster.ts'
 import { foundingChain } from './signing.ts'
@@ -37,6 +38,8 @@ export interface Invitation {
 export class Membership {
   /** What administrators do. */
   readonly administration: Administration
+  /** What this node says of itself. */
+  readonly ownStatements: OwnStatements
   /** What counter-signers do, and who is counter-signed. */
   readonly admitting: Admitting
   /** Whether this node was a member before it started: it may have missed news. */
@@ -47,6 +50,7 @@ export class Membership {
     this.#core = core
     this.isRestored = core.standing !== undefined
     this.administration = new Administration(core)
+    this.ownStatements = new OwnStatements(core)
     this.admitting = new Admitting(core)
   }
 

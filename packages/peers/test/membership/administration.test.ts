@@ -151,7 +151,7 @@ describe('a change of a host’s key', () => {
     const b = await memberNode({ ticket: await a.membership.invite({}, []) })
     await meet(a, b)
     const next = await newTestIdentity()
-    await b.membership.administration.changeKey(next.peerId)
+    await b.membership.ownStatements.changeKey(next.peerId)
     // The identity file was not replaced before the power went.
     const same = await memberNode({}, b)
     expect(() => show(same, a)).not.toThrow()
@@ -166,7 +166,7 @@ describe('a change of a host’s key', () => {
     const b = await memberNode({ ticket: await a.membership.invite({}, []) })
     await meet(a, b)
     const next = await newTestIdentity()
-    await b.membership.administration.changeKey(next.peerId)
+    await b.membership.ownStatements.changeKey(next.peerId)
     const renewed = await memberNode({}, { ...b, identity: next })
     await a.membership.administration.revoke({ peer: b.peerId })
     expect(() => show(renewed, a)).toThrow(refusal('revoked'))
@@ -178,16 +178,16 @@ describe('a change of a host’s key', () => {
     const guest = await memberNode({ ticket })
     const { peerId } = await newTestIdentity()
     const denied = { code: 'NOT_ALLOWED' }
-    await expect(guest.membership.administration.changeKey(peerId)).rejects.toMatchObject(denied)
+    await expect(guest.membership.ownStatements.changeKey(peerId)).rejects.toMatchObject(denied)
     let b = await memberNode({ ticket })
     await meet(a, b)
     for (const _ of [1, 2, 3]) {
       const identity = await newTestIdentity()
-      await b.membership.administration.changeKey(identity.peerId)
+      await b.membership.ownStatements.changeKey(identity.peerId)
       b = await memberNode({}, { ...b, identity })
       expect(() => show(b, a)).not.toThrow()
     }
-    await expect(b.membership.administration.changeKey(peerId)).rejects.toMatchObject(denied)
+    await expect(b.membership.ownStatements.changeKey(peerId)).rejects.toMatchObject(denied)
   })
 })
 

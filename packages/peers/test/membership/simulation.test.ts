@@ -128,7 +128,7 @@ class World {
       case 'leave': {
         const host = this.#host(step.host)
         if (host === this.founder || !this.known.has(host)) return
-        const record = await host.membership.administration.depart()
+        const record = await host.membership.ownStatements.depart()
         if (record === undefined) return
         // It may be the last thing that anybody hears of it.
         if (await tolerant(() => this.founder.membership.addRecord(record.bytes))) {

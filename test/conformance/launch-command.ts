@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../support/free-port.ts'
 import type { ServerSettings } from './case.ts'
 import { type LaunchedServer, type Launcher, type LaunchInit, privatePattern } from './run-case.ts'
 import { send } from './send.ts'
@@ -98,12 +97,4 @@ async function end(child: ChildProcess): Promise<void> {
   )
   await ended
   clearTimeout(cut)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

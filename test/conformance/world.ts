@@ -1,9 +1,7 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { hashLeaf } from '@modmesh/sumdb'
 import { FakeSumdb } from '@modmesh/sumdb/testing'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
+import { freePort } from '../support/free-port.ts'
 import { buildModuleZip, type ModuleFiles, moduleHashes } from '../support/module-zip.ts'
 import type { ConformanceCase, DatabaseFault } from './case.ts'
 
@@ -153,14 +151,6 @@ function nextHost(): string {
   if (process.platform !== 'linux') return '127.0.0.1'
   worlds += 1
   return `127.77.${(worlds >> 8) % 256}.${worlds % 256}`
-}
-
-async function freePort(host: string): Promise<number> {
-  const server = createServer().listen(0, host)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** Whether a case changes the database for good, or needs one of its own size. */

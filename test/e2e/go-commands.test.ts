@@ -1,12 +1,10 @@
-import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { fakeToolchain } from '../support/fake-toolchain.ts'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
+import { freePort } from '../support/free-port.ts'
 import { GoHome, type GoResult, goTest } from '../support/go.ts'
 import { moduleHashes } from '../support/module-zip.ts'
 import { type StartedNode, startNode } from '../support/start-node.ts'
@@ -454,12 +452,4 @@ if (process.env['MODMESH_TEST_REAL'] === '1') {
       },
     )
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
   compareVersions,
   escapeModulePath,
@@ -11,6 +9,7 @@ import {
 } from '@modmesh/module'
 import { SumdbNotFoundError, SumdbUnavailableError } from '@modmesh/sumdb'
 import { FakeSumdb } from '@modmesh/sumdb/testing'
+import { FakePort, sendPart } from './fake-port.ts'
 import {
   buildModuleZip,
   type ModuleFiles,
@@ -102,10 +101,7 @@ export class FakeUpstream implements AsyncDisposable {
   readonly #bodies = new Map<string, Body>()
   readonly #versions = new Map<string, Set<string>>()
   readonly #faults: PlannedFault[] = []
-  #server: Server | undefined
-  readonly #host: string
-  #port: number
-  #connections = 0
+  readonly #port: FakePort
 
   static async start(init: FakeUpstreamInit = {}): Promise<FakeUpstream> {
     const upstream = new FakeUpstream(init)
@@ -115,15 +111,14 @@ export class FakeUpstream implements AsyncDisposable {
 
   private constructor(init: FakeUpstreamInit) {
     this.#init = init
-    this.#host = init.host ?? '127.0.0.1'
-    this.#port = init.port ?? 0
+    this.#port = new FakePort((...exchange) => void this.#serve(...exchange), init)
     this.sumdb = init.sumdb ?? new FakeSumdb()
     for (const module of init.modules ?? []) this.add(module)
   }
 
   /** For `--upstream` and GOPROXY. */
   get url(): string {
-    return `http://${this.#host}:${this.#port}`
+    return this.#port.url
   }
 
   /** For `--sumdb` and GOSUMDB: the key and where this upstream serves the database. */
@@ -188,7 +183,7 @@ export class FakeUpstream implements AsyncDisposable {
 
   /** Connections opened since the start. */
   get connections(): number {
-    return this.#connections
+    return this.#port.connections
   }
 
   /** How often each path was asked for. */
@@ -204,24 +199,12 @@ export class FakeUpstream implements AsyncDisposable {
 
   /** Closes the port and all connections, as a machine that goes away. */
   async down(): Promise<void> {
-    const server = this.#server
-    this.#server = undefined
-    if (server === undefined) return
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
+    await this.#port.down()
   }
 
   /** Opens the port again: the same one as before. */
   async up(): Promise<void> {
-    if (this.#server !== undefined) return
-    const server = createServer((request, response) => void this.#serve(request, response))
-    server.on('connection', () => this.#connections++)
-    server.listen(this.#port, this.#host)
-    await once(server, 'listening')
-    this.#port = (server.address() as AddressInfo).port
-    this.#server = server
+    await this.#port.up()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -344,15 +327,6 @@ function sendBody(
   if (request.method === 'HEAD') response.end()
   else if (isWhole) response.end(rest)
   else sendPart(response, sent, stall === undefined)
-}
-
-function sendPart(response: ServerResponse, bytes: Uint8Array, thenCut: boolean): void {
-  response.flushHeaders()
-  const after = (): void => {
-    if (thenCut) response.destroy()
-  }
-  if (bytes.length === 0) setImmediate(after)
-  else response.write(bytes, after)
 }
 
 /** Honours `Range: bytes=N-` under an equal If-Range; everything else is the whole. */

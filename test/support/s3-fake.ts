@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { FakePort, sendPart } from './fake-port.ts'
 import { hasGoodSignature } from './s3-signature.ts'
 
 /** What goes wrong with an answer. */
@@ -62,8 +61,7 @@ export class S3Fake implements AsyncDisposable {
   readonly bucket: string
   readonly #init: S3FakeInit
   readonly #faults: PlannedFault[] = []
-  #server: Server | undefined
-  #port = 0
+  readonly #port: FakePort
 
   static async start(init: S3FakeInit): Promise<S3Fake> {
     const fake = new S3Fake(init)
@@ -74,10 +72,14 @@ export class S3Fake implements AsyncDisposable {
   private constructor(init: S3FakeInit) {
     this.#init = init
     this.bucket = init.bucket ?? 'modules'
+    this.#port = new FakePort((request, response) => {
+      // What a fault cuts off is no trouble of the fake's.
+      this.#serve(request, response).catch(() => response.destroy())
+    })
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${this.#port}`
+    return this.#port.url
   }
 
   /** Puts an object there, as anybody with write access may. */
@@ -101,26 +103,12 @@ export class S3Fake implements AsyncDisposable {
 
   /** Closes the port and all connections. */
   async down(): Promise<void> {
-    const server = this.#server
-    this.#server = undefined
-    if (server === undefined) return
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
+    await this.#port.down()
   }
 
   /** Opens the port again: the same one as before. */
   async up(): Promise<void> {
-    if (this.#server !== undefined) return
-    const server = createServer((request, response) => {
-      // What a fault cuts off is no trouble of the fake's.
-      this.#serve(request, response).catch(() => response.destroy())
-    })
-    server.listen(this.#port, '127.0.0.1')
-    await once(server, 'listening')
-    this.#port = (server.address() as AddressInfo).port
-    this.#server = server
+    await this.#port.up()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -256,15 +244,6 @@ function endless(response: ServerResponse): void {
     if (!response.destroyed) response.write(chunk, () => setImmediate(more))
   }
   more()
-}
-
-function sendPart(response: ServerResponse, bytes: Uint8Array, thenCut: boolean): void {
-  response.flushHeaders()
-  const after = (): void => {
-    if (thenCut) response.destroy()
-  }
-  if (bytes.length === 0) setImmediate(after)
-  else response.write(bytes, after)
 }
 
 function etagOf(bytes: Uint8Array): string {

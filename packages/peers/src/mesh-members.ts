@@ -9,7 +9,8 @@ import type { Member } from './membership/chain.ts'
 import type { RefusalReason } from './membership/errors.ts'
 import { UnknownMemberError } from './membership/errors.ts'
 import type { InviteOptions } from './membership/invite-options.ts'
-import type { Invitation, Membership } from './membership/membership.ts'
+import type { Membership } from './membership/membership.ts'
+import type { Invitation } from './membership/mesh-entry.ts'
 import type { Network } from './network/network.ts'
 
 /** What `members` shows of one member. Times are milliseconds since 1970. */

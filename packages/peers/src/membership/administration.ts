@@ -275,8 +275,7 @@ export class Administration {
   }
 
   async #restoreMesh(key: ReturnType<typeof parseRootKey>): Promise<void> {
-    const { init, peer } = this.#core
-    const name = init.name ?? init.peerId.slice(-8)
+    const { init, peer, name } = this.#core
     const claim = { peer, name, site: init.site ?? defaultSite, at: this.#core.nowMs() }
     const root = { first: key.root, seed: key.seed }
     const chain = encodeChain(foundingChain(root, claim, key.rotations))

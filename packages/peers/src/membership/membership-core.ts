@@ -95,6 +95,11 @@ export class MembershipCore {
     return (this.init.nowMs ?? Date.now)()
   }
 
+  /** What this node calls itself. */
+  get name(): string {
+    return this.init.name ?? this.init.peerId.slice(-8)
+  }
+
   /** The node's own key, to sign with. */
   identitySeed(): Uint8Array | undefined {
     const { privateKey } = this.init

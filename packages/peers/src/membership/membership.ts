@@ -1,35 +1,19 @@
 import { Administration } from './administration.ts'
 import { Admitting } from './admitting.ts'
-import { isEqual } from './bytes.ts'
-import type { Invite, SignedBody } from './certificate.ts'
-import { signInvite, signMember } from './certificate.ts'
-import type { Chain, Member } from './chain.ts'
-import { defaultSite, encodeChain } from './chain.ts'
-import { newSeed, publicKeyOf } from './ed25519.ts'
+import type { Member } from './chain.ts'
+import { defaultSite } from './chain.ts'
 import type { RefusalReason } from './errors.ts'
-import { NotAllowedError, NotAMemberError, OtherMeshError } from './errors.ts'
+import { NotAMemberError } from './errors.ts'
 import type { InviteOptions } from './invite-options.ts'
-import { checkAddresses, checkName, checkSite, toInvite } from './invite-options.ts'
+import { checkName, checkSite } from './invite-options.ts'
 import { verifyChain } from './judge.ts'
 import type { Ledger, LedgerOutcome } from './ledger.ts'
 import type { MembershipInit, MembershipStores } from './membership-core.ts'
 import { MembershipCore, peerBytes } from './membership-core.ts'
+import { type Invitation, MeshEntry } from './mesh-entry.ts'
 import { meshIdOf } from './mesh-id.ts'
 import { OwnStatements } from './own-statements.ts'
-import { mayAdmit, mayGive } from './roles.ts'
 import type { Roster } from './roster.ts'
-import { foundingChain } from './signing.ts'
-import type { Ticket } from './ticket.ts'
-import { checkTicketTimes, formatTicket, parseTicket } from './ticket.ts'
-
-/** A ticket, and what people need to know of it. */
-export interface Invitation {
-  readonly ticket: string
-  /** Hex serial of its invite, by which it can be revoked. */
-  readonly invite: string
-  /** Milliseconds since 1970. */
-  readonly expiresMs: number
-}
 
 /**
  * Keeps which mesh this node belongs to and decides who else does (design section 5, Identity and
@@ -45,11 +29,13 @@ export class Membership {
   /** Whether this node was a member before it started: it may have missed news. */
   readonly isRestored: boolean
   readonly #core: MembershipCore
+  readonly #entry: MeshEntry
 
   private constructor(core: MembershipCore) {
     this.#core = core
     this.isRestored = core.standing !== undefined
     this.administration = new Administration(core)
+    this.#entry = new MeshEntry(core, { isMember: () => this.isMember() })
     this.ownStatements = new OwnStatements(core)
     this.admitting = new Admitting(core)
   }
@@ -64,7 +50,7 @@ export class Membership {
     const core = new MembershipCore(stores, init)
     await core.restore()
     const membership = new Membership(core)
-    await membership.#renewFounder()
+    await membership.#entry.renewFounder()
     await membership.administration.resume()
     return membership
   }
@@ -125,7 +111,7 @@ export class Membership {
 
   /** Returns our name as members see it. */
   name(): string {
-    return this.#core.standing?.self.name ?? this.#name()
+    return this.#core.standing?.self.name ?? this.#core.name
   }
 
   /**
@@ -170,14 +156,7 @@ export class Membership {
 
   /** As `invite`, with what people need to know of the ticket. */
   invitation(options: InviteOptions, addresses: readonly string[]): Promise<Invitation> {
-    return this.#core.exclusive(async () => {
-      const seed = newSeed()
-      const invite = toInvite(options, publicKeyOf(seed), this.nowMs())
-      const known = checkAddresses(addresses)
-      const ticket = formatTicket({ ...(await this.#issue(invite)), seed, addresses: known })
-      const serial = Buffer.from(invite.serial).toString('hex')
-      return { ticket, invite: serial, expiresMs: invite.until ?? Infinity }
-    })
+    return this.#entry.invitation(options, addresses)
   }
 
   /**
@@ -187,18 +166,7 @@ export class Membership {
    * InvalidTicketError, OtherMeshError.
    */
   join(text: string): Promise<{ readonly addresses: readonly string[] }> {
-    return this.#core.exclusive(async () => {
-      const { ticket, invite } = parseTicket(text)
-      const { addresses } = ticket
-      this.#checkSameMesh(ticket)
-      if (this.#keepsCurrent(invite)) return { addresses }
-      const renamed = this.#renamed(ticket, invite)
-      if (renamed === undefined) checkTicketTimes(invite, this.nowMs())
-      const chain = encodeChain(renamed ?? this.#claim(ticket, invite))
-      const { rootSeed } = this.#core.standing?.state ?? {}
-      await this.#core.adopt({ chain, rootSeed, addresses })
-      return { addresses }
-    })
+    return this.#entry.join(text)
   }
 
   /** Leaves the mesh: this node is alone when it resolves, and its root key is gone. */
@@ -220,113 +188,10 @@ export class Membership {
   onLedger(listener: () => void): () => void {
     return this.#core.onLedger(listener)
   }
-
-  /** The founder holds the root key, so a changed --name or --site needs no new ticket. */
-  async #renewFounder(): Promise<void> {
-    const { standing } = this.#core
-    const seed = this.#core.rootSeed()
-    if (standing === undefined || seed === undefined) return
-    const isFounder = standing.proof.invite.until === undefined
-    if (!isFounder || (this.#fits(standing.self) && standing.proof.admission)) return
-    const chain = encodeChain(this.#found(standing.chain.root, seed))
-    await this.#core.adopt({ ...standing.state, chain })
-  }
-
-  #found(first: Uint8Array, seed: Uint8Array): Chain {
-    const site = this.#core.init.site ?? defaultSite
-    const claim = { peer: this.#core.peer, name: this.#name(), site, at: this.nowMs() }
-    return foundingChain({ first, seed }, claim, this.#core.ledger?.headers ?? [])
-  }
-
-  async #issue(invite: Invite): Promise<Omit<Ticket, 'seed' | 'addresses'>> {
-    const { standing } = this.#core
-    if (standing === undefined) return await this.#issueFirst(invite)
-    const by = this.#core.authority()
-    const { root } = standing.chain
-    const rotations: readonly SignedBody[] = this.#core.ledger?.headers ?? []
-    if (by?.kind === 'root') return { root, invite: signInvite(invite, by.seed), rotations }
-    const { self } = standing
-    if (by === undefined || !mayAdmit(self.roles) || !this.isMember()) {
-      throw new NotAllowedError(
-        'this node joined its mesh and may not invite; invite on the node that made the mesh, or give this one the role with a ticket of: modmesh invite --roles admit',
-      )
-    }
-    if (!mayGive(self.roles, invite.roles)) {
-      throw new NotAllowedError(
-        `this node has the roles ${self.roles.join(', ')} and can give no others`,
-      )
-    }
-    return { root, invite: signInvite(invite, by.seed), issuer: by.chain, rotations }
-  }
-
-  async #issueFirst(invite: Invite): Promise<Omit<Ticket, 'seed' | 'addresses'>> {
-    const rootSeed = newSeed()
-    const root = publicKeyOf(rootSeed)
-    const chain = encodeChain(this.#found(root, rootSeed))
-    await this.#core.adopt({ chain, rootSeed, addresses: [] })
-    return { root, invite: signInvite(invite, rootSeed) }
-  }
-
-  #claim(ticket: Ticket, invite: Invite): Chain {
-    const { root, issuer, rotations } = ticket
-    const member = this.#signClaim(ticket, invite, this.#core.peer)
-    return { root, invite: ticket.invite, member, issuer, rotations }
-  }
-
-  /** The same membership under another name: the counter-signature stays. */
-  #renamed(ticket: Ticket, invite: Invite): Chain | undefined {
-    const { standing } = this.#core
-    if (standing?.proof.admission === undefined || !this.isMember()) return undefined
-    if (!isEqual(standing.proof.invite.serial, invite.serial)) return undefined
-    const member = this.#signClaim(ticket, invite, standing.proof.peers[0])
-    return { ...standing.chain, member }
-  }
-
-  #signClaim(ticket: Ticket, invite: Invite, peer: Uint8Array): SignedBody {
-    const site = invite.site ?? this.#core.init.site ?? defaultSite
-    return signMember({ v: 1, peer, name: this.#name(), site, at: this.nowMs() }, ticket.seed)
-  }
-
-  #checkSameMesh(ticket: Ticket): void {
-    const root = this.#core.standing?.chain.root
-    if (root === undefined || isEqual(root, ticket.root)) return
-    throw new OtherMeshError(
-      `this node belongs to mesh ${meshIdOf(root)}, the ticket is for ${meshIdOf(ticket.root)}; to change: modmesh leave`,
-    )
-  }
-
-  #keepsCurrent(offered: Invite): boolean {
-    const { standing } = this.#core
-    if (standing === undefined) return false
-    const { self, proof } = standing
-    if (this.#core.rootSeed() !== undefined) return true
-    const isSame = isEqual(offered.serial, proof.invite.serial)
-    if (!this.isMember() || (this.#core.refusal !== undefined && !isSame)) return false
-    const isExpired = offered.until !== undefined && offered.until <= this.nowMs()
-    if (isSame) {
-      return this.#fits(self) || (isExpired && self.admittedMs === undefined)
-    }
-    return isExpired || endsLater(self.expiresMs, offered.until)
-  }
-
-  #fits(self: Member): boolean {
-    const { standing, init } = this.#core
-    const site = standing?.proof.invite.site ?? init.site ?? defaultSite
-    return self.name === this.#name() && self.site === site
-  }
-
-  #name(): string {
-    return this.#core.init.name ?? this.#core.init.peerId.slice(-8)
-  }
 }
 
 /** Whether a better chain of the same peer could be accepted. */
 function isMendable(error: unknown): boolean {
   if (!(error instanceof NotAMemberError)) return false
   return ['expired', 'revoked', 'used-up', 'old-root', 'bad-signature'].includes(error.reason)
-}
-
-function endsLater(current: number | undefined, offered: number | undefined): boolean {
-  if (current === undefined) return true
-  return offered !== undefined && current > offered
 }

@@ -1,9 +1,9 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { askNode } from './control-socket/client.ts'
 import type { StoreRequest } from './control-socket/protocol.ts'
-import { CommandError, errorCode, errorText, NodeNotRunningError } from './errors.ts'
+import { CommandError, errorText, NodeNotRunningError } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
+import { pathExists } from './path-exists.ts'
 
 interface AskOptions {
   readonly signal: AbortSignal
@@ -25,7 +25,7 @@ export async function askStore(
   } catch (error) {
     if (!(error instanceof NodeNotRunningError)) throw error
   }
-  if (!(await exists(join(dir, 'store')))) {
+  if (!(await pathExists(join(dir, 'store')))) {
     throw new CommandError(`there is no store in ${dir}; is it the right --dir?`, {
       exitCode: exitCodes.failed,
     })
@@ -51,15 +51,5 @@ async function askFiles(
       exitCode: isLocked ? exitCodes.storeHeld : exitCodes.failed,
       cause: error,
     })
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path)
-    return true
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false
-    throw new CommandError(errorText(error), { exitCode: exitCodes.failed, cause: error })
   }
 }

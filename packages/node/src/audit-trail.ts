@@ -12,6 +12,7 @@ import type {
 } from '@modmesh/fill'
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import { AppendLog } from './append-log.ts'
+import { toIso } from './iso-time.ts'
 
 /** Size at which the audit file is put aside: some 20,000 lines. Bytes. */
 const maxFileBytes = 10 * 1024 * 1024
@@ -141,7 +142,7 @@ export class AuditTrail implements AsyncDisposable {
     const asker = this.#askers.get(key) ?? null
     this.#askers.delete(key)
     const { store, clock } = this.#components
-    const time = new Date(clock.wallMs()).toISOString()
+    const time = toIso(clock.wallMs())
     try {
       const zip = await store.findZip(module)
       if (zip === undefined) throw new Error(`${key} was kept and cannot be found`)

@@ -1,6 +1,7 @@
 import { acceptChange, type FirstHash } from '@modmesh/fill'
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import type { DiskStore } from '@modmesh/store'
+import { toIso } from './iso-time.ts'
 
 /** A part of a version that nobody can prove, and that is no longer what was first seen: refused until it is accepted. */
 export interface ChangedLine {
@@ -64,7 +65,7 @@ function toLines(entry: FirstHash): readonly ChangedLine[] {
   const { module, changed } = entry
   if (changed === undefined) return []
   const name = formatModuleVersion(module)
-  const at = new Date(changed.atMs).toISOString()
+  const at = toIso(changed.atMs)
   return (['zip', 'mod'] as const).flatMap((part): ChangedLine[] => {
     const [first, seen] = [entry[part], changed[part]]
     if (first === undefined || seen === undefined) return []

@@ -2,6 +2,7 @@ import { lstat, mkdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CommandError, errorCode, errorText } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
+import { pathExists } from './path-exists.ts'
 
 /**
  * Makes the data directory, or checks that an existing one is safe to use: ours, and writable by
@@ -29,19 +30,9 @@ async function makeDirs(dir: string): Promise<void> {
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return
     const parent = dirname(dir)
-    if (errorCode(error) !== 'ENOENT' || (await exists(parent))) throw error
+    if (errorCode(error) !== 'ENOENT' || (await pathExists(parent))) throw error
     await makeDirs(parent)
     await mkdir(dir, { mode: 0o700 })
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path)
-    return true
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false
-    throw error
   }
 }
 

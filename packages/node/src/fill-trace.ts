@@ -1,6 +1,7 @@
 import type { Clock, FillEvent, PeerId, Source, UpstreamReason } from '@modmesh/fill'
 import { formatModuleVersion } from '@modmesh/module'
 import { errorText } from './errors.ts'
+import { toIso, toIsoOrNull } from './iso-time.ts'
 import { printableName } from './printable.ts'
 
 /** One thing that happened on the way to an answer. Absent is null, times are ISO 8601. */
@@ -79,7 +80,7 @@ export class FillTrace {
     const entry = this.#entries.get(module)
     if (entry === undefined) return undefined
     const { first, last, dropped, hits, lastHitMs } = entry
-    const lastHitAt = lastHitMs === undefined ? null : new Date(lastHitMs).toISOString()
+    const lastHitAt = toIsoOrNull(lastHitMs)
     return { steps: [...first, ...last], dropped, hits, lastHitAt }
   }
 
@@ -176,7 +177,7 @@ export class FillTrace {
   }
 
   #add(module: string, step: TraceStep['step'], fields: Fields): void {
-    const at = new Date(this.#clock.wallMs()).toISOString()
+    const at = toIso(this.#clock.wallMs())
     const entry = this.#entry(module)
     const line: TraceStep = { ...nothing, at, step, ...fields }
     if (entry.first.length < maxFirst) entry.first.push(line)

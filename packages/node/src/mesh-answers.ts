@@ -3,6 +3,7 @@ import type { MeshRequest } from './control-socket/protocol.ts'
 import { CommandError, errorCode, errorText } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 import { newIdentity, replaceIdentity } from './identity.ts'
+import { toIso, toIsoOrNull } from './iso-time.ts'
 
 /** The life of a ticket when nobody says otherwise. Milliseconds. */
 const defaultInviteMs = 24 * 3_600_000
@@ -155,7 +156,7 @@ async function invite(
     site: site ?? null,
     roles,
     uses: uses ?? null,
-    expiresAt: new Date(made.expiresMs).toISOString(),
+    expiresAt: toIso(made.expiresMs),
   }
 }
 
@@ -205,13 +206,9 @@ function memberLine(member: MemberStatus): MemberLine {
     self: member.isSelf,
     connected: member.isConnected,
     standing: member.refusal ?? sound,
-    admittedAt: toIso(member.admittedMs),
-    expiresAt: toIso(member.expiresMs),
-    lastSeenAt: toIso(member.lastSeenMs),
+    admittedAt: toIsoOrNull(member.admittedMs),
+    expiresAt: toIsoOrNull(member.expiresMs),
+    lastSeenAt: toIsoOrNull(member.lastSeenMs),
     invite: serial,
   }
-}
-
-function toIso(ms: number | undefined): string | null {
-  return ms === undefined ? null : new Date(ms).toISOString()
 }

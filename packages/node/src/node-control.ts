@@ -4,6 +4,7 @@ import type { Hello } from './control-socket/protocol.ts'
 import type { AnswerControl } from './control-socket/server.ts'
 import { CommandError } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
+import { toIso } from './iso-time.ts'
 import { answerMeshRequest, isMeshRequest } from './mesh-answers.ts'
 import type { NodeState } from './node-state.ts'
 import { peersReport } from './peers-report.ts'
@@ -48,7 +49,7 @@ function hello(state: NodeState): Hello {
   return {
     pid: process.pid,
     version: programVersion(),
-    startedAt: new Date(state.startedAtMs).toISOString(),
+    startedAt: toIso(state.startedAtMs),
     env: state.goEnv,
     otherWays: state.otherWays,
   }

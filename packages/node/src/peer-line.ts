@@ -1,4 +1,5 @@
 import type { PeerStatus } from '@modmesh/peers'
+import { toIso, toIsoOrNull } from './iso-time.ts'
 import type { PeerLine } from './status.ts'
 
 /** Shows a peer as status does. */
@@ -9,7 +10,7 @@ export function peerLine(peer: PeerStatus): PeerLine {
     name,
     site,
     connected: peer.isConnected,
-    connectedSince: toIso(peer.connectedSinceMs),
+    connectedSince: toIsoOrNull(peer.connectedSinceMs),
     rttMs: rttMs ?? null,
     holds: inventorySize ?? null,
     receivedBytes: peer.takenBytes,
@@ -20,9 +21,5 @@ export function peerLine(peer: PeerStatus): PeerLine {
 
 function toBlame(blamed: NonNullable<PeerStatus['blamed']>): NonNullable<PeerLine['blamed']> {
   const { reason, count, atMs, isActive } = blamed
-  return { reason, count, at: new Date(atMs).toISOString(), avoided: isActive }
-}
-
-function toIso(ms: number | undefined): string | null {
-  return ms === undefined ? null : new Date(ms).toISOString()
+  return { reason, count, at: toIso(atMs), avoided: isActive }
 }

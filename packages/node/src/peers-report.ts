@@ -1,4 +1,5 @@
 import type { MemberStatus, MeshNode, PeerTarget } from '@modmesh/peers'
+import { toIsoOrNull } from './iso-time.ts'
 import { peerLine } from './peer-line.ts'
 import { printableName } from './printable.ts'
 import type { PeerLine } from './status.ts'
@@ -58,7 +59,7 @@ function entryOf(
   return {
     ...line,
     standing: member === undefined ? null : (member.refusal ?? sound),
-    lastSeenAt: member?.lastSeenMs === undefined ? null : toIso(member.lastSeenMs),
+    lastSeenAt: toIsoOrNull(member?.lastSeenMs),
     notConnected: line.connected ? null : whyNot(line.id, member, targets),
   }
 }
@@ -110,8 +111,4 @@ function unreachedLine({ target, failures, lastError }: PeerTarget): UnreachedLi
 function connectedFirst(a: PeerEntry, b: PeerEntry): number {
   if (a.connected !== b.connected) return a.connected ? -1 : 1
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0
-}
-
-function toIso(ms: number): string {
-  return new Date(ms).toISOString()
 }

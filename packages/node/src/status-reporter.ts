@@ -2,6 +2,7 @@ import { displayUpstreams } from '@modmesh/goproxy'
 import { type DiskStore, StoreDamagedError } from '@modmesh/store'
 import { type ChangedLine, listChanged } from './changed-hashes.ts'
 import { databaseWarnings } from './database-warnings.ts'
+import { toIso, toIsoOrNull } from './iso-time.ts'
 import type { NodeState } from './node-state.ts'
 import { peerLine } from './peer-line.ts'
 import type { StartPlan } from './start-plan.ts'
@@ -186,12 +187,4 @@ function refusalLine(
     module,
     reason,
   }
-}
-
-function toIso(ms: number): string {
-  return new Date(ms).toISOString()
-}
-
-function toIsoOrNull(ms: number | undefined): string | null {
-  return ms === undefined ? null : toIso(ms)
 }

@@ -9,6 +9,7 @@ import {
 import { type AcceptReport, acceptChanged } from './changed-hashes.ts'
 import type { StoreRequest } from './control-socket/protocol.ts'
 import { errorText, UsageError } from './errors.ts'
+import { toIso } from './iso-time.ts'
 
 /** One zip of `ls`. Times are ISO 8601. */
 export interface ZipLine {
@@ -196,8 +197,4 @@ function readPin(text: string): ReturnType<typeof parsePin> {
     if (!(error instanceof InvalidPinError)) throw error
     throw new UsageError(error.message, { cause: error })
   }
-}
-
-function toIso(ms: number): string {
-  return new Date(ms).toISOString()
 }

@@ -12,6 +12,7 @@ import type { DiskStore } from '@modmesh/store'
 import { CommandError } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 import type { FillTrace, Trace } from './fill-trace.ts'
+import { toIso } from './iso-time.ts'
 import type { NodeState } from './node-state.ts'
 
 /** A peer that says it can serve a zip. */
@@ -93,7 +94,7 @@ export async function whyReport(parts: WhyComponents, name: string): Promise<Why
     peers: namesOf(state, new Set(named)),
     connectedPeers: connected(state),
     trace,
-    since: new Date(state.startedAtMs).toISOString(),
+    since: toIso(state.startedAtMs),
   }
 }
 

@@ -1,8 +1,8 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { askNode } from '../control-socket/client.ts'
 import { CommandError, errorCode, NodeNotRunningError } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { pathExists } from '../path-exists.ts'
 import { type FlagTexts, readDirOption } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'
 import { type RunningStatus, type Status, type StoreStatus, statusSchema } from '../status.ts'
@@ -55,7 +55,7 @@ function readStatus(result: unknown): RunningStatus {
  * process works on it.
  */
 async function readStore(dir: string): Promise<StoreStatus | null> {
-  if (!(await exists(join(dir, 'store')))) return null
+  if (!(await isThere(join(dir, 'store')))) return null
   const { DiskStore, StoreAccessError, StoreLockedError } = await import('@modmesh/store')
   try {
     await using store = await DiskStore.open({ dir })
@@ -66,12 +66,12 @@ async function readStore(dir: string): Promise<StoreStatus | null> {
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+/** One that is not ours to look at counts as none. */
+async function isThere(path: string): Promise<boolean> {
   try {
-    await stat(path)
-    return true
+    return await pathExists(path)
   } catch (error) {
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'EACCES') return false
+    if (errorCode(error) === 'EACCES') return false
     throw error
   }
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ModulePath } from '@modmesh/module'
+import { untilAborted } from '../until-aborted.ts'
 import type { FetchError } from '../upstream/fetch-error.ts'
 import { toDirectError } from './classify.ts'
 import { noteUse } from './folders.ts'
@@ -8,7 +9,6 @@ import { type GoModule, parseGoModules } from './go-output.ts'
 import type { GoRunner, Run } from './go-runner.ts'
 import { gatherMs, maxGathered } from './limits.ts'
 import type { HideSecrets } from './secrets.ts'
-import { untilAborted } from './shared-work.ts'
 
 type Options = { readonly signal: AbortSignal }
 

@@ -1,3 +1,5 @@
+import { untilAborted } from '../until-aborted.ts'
+
 interface Flight<T> {
   readonly result: Promise<T>
   readonly abort: AbortController
@@ -40,13 +42,4 @@ export class SharedWork<T> {
   #drop(key: string, flight: Flight<T>): void {
     if (this.#flights.get(key) === flight) this.#flights.delete(key)
   }
-}
-
-/** Waits for work, but no longer than until the signal is aborted: the work goes on. */
-export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

@@ -1,6 +1,7 @@
 import { UpstreamUnavailableError } from '@modmesh/fill'
 import { SumdbNotFoundError, SumdbUnavailableError } from '@modmesh/sumdb'
 import * as limits from '../limits.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { AllFailedError, askInOrder, type Candidate } from './ask-in-order.ts'
 import { withDeadline } from './deadline.ts'
 import { FetchError } from './fetch-error.ts'
@@ -151,18 +152,6 @@ function toCandidate(way: Way): Candidate<Way> {
     return way
   }
   return { name: reader.name, fallThrough, answers: reader.answers?.bind(reader), ask }
-}
-
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }
 
 /** cmd/go sends lookups with a raw `!`; the paths come from our own client and need no more. */

@@ -9,7 +9,7 @@ export function addMeshCommands(program: Command, bind: Bind): void {
     .option('--site <NAME>', 'the site of those who join with it (default: they choose)')
     .option('--roles <ROLES>', 'what they may do: admit, publisher, private; by commas')
     .option('--expires <TIME>', 'how long it can be used: 30m, 12h, 7d (default: 24h)')
-    .option('--uses <N>', 'how many hosts can join with it (default: any number)')
+    .option('--uses <N>', 'how many hosts can join with it (default: 1024)')
     .action(bind(async () => (await import('./commands/invite.ts')).invite))
   add(program, 'join', 'join', 'join a mesh with a ticket, without a restart')
     .argument('[file]', 'where the ticket is, `-` for standard input (default: it is asked for)')

@@ -1,16 +1,17 @@
 import { decodeText } from './bytes.ts'
 import {
   HeadConflictError,
-  SumdbForkError,
+  type SumdbForkError,
   SumdbUnavailableError,
   SumdbUntrustedError,
 } from './errors.ts'
 import { Flights } from './flights.ts'
+import { ForkStop } from './fork-stop.ts'
 import { maxHeadConflicts, maxHeadsInMemory } from './limits.ts'
 import type { VerifierKey } from './note.ts'
 import { Recent } from './recent.ts'
 import type { Refusals } from './refusals.ts'
-import type { ForkNotes, SumdbOps } from './sumdb-ops.ts'
+import type { SumdbOps } from './sumdb-ops.ts'
 import type { TileReader } from './tile-reader.ts'
 import { equalHashes } from './tlog.ts'
 import { openTreeHead, type SignedHead } from './tree-head.ts'
@@ -35,22 +36,19 @@ export class HeadKeeper {
   readonly #ops: SumdbOps
   readonly #reader: TileReader
   readonly #refusals: Refusals
+  readonly #forks: ForkStop
   readonly #key: VerifierKey
   readonly #merges = new Flights<OwnHead>()
   readonly #refreshes = new Flights<OwnHead>()
   readonly #opened = new Recent<string, SignedHead>(maxHeadsInMemory)
   readonly #merged = new Recent<string, true>(maxHeadsInMemory)
   readonly #listeners = new Set<(note: string) => void>()
-  readonly #forkListeners = new Set<(fork: SumdbForkError) => void>()
   readonly #waiting = new Set<Candidate>()
   #working = false
   #loading: Promise<void> | undefined
   #own: OwnHead | undefined
   /** What the store is known to hold: the `previous` of the next write. */
   #stored: string | undefined
-  #fork: SumdbForkError | undefined
-  /** Evidence that the disk would not take yet: without it a restart would forget the fork. */
-  #unkept: ForkNotes | undefined
 
   constructor(
     components: {
@@ -64,25 +62,23 @@ export class HeadKeeper {
     this.#reader = components.reader
     this.#refusals = components.refusals
     this.#key = init.key
+    this.#forks = new ForkStop(components, init.key)
   }
 
   /** The fork that ended new trust, if there was one and the store was read. */
   get fork(): SumdbForkError | undefined {
-    return this.#fork
+    return this.#forks.fork
   }
 
   /** Calls the listener once with the fork that ends new trust, at once when it is known. */
   onFork(listener: (fork: SumdbForkError) => void): () => void {
-    if (this.#fork !== undefined) listener(this.#fork)
-    this.#forkListeners.add(listener)
-    return () => this.#forkListeners.delete(listener)
+    return this.#forks.onFork(listener)
   }
 
   /** Throws the SumdbForkError after which nothing new is trusted, also when it was found by an earlier process. */
   async refuseAfterFork(): Promise<void> {
     await this.current()
-    if (this.#unkept !== undefined) await this.#keepEvidence(this.#unkept)
-    this.#refuseNow()
+    await this.#forks.refuseAndKeep()
   }
 
   /** Verifies a signed head, once for each distinct note. Throws SumdbUntrustedError. */
@@ -137,17 +133,9 @@ export class HeadKeeper {
     }
   }
 
-  #refuseNow(): void {
-    if (this.#fork !== undefined) throw this.#fork
-  }
-
   async #load(): Promise<void> {
     try {
-      const [note, evidence] = await Promise.all([
-        this.#ops.readHead(),
-        this.#ops.readForkEvidence(),
-      ])
-      if (evidence !== undefined) this.#declare(this.#forkOf(evidence))
+      const [note] = await Promise.all([this.#ops.readHead(), this.#forks.recall()])
       if (note !== undefined) this.#use(this.#viewOf(this.#openStored(note)))
       this.#stored = note
     } catch (error) {
@@ -189,7 +177,7 @@ export class HeadKeeper {
   }
 
   async #mergeOne({ head, signal }: Omit<Candidate, 'done' | 'failed'>): Promise<OwnHead> {
-    this.#refuseNow()
+    this.#forks.refuse()
     signal.throwIfAborted()
     for (let attempt = 0; attempt < maxHeadConflicts; attempt++) {
       const own = await this.#mergeWith(this.#own, head, signal)
@@ -213,7 +201,7 @@ export class HeadKeeper {
       return this.#own
     }
     const view = await this.#checkNewer(own, theirs, signal)
-    this.#refuseNow()
+    this.#forks.refuse()
     return (await this.#store(theirs.note)) ? this.#use(view, 'tell') : undefined
   }
 
@@ -221,7 +209,7 @@ export class HeadKeeper {
     const { size, root } = own.head
     const contained =
       theirs.size === size ? root : await own.prefixRoot(theirs.size, { signal, reach: 'remote' })
-    if (!equalHashes(contained, theirs.root)) await this.#stop(own.head.note, theirs.note)
+    if (!equalHashes(contained, theirs.root)) await this.#stop(own, theirs)
   }
 
   /** Proves that our tree is a prefix of a newer signed one, out of tiles of the newer. */
@@ -234,7 +222,7 @@ export class HeadKeeper {
     if (own !== undefined) {
       const { size, root } = own.head
       const prefix = await view.prefixRoot(size, { signal, reach: 'remote' })
-      if (!equalHashes(prefix, root)) await this.#stop(own.head.note, theirs.note)
+      if (!equalHashes(prefix, root)) await this.#stop(own, theirs)
     }
     return view
   }
@@ -284,32 +272,7 @@ export class HeadKeeper {
     return view
   }
 
-  /** Both notes carry the database's signature, so this is proof of a fork by itself. */
-  async #stop(ours: string, theirs: string): Promise<never> {
-    const fork = this.#declare(this.#forkOf({ ours, theirs }))
-    await this.#keepEvidence({ ours, theirs })
-    throw fork
-  }
-
-  #forkOf(notes: ForkNotes): SumdbForkError {
-    return new SumdbForkError(`${this.#key.name} signed two trees that cannot be one log's`, notes)
-  }
-
-  #declare(fork: SumdbForkError): SumdbForkError {
-    const isFirst = this.#fork === undefined
-    this.#fork ??= fork
-    if (isFirst) for (const listener of this.#forkListeners) listener(fork)
-    return fork
-  }
-
-  /** The stop must not depend on a disk: what it does not take now is offered again with the next refusal. */
-  async #keepEvidence(notes: ForkNotes): Promise<void> {
-    this.#unkept = notes
-    try {
-      await this.#ops.keepForkEvidence(notes)
-      this.#unkept = undefined
-    } catch {
-      // The store tells of its own trouble; the error thrown to the caller carries the same two notes.
-    }
+  async #stop(own: OwnHead, theirs: SignedHead): Promise<never> {
+    return await this.#forks.stop({ ours: own.head.note, theirs: theirs.note })
   }
 }

@@ -15,9 +15,9 @@ import {
   putUse,
   putZip,
 } from './index-values.ts'
+import type { JournalChange, JournalStamp } from './journal-contents.ts'
 import type { Layout } from './layout.ts'
 import { indexProbationMs, indexRetryMs, maxIndexBatch, maxIndexDeaths } from './limits.ts'
-import type { JournalChange, JournalStamp } from './meta-journal.ts'
 import type { ReportEvent } from './store-event.ts'
 
 /** All that an index has to know. */

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { parseZipDigest, type ZipDigest } from '@modmesh/module'
 import type { Level } from 'level'
-import type { JournalStamp } from './meta-journal.ts'
+import type { JournalStamp } from './journal-contents.ts'
 import { formatZipRecord, isObject, parseZipRecord, type ZipRecord } from './zip-record.ts'
 import type { ZipUse } from './zip-shelf.ts'
 

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { Disk, DiskFile } from './disk.ts'
+import type { JournalChange } from './journal-contents.ts'
 import {
+  formatFrame,
   formatSegmentHeader,
   frameHeaderBytes,
   frameLength,
@@ -11,6 +13,7 @@ import {
   saltBytes,
   segmentHeaderBytes,
 } from './journal-frame.ts'
+import { placeOf } from './journal-place.ts'
 
 /** A file of the journal, open for reading and, the newest, for appending. */
 export interface Segment {
@@ -169,4 +172,32 @@ class ScanReader {
     }
     return this.#bytes.subarray(at - this.#start, Math.max(end, at) - this.#start)
   }
+}
+
+/** One write, one fsync. Returns where the records are now. */
+export async function appendRecords(
+  segment: Segment,
+  records: readonly JournalRecord[],
+): Promise<JournalChange[]> {
+  const frames = records.map((record) => formatFrame(segment.salt, record))
+  const start = segment.end
+  const bytes = Buffer.concat(frames)
+  await segment.file.write(bytes, start)
+  await segment.file.fsync()
+  segment.end = start + bytes.length
+  let at = start
+  return records.map((record, i) => {
+    const place = placeOf(segment.number, at)
+    at += frames[i]?.length ?? 0
+    return { key: record.key, place: record.bytes === undefined ? undefined : place }
+  })
+}
+
+/** What a record that was found in a segment says of its key. */
+export function changeOf(
+  segment: Segment,
+  found: Scanned & { readonly kind: 'record' },
+): JournalChange {
+  const { key, bytes } = found.record
+  return { key, place: bytes === undefined ? undefined : placeOf(segment.number, found.at) }
 }

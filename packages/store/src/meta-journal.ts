@@ -1,37 +1,22 @@
 import { ByteLru } from './byte-lru.ts'
 import type { Disk } from './disk.ts'
 import { asError, StoreWriteError } from './errors.ts'
-import { formatFrame, type JournalRecord, segmentHeaderBytes } from './journal-frame.ts'
-import { offsetOf, placeOf, placeSum, segmentOf } from './journal-place.ts'
+import { type JournalChange, JournalContents, type JournalStamp } from './journal-contents.ts'
+import { type JournalRecord, segmentHeaderBytes } from './journal-frame.ts'
+import { offsetOf, segmentOf } from './journal-place.ts'
 import {
+  appendRecords,
+  changeOf,
   createSegment,
   listSegments,
   openSegment,
   readRecord,
-  type Scanned,
   type Segment,
   scanSegment,
   segmentPath,
 } from './journal-segment.ts'
 import { maxGroupBytes, maxSegmentBytes, minCompactBytes, recordCacheBytes } from './limits.ts'
 import type { ReportEvent } from './store-event.ts'
-
-/** Up to where an index knows the journal, and what it must then hold. */
-export interface JournalStamp {
-  readonly segment: number
-  readonly end: number
-  /** Frames written so far, superseded ones included. */
-  readonly frames: number
-  /** Keys held, and a sum over keys and places: an index that lost an update is noticed. */
-  readonly keys: number
-  readonly sum: number
-}
-
-/** What changed: for the index. `place` is undefined for a dropped key. */
-export interface JournalChange {
-  readonly key: string
-  readonly place: number | undefined
-}
 
 export interface JournalInit {
   readonly folder: string
@@ -63,9 +48,7 @@ export class MetaJournal {
   readonly #init: JournalInit
   readonly #segments = new Map<number, Segment>()
   readonly #cache = new ByteLru<JournalRecord>(recordCacheBytes)
-  #places = new Map<string, number>()
-  #frames = 0
-  #sum = 0
+  #contents = new JournalContents()
   #active: Segment | undefined
   #lastNumber = 0
   #queue: Pending[] = []
@@ -97,37 +80,33 @@ export class MetaJournal {
   }
 
   keys(): IterableIterator<string> {
-    return this.#places.keys()
+    return this.#contents.places.keys()
   }
 
   has(key: string): boolean {
-    return this.#places.has(key)
+    return this.#contents.places.has(key)
   }
 
   /** What an index must know to start from here. */
   stamp(): JournalStamp {
-    return {
-      segment: this.#active?.number ?? 0,
-      end: this.#active?.end ?? 0,
-      frames: this.#frames,
-      keys: this.#places.size,
-      sum: this.#sum,
-    }
+    const { frames, places, sum } = this.#contents
+    const { number: segment = 0, end = 0 } = this.#active ?? {}
+    return { segment, end, frames, keys: places.size, sum }
   }
 
   /** Every key with its place, for a new index. */
   places(): ReadonlyMap<string, number> {
-    return this.#places
+    return this.#contents.places
   }
 
   /** Reads a record; undefined when absent or damaged (which is reported). */
   async get(key: string): Promise<JournalRecord | undefined> {
     const cached = this.#cache.get(key)
     if (cached !== undefined) return cached
-    const place = this.#places.get(key)
+    const place = this.#contents.places.get(key)
     if (place === undefined) return undefined
     const record = await this.#readPlace(key, place)
-    if (this.#places.get(key) === place && record !== undefined) this.#remember(record)
+    if (this.#contents.places.get(key) === place && record !== undefined) this.#remember(record)
     return record
   }
 
@@ -150,7 +129,7 @@ export class MetaJournal {
     const offset = offsetOf(place)
     const record = segment === undefined ? undefined : await readRecord(segment, offset)
     if (record?.key === key) return record
-    if (this.#places.get(key) === place) {
+    if (this.#contents.places.get(key) === place) {
       this.#report({ kind: 'record-damaged', segment: segment?.path ?? '', offset })
       this.#change({ key, place: undefined })
       this.#init.onChanges([{ key, place: undefined }], this.stamp())
@@ -163,16 +142,9 @@ export class MetaJournal {
     this.#cache.set(record.key, record, bytes + 200)
   }
 
-  #change({ key, place }: JournalChange): void {
-    const old = this.#places.get(key)
-    if (old !== undefined) this.#sum ^= placeSum(key, old)
-    this.#cache.delete(key)
-    if (place === undefined) {
-      this.#places.delete(key)
-      return
-    }
-    this.#places.set(key, place)
-    this.#sum ^= placeSum(key, place)
+  #change(change: JournalChange): void {
+    this.#cache.delete(change.key)
+    this.#contents.change(change)
   }
 
   async #flushAll(): Promise<void> {
@@ -196,11 +168,12 @@ export class MetaJournal {
   async #flushGroup(group: readonly Pending[]): Promise<void> {
     try {
       const segment = await this.#writableSegment()
-      const changes = await appendFrames(segment, group)
-      this.#frames += group.length
+      const records = group.map(({ record }) => record)
+      const changes = await appendRecords(segment, records)
+      this.#contents.frames += group.length
       for (const [i, change] of changes.entries()) {
         this.#change(change)
-        const record = group[i]?.record
+        const record = records[i]
         if (record?.bytes !== undefined) this.#remember(record)
       }
       this.#init.onChanges(changes, this.stamp())
@@ -257,16 +230,14 @@ export class MetaJournal {
     if (known === undefined) return { segment: 0, end: 0 }
     const { stamp, places } = known
     const end = this.#segments.get(stamp.segment)?.end ?? 0
-    const sum = [...places].reduce((all, [key, place]) => all ^ placeSum(key, place), 0)
+    const contents = new JournalContents(places, stamp.frames)
     const isPlaced = [...places.values()].every((place) => this.#segments.has(segmentOf(place)))
-    const isWhole = isPlaced && places.size === stamp.keys && sum === stamp.sum
+    const isWhole = isPlaced && places.size === stamp.keys && contents.sum === stamp.sum
     if (!isWhole || (end < stamp.end && stamp.segment !== 0)) {
       this.#report({ kind: 'index-rebuilt', reason: 'the index does not fit the journal' })
       return { segment: 0, end: 0 }
     }
-    this.#places = places
-    this.#sum = sum
-    this.#frames = stamp.frames
+    this.#contents = contents
     return stamp
   }
 
@@ -283,7 +254,7 @@ export class MetaJournal {
       }
       damaged = []
       goodEnd = found.end
-      this.#frames++
+      this.#contents.frames++
       this.#change(changeOf(segment, found))
     }
     // Damage with nothing sound after it is the tail of a write that a crash cut short.
@@ -297,7 +268,7 @@ export class MetaJournal {
   async #compact(): Promise<void> {
     const bytes = [...this.#segments.values()].reduce((sum, segment) => sum + segment.end, 0)
     const worthBytes = this.#init.minCompactBytes ?? minCompactBytes
-    if (bytes < worthBytes || this.#frames < 2 * this.#places.size) return
+    if (bytes < worthBytes || this.#contents.frames < 2 * this.#contents.places.size) return
     const old = [...this.#segments.values()]
     try {
       await this.#copyAll()
@@ -315,9 +286,9 @@ export class MetaJournal {
   }
 
   async #copyAll(): Promise<void> {
-    this.#frames = 0
+    this.#contents.frames = 0
     this.#active = undefined
-    const keys = [...this.#places.keys()]
+    const keys = [...this.#contents.places.keys()]
     for (let i = 0; i < keys.length; i += compactGroup) {
       const group = keys.slice(i, i + compactGroup)
       const records = await Promise.all(group.map((key) => this.get(key)))
@@ -325,25 +296,4 @@ export class MetaJournal {
       await Promise.all(live.map((record) => this.put(record)))
     }
   }
-}
-
-/** One write, one fsync. Returns where the records are now. */
-async function appendFrames(segment: Segment, group: readonly Pending[]): Promise<JournalChange[]> {
-  const frames = group.map(({ record }) => formatFrame(segment.salt, record))
-  const start = segment.end
-  const bytes = Buffer.concat(frames)
-  await segment.file.write(bytes, start)
-  await segment.file.fsync()
-  segment.end = start + bytes.length
-  let at = start
-  return group.map(({ record }, i) => {
-    const place = placeOf(segment.number, at)
-    at += frames[i]?.length ?? 0
-    return { key: record.key, place: record.bytes === undefined ? undefined : place }
-  })
-}
-
-function changeOf(segment: Segment, found: Scanned & { readonly kind: 'record' }): JournalChange {
-  const { key, bytes } = found.record
-  return { key, place: bytes === undefined ? undefined : placeOf(segment.number, found.at) }
 }

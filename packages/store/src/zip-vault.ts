@@ -2,11 +2,12 @@ import type { Proof } from '@modmesh/fill'
 import type { ZipDigest } from '@modmesh/module'
 import { ChunkPool } from './chunk-pool.ts'
 import type { Disk, DiskFile } from './disk.ts'
-import { asError, errnoOf, StoreAccessError, StoreDamagedError, StoreWriteError } from './errors.ts'
+import { asError, StoreAccessError, StoreDamagedError, StoreWriteError } from './errors.ts'
 import type { IndexDb } from './index-db.ts'
 import { type Layout, recordPath, zipPath } from './layout.ts'
 import { rehashAfterMs } from './limits.ts'
 import type { Listeners } from './listeners.ts'
+import { throwIfOurs } from './read-trouble.ts'
 import type { ReportEvent } from './store-event.ts'
 import { hashFile, quarantineFiles, writeRecordFile } from './zip-files.ts'
 import { ZipMemory } from './zip-memory.ts'
@@ -288,19 +289,4 @@ export class ZipVault {
     if ((await disk.identity(layout.zips)) !== undefined) return
     throw new StoreAccessError(layout.zips, 'the folder is gone; is its file system mounted?')
   }
-}
-
-/** Our own lack of something: others use as much as there is, and it passes. */
-const shortages: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
-/** The way to the file is barred: whoever bars it can open it again. */
-const barred: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ESTALE', 'ENOTCONN', 'ELOOP'])
-
-/** Throws when an error says nothing about the file itself. */
-function throwIfOurs(error: unknown, path: string): void {
-  const errno = errnoOf(error) ?? ''
-  if (shortages.has(errno)) throw error
-  if (!barred.has(errno)) return
-  // Without the path: a digest would leave no room for the advice in what `go` shows.
-  const message = `cannot read a zip: no access; chown it to the user of the node (${errno})`
-  throw new StoreAccessError(path, errno, { cause: error, message })
 }

@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import type { AnswerStore, StoredAnswer } from '@modmesh/fill'
 import type { Disk } from './disk.ts'
@@ -6,6 +6,7 @@ import { asError } from './errors.ts'
 import { makeFolder } from './folders.ts'
 import type { Layout } from './layout.ts'
 import { maxAnswerBytes, maxAnswersPerFolder, maxWaitingAnswers } from './limits.ts'
+import { replaceFile } from './replace-file.ts'
 import type { ReportEvent } from './store-event.ts'
 
 /** What a file may hold beside the answer: its key is a path and a version. Bytes. */
@@ -85,24 +86,11 @@ export class AnswerFiles implements AnswerStore, AsyncDisposable {
   }
 
   async #replace(path: string, bytes: Uint8Array): Promise<void> {
-    const temporary = join(this.#layout.staging, `${randomBytes(16).toString('hex')}.tmp`)
-    try {
-      const file = await this.#disk.open(temporary, 'create')
-      try {
-        await file.write(bytes, 0)
-      } finally {
-        await file.close()
-      }
-      await makeFolder(this.#disk, dirname(path))
-      const isNew = (await this.#disk.identity(path)) === undefined
-      await this.#disk.rename(temporary, path)
-      if (isNew) await this.#makeRoom(dirname(path))
-    } catch (error) {
-      await this.#disk.remove(temporary).catch(() => {
-        // The next start empties staging.
-      })
-      throw error
-    }
+    await makeFolder(this.#disk, dirname(path))
+    const isNew = (await this.#disk.identity(path)) === undefined
+    const components = { disk: this.#disk, layout: this.#layout }
+    await replaceFile(components, path, bytes, { isDurable: false })
+    if (isNew) await this.#makeRoom(dirname(path))
   }
 
   /** Counts one more file in a folder; the older half goes when it is full. */

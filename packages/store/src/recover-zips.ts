@@ -5,7 +5,7 @@ import type { Disk } from './disk.ts'
 import type { IndexContents, IndexedZip } from './index-values.ts'
 import { type Layout, recordPath, zipFolder, zipPath } from './layout.ts'
 import { maxRecordBytes, startConcurrency } from './limits.ts'
-import { formatZipRecord, parseZipRecord, type ZipRecord } from './zip-record.ts'
+import { parseZipRecord, type ZipRecord } from './zip-record.ts'
 import { isPreferred, shelvedZip, ZipShelf, type ZipUse } from './zip-shelf.ts'
 
 /** What recovery needs and whom it tells. */
@@ -158,9 +158,4 @@ function pastUse(
   nowMs: number,
 ): ZipUse {
   return { usedMs: Math.min(usedMs, nowMs), checkedMs: checkedMs > nowMs ? 0 : checkedMs }
-}
-
-/** The bytes of a record file. */
-export function recordBytes(record: ZipRecord): Uint8Array {
-  return Buffer.from(formatZipRecord(record))
 }

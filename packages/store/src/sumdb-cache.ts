@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import {
   type ForkNotes,
@@ -14,6 +14,7 @@ import { makeFolder } from './folders.ts'
 import { type Layout, parseTilePath, sumdbFolder, tilePath } from './layout.ts'
 import { maxForkEvidence, maxRefusedAnswers, maxRefusedBytes } from './limits.ts'
 import type { MetaJournal } from './meta-journal.ts'
+import { replaceFile } from './replace-file.ts'
 
 /** What a checksum-database client keeps on disk. */
 export interface SumdbCache extends Omit<SumdbOps, 'readRemote'> {
@@ -131,23 +132,10 @@ export class DiskSumdbCache implements SumdbCache {
     bytes: Uint8Array,
     { isDurable }: { readonly isDurable: boolean },
   ): Promise<void> {
-    const { disk, layout } = this.#components
-    const temporary = join(layout.staging, `${randomBytes(16).toString('hex')}.tmp`)
     try {
-      await makeFolder(disk, dirname(path))
-      const file = await disk.open(temporary, 'create')
-      try {
-        await file.write(bytes, 0)
-        if (isDurable) await file.fsync()
-      } finally {
-        await file.close()
-      }
-      await disk.rename(temporary, path)
-      if (isDurable) await disk.fsyncFolder(dirname(path))
+      await makeFolder(this.#components.disk, dirname(path))
+      await replaceFile(this.#components, path, bytes, { isDurable })
     } catch (error) {
-      await disk.remove(temporary).catch(() => {
-        // The next start empties staging.
-      })
       throw new StoreWriteError('a checksum-database file', error)
     }
   }

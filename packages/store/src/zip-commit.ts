@@ -4,9 +4,8 @@ import type { Proof } from '@modmesh/fill'
 import type { Disk } from './disk.ts'
 import { StoreWriteError } from './errors.ts'
 import { type Layout, recordPath, zipFolder, zipPath } from './layout.ts'
-import { recordBytes } from './recover-zips.ts'
 import type { VerifiedFile } from './staged-zip.ts'
-import type { ZipRecord } from './zip-record.ts'
+import { formatZipRecord, type ZipRecord } from './zip-record.ts'
 
 /**
  * The steps by which a zip becomes durable and visible, in order. The record is renamed into place
@@ -132,7 +131,9 @@ export class ZipCommit {
     const { disk, hooks } = this.#components
     const file = await disk.open(this.#stagedRecord, 'create')
     try {
-      await runStep(hooks, 'write-record', () => file.write(recordBytes(this.record), 0))
+      await runStep(hooks, 'write-record', () =>
+        file.write(Buffer.from(formatZipRecord(this.record)), 0),
+      )
       await runStep(hooks, 'fsync-record', () => file.fsync())
     } finally {
       await file.close()

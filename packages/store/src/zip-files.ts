@@ -5,9 +5,9 @@ import type { Disk } from './disk.ts'
 import { asError, StoreWriteError } from './errors.ts'
 import { type Layout, recordPath, zipFolder, zipPath } from './layout.ts'
 import { maxQuarantined, pieceBytes } from './limits.ts'
-import { recordBytes } from './recover-zips.ts'
+import { replaceFile } from './replace-file.ts'
 import type { ReportEvent } from './store-event.ts'
-import type { ZipRecord } from './zip-record.ts'
+import { formatZipRecord, type ZipRecord } from './zip-record.ts'
 
 /** Where the files of zips are, and whom their trouble is told. */
 export interface ZipFileComponents {
@@ -72,23 +72,15 @@ async function moveIfThere(disk: Disk, from: string, to: string): Promise<void> 
   if ((await disk.identity(from)) !== undefined) await disk.rename(from, to)
 }
 
-/** Writes a record beside its zip: staged, fsynced, renamed, folder fsynced. */
+/** Writes a record beside its zip, durably. Throws StoreWriteError. */
 export async function writeRecordFile(
-  { disk, layout }: Pick<ZipFileComponents, 'disk' | 'layout'>,
+  components: Pick<ZipFileComponents, 'disk' | 'layout'>,
   record: ZipRecord,
 ): Promise<void> {
-  const temporary = join(layout.staging, `${randomBytes(16).toString('hex')}.json`)
-  const path = recordPath(layout, record.zipDigest)
+  const path = recordPath(components.layout, record.zipDigest)
   try {
-    const file = await disk.open(temporary, 'create')
-    try {
-      await file.write(recordBytes(record), 0)
-      await file.fsync()
-    } finally {
-      await file.close()
-    }
-    await disk.rename(temporary, path)
-    await disk.fsyncFolder(zipFolder(layout, record.zipDigest))
+    const bytes = Buffer.from(formatZipRecord(record))
+    await replaceFile(components, path, bytes, { isDurable: true })
   } catch (error) {
     throw new StoreWriteError('a record', error)
   }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type ByteSink,
   type RecordProof,
@@ -10,6 +9,7 @@ import {
 import { type ModuleVersion, maxModBytes } from '@modmesh/module'
 import { collect } from '../upstream/body.ts'
 import { FetchError, isRetryable } from '../upstream/fetch-error.ts'
+import { backoffPauseMs, sleepUntilAborted } from '../upstream/sleep.ts'
 import { AwsSettings, type AwsSurroundings } from './aws-settings.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import * as limits from './limits.ts'
@@ -259,8 +259,7 @@ async function retrying<T>(signal: AbortSignal, attempt: () => Promise<T>): Prom
       return await attempt()
     } catch (error) {
       if (tries >= limits.s3MaxRetries || !isRetryable(error)) throw error
-      const pauseMs = limits.s3BackoffMs * 2 ** tries * (0.5 + Math.random() / 2)
-      await sleep(pauseMs, undefined, { signal })
+      await sleepUntilAborted(backoffPauseMs(limits.s3BackoffMs, tries), signal)
     }
   }
 }

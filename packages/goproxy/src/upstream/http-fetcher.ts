@@ -11,7 +11,7 @@ import { fileKind, OriginProtocols } from './origin-protocols.ts'
 import type { HttpEntry } from './proxy-list.ts'
 import { QuietOrigins } from './quiet-origins.ts'
 import { RetryBudget } from './retry-budget.ts'
-import { sleepUntilAborted } from './sleep.ts'
+import { backoffPauseMs, sleepUntilAborted } from './sleep.ts'
 
 /** How HTTP is spoken to upstreams. */
 export interface HttpFetcherInit {
@@ -93,8 +93,8 @@ export class HttpFetcher implements AsyncDisposable {
   async pause(attempt: number, error: FetchError, signal: AbortSignal): Promise<void> {
     const { retryAfterMs = 0 } = error
     if (retryAfterMs > limits.maxRetryAfterMs) throw error
-    const jittered = this.#backoffMs * 2 ** attempt * (0.5 + Math.random() / 2)
-    await sleepUntilAborted(Math.max(jittered, retryAfterMs), signal)
+    const pauseMs = backoffPauseMs(this.#backoffMs, attempt)
+    await sleepUntilAborted(Math.max(pauseMs, retryAfterMs), signal)
   }
 
   /** Whether an origin says anything at all to anybody. Never rejects. */

@@ -54,7 +54,7 @@ export class Credentials implements AsyncDisposable {
   readonly #sources: readonly Source[]
   readonly #run: RunHelper
   readonly #abort = new AbortController()
-  readonly #renewals = new Map<string, { readonly atMs: number; readonly done: Promise<boolean> }>()
+  readonly #renewals = new Map<string, { readonly atMs: number; readonly done: Promise<void> }>()
   #first: Promise<void> | undefined
 
   /** Throws InvalidGoauthError. */
@@ -130,7 +130,7 @@ export class Credentials implements AsyncDisposable {
       await last.done
       return
     }
-    const done = this.#runAll(url, answer).then(() => true)
+    const done = this.#runAll(url, answer)
     this.#renewals.set(key, { atMs: now, done })
     await done
   }

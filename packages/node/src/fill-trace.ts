@@ -1,5 +1,5 @@
 import type { Clock, FillEvent, PeerId, Source, UpstreamReason } from '@modmesh/fill'
-import { formatModuleVersion } from '@modmesh/module'
+import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import { errorText } from './errors.ts'
 import { toIso, toIsoOrNull } from './iso-time.ts'
 import { printableName } from './printable.ts'
@@ -150,16 +150,14 @@ export class FillTrace {
   }
 
   #refused(
-    event: Parameters<FillTrace['record']>[0] & {
-      readonly module: Parameters<typeof formatModuleVersion>[0]
-    },
+    event: { readonly module: ModuleVersion },
     fields: Fields & { readonly reason: string },
   ): void {
     this.#ofModule(event, 'refused', { ...fields, reason: printableName(fields.reason) })
   }
 
   #ofModule(
-    event: { readonly module: Parameters<typeof formatModuleVersion>[0] },
+    event: { readonly module: ModuleVersion },
     step: TraceStep['step'],
     fields: Fields,
   ): void {

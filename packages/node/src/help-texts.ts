@@ -41,7 +41,7 @@ type CommandName =
 /** The opening texts of each command's help; lines of at most 78 characters, else they are re-wrapped. */
 export const commandHelp: Readonly<Record<CommandName, string>> = {
   start: `Run the node in the foreground. It serves \`go\` on the local port, keeps every
-module it has verified, and gives them to the members of its mesh.
+module it has verified, and gives the public ones to the members of its mesh.
 
 Prints one line on stdout when it is ready; all else goes to stderr, as JSON
 lines. SIGTERM or Ctrl-C lets running answers end, at most 10 seconds; a
@@ -112,9 +112,10 @@ by it and was not counter-signed is out.
 There is no way back: to take a host in again, give it a new key and ticket.
 Only nodes that hold the root key, and administrators, can revoke.`,
   leave: `Leave the mesh: tell its members, and be a lone node from now on. What the
-node holds stays. To come back it needs a new ticket.`,
+node holds stays. To come back it needs a new ticket. Whoever holds the root
+key is asked to export it first.`,
   rekey: `Give this node a new key and let it stay in the mesh: the old key names the new
-one, and ends. It counts from the next start on.`,
+one, and ends. It counts from the next start on. A host can do this 3 times.`,
   root: `The root key rules a mesh. It is made by the first \`modmesh invite\` and lies on
 that node alone: keep a copy, in a safe place.`,
   rootExport: `Print the root key of the mesh, alone on stdout. Whoever has it rules the mesh.

@@ -127,7 +127,7 @@ export const sourceOptions: OptionTable<
     group: 'Sources',
     kind: 'switch',
     placeholder: 'on|off',
-    help: 'ask no upstream and no database; peers are still used',
+    help: 'ask no upstream and no database; peers and the bucket are still asked',
     schema: switchValue,
     fallback: () => false,
     fallbackText: 'off',

@@ -1,21 +1,12 @@
+import { readStart } from '../upstream/read-start.ts'
+
 /** Reads the code out of an error answer, such as `AccessDenied`; empty when there is none. Never rejects. */
 export async function readS3ErrorCode(
   body: AsyncIterable<Uint8Array>,
   maxBytes: number,
 ): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let length = 0
-  try {
-    for await (const chunk of body) {
-      chunks.push(chunk)
-      length += chunk.length
-      if (length >= maxBytes) break
-    }
-  } catch {
-    // What came is all there is; the status says enough.
-  }
-  const text = Buffer.concat(chunks).subarray(0, maxBytes).toString('latin1')
-  return between(text, '<Code>', '</Code>')
+  const { bytes } = await readStart(body, maxBytes)
+  return between(bytes.toString('latin1'), '<Code>', '</Code>')
 }
 
 /** Only letters and digits: nothing else of the answer is repeated, which may hold what the request was signed with. */

@@ -3,6 +3,7 @@ import { maxDetailBytes } from '../limits.ts'
 import { FetchError } from './fetch-error.ts'
 import { mayRedirect } from './reach.ts'
 import { type BodyWatch, readBody } from './read-body.ts'
+import { readStart } from './read-start.ts'
 
 /** An answer with status 200, 206 when a part was asked for, or 304 when a change was. */
 export interface HttpAnswer {
@@ -96,24 +97,10 @@ async function readDetail(response: Dispatcher.ResponseData): Promise<string> {
     await response.body.dump({ limit: 64 << 10 }).catch(ignoreDiscarded)
     return ''
   }
-  const bytes = await readStart(response.body)
+  const { bytes } = await readStart(response.body, maxDetailBytes)
   const lines = new TextDecoder().decode(bytes).split('\n').slice(0, maxDetailLines)
   const text = lines.map((line) => line.trim()).filter((line) => line !== '')
   return text.length === 0 ? '' : `: ${text.join('\n')}`
-}
-
-async function readStart(body: Dispatcher.ResponseData['body']): Promise<Uint8Array> {
-  const start = Buffer.alloc(maxDetailBytes)
-  let length = 0
-  try {
-    for await (const chunk of body) {
-      length += Buffer.from(chunk).copy(start, length)
-      if (length === start.length) break
-    }
-  } catch (error) {
-    ignoreDiscarded(error)
-  }
-  return start.subarray(0, length)
 }
 
 /** The body of an answer that is an error already: failing to read it adds nothing. */

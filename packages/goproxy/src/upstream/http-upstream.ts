@@ -26,7 +26,7 @@ import type { FallThrough, ProxyList } from './proxy-list.ts'
 import { openReader } from './readers.ts'
 import type { Turn } from './turn.ts'
 import type { ReadAgain, ReadOptions, UpstreamReader } from './upstream-reader.ts'
-import { routeFor, type UpstreamRoutes } from './upstream-routes.ts'
+import { listFor, type UpstreamRoutes } from './upstream-routes.ts'
 
 /** Who is asked, and for how long. */
 export interface HttpUpstreamInit {
@@ -74,9 +74,8 @@ interface Wanted {
 
 /** The upstreams of GOPROXY lists, one for each route. Checks no hash: that is the fill's. */
 export class HttpUpstream implements Upstream {
-  readonly #routes: UpstreamRoutes['routes']
+  readonly #upstreams: UpstreamRoutes
   readonly #entriesOf: ReadonlyMap<ProxyList, readonly Entry[]>
-  readonly #defaultList: ProxyList
   /** Version control alone. */
   readonly #directEntries: readonly Entry[]
   readonly #noproxy: (path: ModulePath) => boolean
@@ -88,8 +87,7 @@ export class HttpUpstream implements Upstream {
     this.#noproxy = init.noproxy ?? (() => false)
     this.#offline = init.offline
     this.#fetchTimeoutMs = init.fetchTimeoutMs ?? limits.fetchTimeoutMs
-    this.#routes = routes
-    this.#defaultList = defaultList
+    this.#upstreams = init.upstreams
     const lists = [defaultList, ...routes.map(({ list }) => list)]
     this.#entriesOf = new Map(lists.map((list) => [list, openEntries(list, components)]))
     const { direct } = components
@@ -199,7 +197,7 @@ export class HttpUpstream implements Upstream {
   }
 
   #entriesFor(path: ModulePath): readonly Entry[] {
-    const list = routeFor(this.#routes, path)?.list ?? this.#defaultList
+    const list = listFor(this.#upstreams, path)
     const entries = this.#entriesOf.get(list) ?? []
     return list.entries.length > 0 && this.#noproxy(path) ? this.#directEntries : entries
   }

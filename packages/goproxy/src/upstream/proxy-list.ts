@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { urlCredential } from '../basic-auth.ts'
 import { InvalidProxyListError } from '../errors.ts'
 import { isLoopbackHost } from '../host.ts'
 
@@ -103,21 +104,11 @@ function parseFileUrl(url: URL): FileEntry {
 
 /** As `go`, passwords never go over plain http, but for this machine itself. */
 function readUserInfo(url: URL): string | undefined {
-  if (url.username === '' && url.password === '') return undefined
-  if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
+  const credential = urlCredential(url)
+  if (credential !== undefined && url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
     throw new InvalidProxyListError(`refusing to pass credentials to insecure URL ${display(url)}`)
   }
-  const userInfo = `${decode(url.username)}:${decode(url.password)}`
-  return `Basic ${Buffer.from(userInfo, 'utf8').toString('base64')}`
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch (error) {
-    if (error instanceof URIError) return text
-    throw error
-  }
+  return credential
 }
 
 function display(url: URL): string {

@@ -1,8 +1,10 @@
 import { type Validator, ValidatorUnavailableError, type ValidatorVerdict } from '@modmesh/fill'
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import { type Dispatcher, request } from 'undici'
+import { urlCredential } from '../basic-auth.ts'
 import { maxDetailBytes, validatorMs } from '../limits.ts'
 import { Dispatchers } from '../upstream/dispatchers.ts'
+import { readStart } from '../upstream/read-start.ts'
 
 /** Where a validator is and how long it may take. */
 export interface HttpValidatorInit {
@@ -38,10 +40,11 @@ export class HttpValidator implements Validator, AsyncDisposable {
     this.#url = new URL(init.url)
     this.#url.username = ''
     this.#url.password = ''
+    const authorization = urlCredential(init.url)
     this.#headers = {
       'content-type': 'application/json',
       'user-agent': init.userAgent ?? 'modmesh',
-      ...authorization(init.url),
+      ...(authorization === undefined ? {} : { authorization }),
     }
   }
 
@@ -52,7 +55,10 @@ export class HttpValidator implements Validator, AsyncDisposable {
     const signal = AbortSignal.any([options.signal, AbortSignal.timeout(this.#timeoutMs)])
     try {
       const { statusCode, body } = await this.#post(module, signal)
-      const text = await readStart(body)
+      // No more than people will be shown; the rest is not waited for.
+      const { bytes, failure } = await readStart(body, maxDetailBytes)
+      if (failure !== undefined) throw failure
+      const text = bytes.toString('utf8')
       if (statusCode === 200) return { kind: 'allowed' }
       if (statusCode === 403) return { kind: 'denied', reason: text.trim() || 'no reason given' }
       throw new ValidatorUnavailableError(`${this.#name(module)}: it answered ${statusCode}`)
@@ -82,22 +88,4 @@ export class HttpValidator implements Validator, AsyncDisposable {
   #name(module: ModuleVersion): string {
     return `${formatModuleVersion(module)}: validator ${this.#url.origin}`
   }
-}
-
-function authorization(url: URL): Readonly<Record<string, string>> {
-  if (url.username === '' && url.password === '') return {}
-  const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
-  return { authorization: `Basic ${Buffer.from(user).toString('base64')}` }
-}
-
-/** Reads no more than people will be shown; the rest is not waited for. */
-async function readStart(body: Dispatcher.ResponseData['body']): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of body) {
-    chunks.push(chunk as Uint8Array)
-    size += (chunk as Uint8Array).length
-    if (size >= maxDetailBytes) break
-  }
-  return Buffer.concat(chunks).subarray(0, maxDetailBytes).toString('utf8')
 }

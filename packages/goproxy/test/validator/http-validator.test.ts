@@ -50,6 +50,16 @@ describe('a validator', () => {
     ])
   })
 
+  test('takes a password as it is where that is no percent-encoding', async () => {
+    const seen: unknown[] = []
+    const validator = await start((request, response) => {
+      seen.push(request.headers.authorization)
+      response.end()
+    }, 'me:100%@')
+    expect(await validator.check(module, { signal })).toEqual({ kind: 'allowed' })
+    expect(seen).toEqual([`Basic ${btoa('me:100%')}`])
+  })
+
   test('denies with 403 and its text', async () => {
     const validator = await start((_, response) => response.writeHead(403).end(' licence: AGPL\n'))
     const denied = { kind: 'denied', reason: 'licence: AGPL' }

@@ -1,3 +1,5 @@
+import { basicCredential } from '../../basic-auth.ts'
+
 /** Header names and values in turn, as they are sent. */
 export type HeaderList = readonly string[]
 
@@ -63,10 +65,7 @@ export function credentialKey(url: URL): string {
 
 /** The Authorization header of a name and a password. */
 export function basicAuth(login: string, password: string): HeaderList {
-  return [
-    'authorization',
-    `Basic ${Buffer.from(`${login}:${password}`, 'utf8').toString('base64')}`,
-  ]
+  return ['authorization', basicCredential(login, password)]
 }
 
 function keyOfUrl(line: string): string {

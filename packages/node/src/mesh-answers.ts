@@ -4,6 +4,7 @@ import { CommandError, errorCode, errorText } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 import { newIdentity, replaceIdentity } from './identity.ts'
 import { toIso, toIsoOrNull } from './iso-time.ts'
+import { standingOf } from './standing.ts'
 
 /** The life of a ticket when nobody says otherwise. Milliseconds. */
 const defaultInviteMs = 24 * 3_600_000
@@ -197,7 +198,6 @@ function membersReport(mesh: MeshNode): MembersReport {
 
 function memberLine(member: MemberStatus): MemberLine {
   const { peer, name, site, roles, invite: serial } = member
-  const sound = member.admittedMs === undefined ? 'provisional' : 'member'
   return {
     peer,
     name,
@@ -205,7 +205,7 @@ function memberLine(member: MemberStatus): MemberLine {
     roles,
     self: member.isSelf,
     connected: member.isConnected,
-    standing: member.refusal ?? sound,
+    standing: standingOf(member),
     admittedAt: toIsoOrNull(member.admittedMs),
     expiresAt: toIsoOrNull(member.expiresMs),
     lastSeenAt: toIsoOrNull(member.lastSeenMs),

@@ -2,6 +2,7 @@ import type { MemberStatus, MeshNode, PeerTarget } from '@modmesh/peers'
 import { toIsoOrNull } from './iso-time.ts'
 import { peerLine } from './peer-line.ts'
 import { printableName } from './printable.ts'
+import { standingOf } from './standing.ts'
 import type { PeerLine } from './status.ts'
 import { type UploadLine, uploadLine } from './upload-line.ts'
 
@@ -55,10 +56,9 @@ function entryOf(
   member: MemberStatus | undefined,
   targets: readonly PeerTarget[],
 ): PeerEntry {
-  const sound = member?.admittedMs === undefined ? 'provisional' : 'member'
   return {
     ...line,
-    standing: member === undefined ? null : (member.refusal ?? sound),
+    standing: member === undefined ? null : standingOf(member),
     lastSeenAt: toIsoOrNull(member?.lastSeenMs),
     notConnected: line.connected ? null : whyNot(line.id, member, targets),
   }

@@ -113,9 +113,11 @@ export class StatusReporter {
     const warnings: string[] = [...state.openDoors()]
     const refusal = state.mesh?.members.refusal()
     if (refusal !== undefined) warnings.push(`this node is out of its mesh: ${refusal}`)
-    const refusers = state.mesh?.members.refusers()
-    if (refusers !== undefined) {
-      warnings.push(`${refusers.count} members of the mesh refuse this node: ${refusers.reason}`)
+    const refusers = state.mesh?.meshId() && state.mesh.members.refusers()
+    if (refusers) {
+      const { count, reason } = refusers
+      const who = count === 1 ? 'a member of the mesh refuses' : `${count} members of the mesh refuse`
+      warnings.push(`${who} this node: ${reason}`)
     }
     if (state.client !== undefined) {
       const { folder } = this.#components.store.sumdbCache(state.client.name)

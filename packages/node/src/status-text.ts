@@ -148,8 +148,11 @@ function remoteLines({ remote }: RunningStatus): string[] {
     state === 'down' ? 'DOWN' : '',
   ]
   const line = `${printableName(remote.url)}   ${parts.filter((part) => part !== '').join(', ')}`
-  const errors = [readError, writeError].filter((error) => error !== null)
-  return [field('Remote', line), ...errors.map((error) => field('', printableName(error)))]
+  const errors = [
+    ...(readError === null ? [] : [`cannot be read: ${printableName(readError)}`]),
+    ...(writeError === null ? [] : [`cannot be written: ${printableName(writeError)}`]),
+  ]
+  return [field('Remote', line), ...errors.map((text) => field('', text))]
 }
 
 const sourceWords: Readonly<Record<SourceKind, string>> = {

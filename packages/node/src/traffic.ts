@@ -129,14 +129,6 @@ export class Traffic {
           reason: event.reason,
         })
         return
-      case 'hash-changed':
-        this.#refuse({
-          source: 'upstream',
-          peer: undefined,
-          module: formatModuleVersion(event.module),
-          reason: event.error.message,
-        })
-        return
       case 'owner-asked':
         this.#ownerAsked[event.outcome] += 1
         return

@@ -40,7 +40,7 @@ export interface WhyReport {
     readonly proof: string
   } | null
   /** Who would be asked first for the zip now. */
-  readonly next: 'store' | 'peer' | 'mesh' | 'upstream' | 'nobody'
+  readonly next: 'store' | 'peer' | 'mesh' | 'remote' | 'upstream' | 'nobody'
   readonly holders: readonly HolderLine[]
   /** Names and sites of the peers in here, as far as they are known. */
   readonly peers: readonly { readonly id: string; readonly name: string; readonly site: string }[]
@@ -125,7 +125,9 @@ function whoIsNext(
 ): WhyReport['next'] {
   if (holders.length > 0) return 'peer'
   if (canAskUpstream(state.upstream, path)) return 'upstream'
-  return connected(state) > 0 && !isPrivate(path) ? 'mesh' : 'nobody'
+  if (isPrivate(path)) return 'nobody'
+  if (connected(state) > 0) return 'mesh'
+  return state.remote === undefined ? 'nobody' : 'remote'
 }
 
 function canAskUpstream(

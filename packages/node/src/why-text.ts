@@ -51,6 +51,8 @@ function nextText({ next, connectedPeers }: WhyReport): string {
       return connectedPeers === 0
         ? 'from upstream: no peer is connected'
         : `${counted(connectedPeers, 'connected peer')} for a moment, then upstream`
+    case 'remote':
+      return 'from the bucket: no peer is connected, and no upstream'
     case 'nobody':
       return 'nobody can be asked: no peer is connected, and no upstream'
   }

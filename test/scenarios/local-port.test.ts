@@ -124,7 +124,7 @@ describe('a web page', () => {
 
 describe('nothing that changes state', () => {
   test.for(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'])(
-    '%s is done without the token, or at all over HTTP',
+    'is done over HTTP: %s is refused',
     async (method) => {
       for (const target of [...targets, '/-/gc', '/-/invite', '/-/token', '/-/pin']) {
         expect((await ask(node.url + target, {}, method)).status, target).toBe(405)

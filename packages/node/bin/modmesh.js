@@ -4,6 +4,10 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { isFresh } from '../build/inputs.js'
 
+if (Number(process.versions.node.split('.')[0]) < 24) {
+  console.error(`modmesh: needs Node 24 or newer, this is ${process.version}: pnpm exec node …`)
+  process.exit(1)
+}
 const folder = new URL('../bundle/', import.meta.url)
 if (!isFresh(fileURLToPath(folder))) {
   // In a process of its own: what a bundler takes in memory must not stay with the node.

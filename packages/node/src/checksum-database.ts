@@ -1,6 +1,6 @@
 import type { ChecksumDb } from '@modmesh/fill'
 import { type HttpFetcher, HttpSumdb } from '@modmesh/goproxy'
-import type { DiskStore } from '@modmesh/store'
+import type { DiskStore, SumdbCache } from '@modmesh/store'
 import {
   SumdbClient,
   SumdbNotFoundError,
@@ -44,8 +44,17 @@ export function openChecksumDatabase(
     fetchTimeoutMs: settings.fetchTimeout * 1_000,
   })
   const cache = components.store.sumdbCache(name)
-  const ops: SumdbOps = {
-    readRemote: (path, options) => readRemote(name, remote, components.fetchTile, path, options),
+  const ops = sumdbOps(cache, (path, options) =>
+    readRemote(name, remote, components.fetchTile, path, options),
+  )
+  const client = new SumdbClient({ ops }, { key: sumdb.key, isPrivate: plan.isPrivate })
+  return { key: sumdb.key, client, remote }
+}
+
+/** Everything that a client of a checksum database does outside itself: what it keeps, and how it asks. */
+export function sumdbOps(cache: SumdbCache, ask: SumdbOps['readRemote']): SumdbOps {
+  return {
+    readRemote: ask,
     readHead: () => cache.readHead(),
     writeHead: (previous, next) => cache.writeHead(previous, next),
     readCache: (path) => cache.readCache(path),
@@ -55,8 +64,6 @@ export function openChecksumDatabase(
     readForkEvidence: () => cache.readForkEvidence(),
     keepRefused: (answer) => cache.keepRefused(answer),
   }
-  const client = new SumdbClient({ ops }, { key: sumdb.key, isPrivate: plan.isPrivate })
-  return { key: sumdb.key, client, remote }
 }
 
 /**

@@ -116,7 +116,8 @@ export class StatusReporter {
     const refusers = state.mesh?.meshId() && state.mesh.members.refusers()
     if (refusers) {
       const { count, reason } = refusers
-      const who = count === 1 ? 'a member of the mesh refuses' : `${count} members of the mesh refuse`
+      const who =
+        count === 1 ? 'a member of the mesh refuses' : `${count} members of the mesh refuse`
       warnings.push(`${who} this node: ${reason}`)
     }
     if (state.client !== undefined) {

@@ -229,7 +229,7 @@ Store      38.2 GB in 9,311 zips, 12,000 go.mod
       writes,
     } as const
     expect(formatStatus({ ...lone, remote }, plain)).toContain(
-      'Remote     s3://modules/go   1,204 objects written, 3 not, DOWN\n           s3://modules/go: 503 SlowDown\n',
+      'Remote     s3://modules/go   1,204 objects written, 3 not, DOWN\n           cannot be read: s3://modules/go: 503 SlowDown\n',
     )
     const readOnly = { ...remote, access: 'read', state: 'on', readError: null } as const
     const none = { written: 0, exists: 0, failed: 0, dropped: 0 }

@@ -19,7 +19,8 @@ import {
 } from '@modmesh/goproxy'
 import { matchesPatterns, parsePatterns } from '@modmesh/module'
 import { DiskStore } from '@modmesh/store'
-import { parseGosumdb, SumdbClient, type SumdbOps } from '@modmesh/sumdb'
+import { parseGosumdb, SumdbClient } from '@modmesh/sumdb'
+import { sumdbOps } from '../../packages/node/src/checksum-database.ts'
 
 export interface StartProxyInit {
   /** GOPROXY syntax. */
@@ -70,7 +71,7 @@ export async function startProxy(init: StartProxyInit): Promise<StartedProxy> {
   const upstream = new HttpUpstream({ http }, { upstreams, offline })
   const { name, url, key } = gosumdb
   const remote = new HttpSumdb({ http }, { name, url, list: upstreams.defaultList, offline })
-  const ops: SumdbOps = bindOps(store, name, remote)
+  const ops = sumdbOps(store.sumdbCache(name), (...asked) => remote.read(...asked))
   const database = stack.use(new SumdbClient({ ops }, { key, isPrivate }))
   const fill = stack.use(
     new ModuleFill(
@@ -125,19 +126,4 @@ const nobody: Peers = {
   askOwner: () => Promise.reject(new Error('there are no peers')),
   fetchComing: () => Promise.reject(new Error('there are no peers')),
   blame() {},
-}
-
-function bindOps(store: DiskStore, name: string, remote: HttpSumdb): SumdbOps {
-  const cache = store.sumdbCache(name)
-  return {
-    readRemote: (path, options) => remote.read(path, options),
-    readHead: () => cache.readHead(),
-    writeHead: (previous, next) => cache.writeHead(previous, next),
-    readCache: (path) => cache.readCache(path),
-    writeCache: (path, bytes) => cache.writeCache(path, bytes),
-    dropCache: (path) => cache.dropCache(path),
-    keepForkEvidence: (notes) => cache.keepForkEvidence(notes),
-    readForkEvidence: () => cache.readForkEvidence(),
-    keepRefused: (answer) => cache.keepRefused(answer),
-  }
 }

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { InvalidEnvProxyError } from '../../src/errors.ts'
 import { readEnvProxies } from '../../src/upstream/env-proxies.ts'
 import { startTls, tlsFile } from '../support/tls-server.ts'
+import { tunnel } from '../support/tunnel.ts'
 import { module, UpstreamKit } from '../support/upstream-kit.ts'
 
 const { signal } = new AbortController()
@@ -91,12 +92,7 @@ async function startProxy(to: number): Promise<{ readonly url: string; readonly 
   })
   server.on('connect', (request, client) => {
     note(request)
-    const there = connect(to, '127.0.0.1', () => {
-      client.write('HTTP/1.1 200 OK\r\n\r\n')
-      there.pipe(client).pipe(there)
-    })
-    for (const socket of [there, client]) socket.on('error', () => socket.destroy())
-    onTestFinished(() => void there.destroy())
+    tunnel(client, to)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { constants } from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { connect, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { afterAll, afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { HttpFetcher, HttpSumdb, type HttpUpstream, parseProxyList } from '../../src/index.ts'
 import {
@@ -24,6 +24,7 @@ import {
   zipBytes,
 } from '../support/h2-server.ts'
 import { tlsFile } from '../support/tls-server.ts'
+import { tunnel } from '../support/tunnel.ts'
 import { type AskInit, fetchZip, module, UpstreamKit } from '../support/upstream-kit.ts'
 
 const { signal } = new AbortController()
@@ -412,12 +413,7 @@ describe('through a proxy', () => {
     const server = createHttpServer()
     server.on('connect', ({ url = '' }, client) => {
       seen.push(url)
-      const there = connect(to, '127.0.0.1', () => {
-        client.write('HTTP/1.1 200 OK\r\n\r\n')
-        there.pipe(client).pipe(there)
-      })
-      for (const socket of [there, client]) socket.on('error', () => socket.destroy())
-      onTestFinished(() => void there.destroy())
+      tunnel(client, to)
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')

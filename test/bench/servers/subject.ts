@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -114,7 +114,7 @@ export function onPath(names: readonly string[]): string | undefined {
     for (const name of names) {
       const file = join(folder, name)
       try {
-        readFileSync(file, { flag: 'r' }).subarray(0, 1)
+        accessSync(file, constants.X_OK)
         return file
       } catch {
         // not in this folder

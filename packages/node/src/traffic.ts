@@ -144,6 +144,8 @@ export class Traffic {
       case 'zip-asked':
       case 'upstream-chosen':
         return // what goes on around an answer, which is counted
+      case 'hash-changed':
+        return // told by itself, for as long as it waits to be accepted
     }
   }
 

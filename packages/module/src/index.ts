@@ -52,6 +52,7 @@ export {
   formatModuleVersion,
   type ModuleVersion,
   parseModuleVersion,
+  parsePathAtVersion,
 } from './module-version.ts'
 export { matchesPathMajor, type SplitPath, splitPathMajor } from './path-major.ts'
 export { isGlob, matchesPatterns, type Patterns, parsePatterns } from './patterns.ts'

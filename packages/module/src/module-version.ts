@@ -18,6 +18,12 @@ export function parseModuleVersion(path: string, version: string): ModuleVersion
   return module
 }
 
+/** Parses what formatModuleVersion writes. Throws InvalidModulePathError or InvalidVersionError. */
+export function parsePathAtVersion(text: string): ModuleVersion {
+  const at = text.lastIndexOf('@')
+  return parseModuleVersion(text.slice(0, Math.max(at, 0)), text.slice(at + 1))
+}
+
 /** `path@version`, the name used in logs, keys and messages. */
 export function formatModuleVersion(module: ModuleVersion): string {
   return `${module.path}@${module.version}`

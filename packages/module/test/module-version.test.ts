@@ -10,6 +10,7 @@ import {
   InvalidVersionError,
   parseModulePath,
   parseModuleVersion,
+  parsePathAtVersion,
   parseVersion,
   unescapeModulePath,
   unescapeVersion,
@@ -65,10 +66,7 @@ test('versions are in one total order', () => {
 
 test('modules are sorted by path, then by version', () => {
   const names = ['a.b/d@v1.0.0', 'a.b/c@v1.10.0', 'a.b/c@v1.9.0', 'a.b/c@v1.9.0-rc1']
-  const modules = names.map((name) => {
-    const [path = '', version = ''] = name.split('@')
-    return parseModuleVersion(path, version)
-  })
+  const modules = names.map(parsePathAtVersion)
   const sorted = modules.sort(compareModuleVersions).map(formatModuleVersion)
   expect(sorted).toEqual([...names].reverse())
 })
@@ -83,6 +81,13 @@ test.for([
 ] as const)('no module has %s', ([, path, version, expected]) => {
   expect(() => parseModuleVersion(path, version)).toThrow(expected)
 })
+
+test.for(['', '@', 'a.b/m', 'a.b/m@', '@v1.0.0', 'a.b/m@v1', 'a.b/m@v1.0.0@v1.0.0'])(
+  'no module version is named %j',
+  (text) => {
+    expect(tryRead(() => parsePathAtVersion(text))).toBeUndefined()
+  },
+)
 
 test('an error shows no more of a hostile text than a line', () => {
   const error = new InvalidModulePathError(`a\n${'x'.repeat(1e6)}`, 'reason')

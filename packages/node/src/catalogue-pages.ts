@@ -4,7 +4,7 @@ import {
   InvalidModulePathError,
   InvalidVersionError,
   type ModuleVersion,
-  parseModuleVersion,
+  parsePathAtVersion,
   rfc3339Seconds,
 } from '@modmesh/module'
 import type { Catalogue, CatalogueEntry } from './catalogue.ts'
@@ -127,9 +127,8 @@ function readInclude(text: string | undefined): void {
 
 function readToken(text: string | undefined): ModuleVersion | undefined {
   if (text === undefined) return undefined
-  const at = text.lastIndexOf('@')
   try {
-    return parseModuleVersion(text.slice(0, Math.max(at, 0)), text.slice(at + 1))
+    return parsePathAtVersion(text)
   } catch (error) {
     const isForeign =
       error instanceof InvalidModulePathError || error instanceof InvalidVersionError

@@ -5,7 +5,7 @@ import {
   InvalidVersionError,
   type ModulePath,
   type ModuleVersion,
-  parseModuleVersion,
+  parsePathAtVersion,
   type ZipHash,
 } from '@modmesh/module'
 import type { DiskStore } from '@modmesh/store'
@@ -99,9 +99,8 @@ export async function whyReport(parts: WhyComponents, name: string): Promise<Why
 }
 
 function parseName(name: string): ModuleVersion {
-  const at = name.lastIndexOf('@')
   try {
-    return parseModuleVersion(name.slice(0, Math.max(at, 0)), name.slice(at + 1))
+    return parsePathAtVersion(name)
   } catch (error) {
     const isWrong = error instanceof InvalidModulePathError || error instanceof InvalidVersionError
     if (!isWrong) throw error

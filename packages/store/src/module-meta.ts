@@ -4,7 +4,7 @@ import {
   hashMod,
   type ModHash,
   type ModuleVersion,
-  parseModuleVersion,
+  parsePathAtVersion,
 } from '@modmesh/module'
 import type { JournalRecord } from './journal-frame.ts'
 import type { MetaJournal } from './meta-journal.ts'
@@ -61,9 +61,7 @@ export function isModKey(key: string): boolean {
 
 /** The module version of which a journal key holds the go.mod; undefined for other keys. */
 export function moduleOfModKey(key: string): ModuleVersion | undefined {
-  if (!isModKey(key)) return undefined
-  const at = key.lastIndexOf('@')
-  return parseModuleVersion(key.slice(modPrefix.length, at), key.slice(at + 1))
+  return isModKey(key) ? parsePathAtVersion(key.slice(modPrefix.length)) : undefined
 }
 
 /** Whether the journal holds a go.mod. */

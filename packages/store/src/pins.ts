@@ -4,7 +4,7 @@ import {
   type ModuleVersion,
   matchesPatterns,
   type Patterns,
-  parseModuleVersion,
+  parsePathAtVersion,
   parsePatterns,
 } from '@modmesh/module'
 import type { Disk } from './disk.ts'
@@ -21,8 +21,7 @@ export type Pin =
 
 /** Reads a pin as people write it. Throws InvalidPinError. */
 export function parsePin(text: string): Pin {
-  const at = text.indexOf('@')
-  if (at >= 0) return { kind: 'version', text, module: parseVersionPin(text, at) }
+  if (text.includes('@')) return { kind: 'version', text, module: parseVersionPin(text) }
   if (text === '' || text.includes(',') || text.includes(' ') || !isGlob(text)) {
     throw new InvalidPinError(text)
   }
@@ -35,9 +34,9 @@ export function pinCovers(pin: Pin, module: ModuleVersion): boolean {
   return pin.module.path === module.path && pin.module.version === module.version
 }
 
-function parseVersionPin(text: string, at: number): ModuleVersion {
+function parseVersionPin(text: string): ModuleVersion {
   try {
-    return parseModuleVersion(text.slice(0, at), text.slice(at + 1))
+    return parsePathAtVersion(text)
   } catch (error) {
     throw new InvalidPinError(text, { cause: error })
   }

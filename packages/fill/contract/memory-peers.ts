@@ -2,7 +2,6 @@ import {
   formatModuleVersion,
   type ModulePath,
   type ModuleVersion,
-  parseZipDigest,
   type Version,
   type ZipDigest,
   type ZipHash,
@@ -19,8 +18,10 @@ import type {
   OwnerQuestion,
   PeerId,
   Peers,
+  ZipFetchOptions,
 } from '../src/peers.ts'
 import type { ByteSink } from '../src/zip-store.ts'
+import { digestOf, joinedTo, MemoryBody } from './memory-body.ts'
 import { untilAborted } from './memory-checksum-db.ts'
 
 /** How a peer fails its receiver, if it does. */
@@ -57,6 +58,18 @@ export class FakePeer {
   /** Time to any answer and to a first byte, ms. */
   delayMs = 1
   fault: PeerFault = 'none'
+  /** Where `short-body` ends, bytes from the beginning; half way when undefined. */
+  endsAt: number | undefined
+  /** How often that happens. */
+  endsTimes: number = Number.POSITIVE_INFINITY
+  /** Where it ends when it begins anew after joined bytes were wrong; whole when undefined. */
+  endsAnewAt: number | undefined
+  /** The byte that differs in whatever it sends. */
+  flipsAt: number | undefined
+  /** Whether it goes on where another one was cut. */
+  resumes = true
+  /** Bytes that it sent. */
+  sent = 0
   /** Whether it leaves every question unanswered. */
   isSilent = false
   /** Zips asked of it. */
@@ -92,6 +105,8 @@ export class FakePeer {
     this.versions.set(module.path, [...(this.versions.get(module.path) ?? []), module.version])
   }
 }
+
+const none = new Uint8Array()
 
 /** How long one that is busy lets wait, ms. */
 const busyMs = 2_000
@@ -178,7 +193,7 @@ export class MemoryPeers implements Peers {
     id: PeerId,
     zipHash: ZipHash,
     sink: ByteSink,
-    options: { readonly signal: AbortSignal; readonly onFirstByte?: () => void },
+    options: ZipFetchOptions,
   ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }> {
     const peer = this.peers.find((each) => each.id === id)
     const bytes = peer?.zips.get(zipHash)
@@ -194,9 +209,32 @@ export class MemoryPeers implements Peers {
     if (peer.fault === 'garbage') {
       throw new PeerError(id, 'sent a frame that is none', { fault: 'protocol' })
     }
+    const zipDigest = digestOf(bytes)
+    const came = peer.resumes ? joinedTo(bytes, options) : none
+    if (came.length === 0 && options.resume?.from !== undefined) {
+      await options.resume.onReset('other-bytes')
+    }
+    const counted: ByteSink = {
+      write(chunk) {
+        peer.sent += chunk.length
+        return sink.write(chunk)
+      },
+    }
+    const body = new MemoryBody(zipDigest, counted, came)
+    options.resume?.onBody(() => body.point())
     options.onFirstByte?.()
-    await this.#send(peer, bytes, sink, options.signal)
-    return { zipDigest: anyDigest, size: bytes.length }
+    await this.#send(peer, bytes, body, options.signal)
+    if (came.length > 0 && digestOf(body.bytes) !== zipDigest) {
+      await options.resume?.onReset('mismatch')
+      const anew = new MemoryBody(zipDigest, counted, none)
+      options.resume?.onBody(() => anew.point())
+      if (peer.endsAnewAt !== undefined) {
+        await anew.write(bytes.subarray(0, peer.endsAnewAt))
+        throw unable(id, 'ended early')
+      }
+      await this.#send(peer, bytes, anew, options.signal)
+    }
+    return { zipDigest, size: bytes.length }
   }
 
   owner(
@@ -266,25 +304,27 @@ export class MemoryPeers implements Peers {
 
   async #send(
     peer: FakePeer,
-    bytes: Uint8Array,
-    sink: ByteSink,
+    held: Uint8Array,
+    body: MemoryBody,
     signal: AbortSignal,
   ): Promise<void> {
-    const half = bytes.length >> 1
-    if (peer.fault === 'trickle') return await this.#trickle(bytes, sink, signal)
-    await sink.write(bytes.subarray(0, half))
+    const bytes = held.slice()
+    if (peer.fault === 'wrong-bytes') flip(bytes, bytes.length - 1)
+    if (peer.flipsAt !== undefined) flip(bytes, peer.flipsAt)
+    const half = Math.max(body.size, peer.endsAt ?? bytes.length >> 1)
+    if (peer.fault === 'trickle') return await this.#trickle(bytes, body, signal)
+    await body.write(bytes.subarray(body.size, half))
     if (peer.fault === 'stall-body') await untilAborted(signal)
     if (peer.fault === 'hang') await new Promise(() => {})
-    if (peer.fault === 'short-body') throw unable(peer.id, 'ended early')
-    const rest = bytes.slice(half)
-    const last = rest.length - 1
-    if (peer.fault === 'wrong-bytes') rest[last] = (rest[last] ?? 0) ^ 1
-    await sink.write(rest)
+    if (peer.fault === 'short-body' && peer.asked <= peer.endsTimes) {
+      throw unable(peer.id, 'ended early')
+    }
+    await body.write(bytes.subarray(half))
   }
 
-  async #trickle(bytes: Uint8Array, sink: ByteSink, signal: AbortSignal): Promise<void> {
-    for (let at = 0; at < bytes.length; at += 1000) {
-      await sink.write(bytes.subarray(at, at + 1000))
+  async #trickle(bytes: Uint8Array, body: MemoryBody, signal: AbortSignal): Promise<void> {
+    for (let at = body.size; at < bytes.length; at += 1000) {
+      await body.write(bytes.subarray(at, at + 1000))
       await this.#clock.sleep(1000, { signal })
     }
   }
@@ -308,7 +348,9 @@ function nameOf(question: OwnerQuestion): string {
   return `${question.what} ${question.path}`
 }
 
-const anyDigest: ZipDigest = parseZipDigest('0'.repeat(64))
+function flip(bytes: Uint8Array, at: number): void {
+  bytes[at] = (bytes[at] ?? 0) ^ 1
+}
 
 function unable(peer: PeerId, message: string): PeerError {
   return new PeerError(peer, message, { fault: 'unable' })

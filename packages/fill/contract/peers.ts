@@ -1,7 +1,8 @@
-import type { ModuleVersion, ZipHash } from '@modmesh/module'
+import { type ModuleVersion, parseZipDigest, type ZipHash } from '@modmesh/module'
 import { describe, expect, test } from 'vitest'
 import { PeerError } from '../src/errors.ts'
-import type { PeerId, Peers } from '../src/peers.ts'
+import type { PeerId, Peers, ResumePoint, ZipFetchOptions } from '../src/peers.ts'
+import type { ByteSink } from '../src/zip-store.ts'
 
 /** A mesh under test: one honest peer that is connected and holds one module version with all its files. */
 export interface OpenPeers {
@@ -81,6 +82,28 @@ export function peersContract(name: string, open: () => Promise<OpenPeers>): voi
       })
     })
 
+    test('a fetch goes on from where another one came, and brings nothing twice', async () => {
+      await using(async ({ peers, holder, held }) => {
+        const first = new Collector()
+        const all = await peers.fetchZip(holder, held.zipHash, first, first.options())
+        const next = new Collector(first)
+        expect(next.from).toMatchObject({ zipDigest: all.zipDigest, size: held.zip.length })
+        expect(await peers.fetchZip(holder, held.zipHash, next, next.options())).toEqual(all)
+        expect(next.bytes).toHaveLength(0)
+        expect(next.resets).toEqual([])
+      })
+    })
+
+    test('a fetch does not go on from other bytes', async () => {
+      await using(async ({ peers, holder, held }) => {
+        const sink = new Collector()
+        const from = { zipDigest: parseZipDigest('5'.repeat(64)), size: 1 }
+        await peers.fetchZip(holder, held.zipHash, sink, sink.options(from))
+        expect(sink.resets).toEqual(['other-bytes'])
+        expect(Buffer.from(sink.bytes)).toEqual(Buffer.from(held.zip))
+      })
+    })
+
     test('what the peer lacks it is unable to give, without fault', async () => {
       await using(async ({ peers, holder, missing }) => {
         const sink = { write: async () => {} }
@@ -98,6 +121,37 @@ export function peersContract(name: string, open: () => Promise<OpenPeers>): voi
       })
     })
   })
+}
+
+/** Keeps a body, and how far it has come. */
+class Collector implements ByteSink {
+  bytes: Uint8Array = new Uint8Array()
+  readonly resets: string[] = []
+  readonly from: ResumePoint | undefined
+  #point: (() => ResumePoint) | undefined
+
+  constructor(before?: Collector) {
+    this.from = before?.point
+  }
+
+  get point(): ResumePoint | undefined {
+    return this.#point?.()
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.bytes = Buffer.concat([this.bytes, chunk])
+  }
+
+  options(from: ResumePoint | undefined = this.from): ZipFetchOptions {
+    const onBody = (point: () => ResumePoint) => {
+      this.#point = point
+    }
+    const onReset = async (why: string) => {
+      this.resets.push(why)
+      this.bytes = new Uint8Array()
+    }
+    return { ...never, resume: { from, onBody, onReset } }
+  }
 }
 
 const never: { readonly signal: AbortSignal } = { signal: new AbortController().signal }

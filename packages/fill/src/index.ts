@@ -35,6 +35,8 @@ export type {
   PartAsked,
   PeerId,
   Peers,
+  ResumePoint,
+  ZipFetchOptions,
   ZipPart,
 } from './peers.ts'
 export { formatAge, parseAge } from './policy/age.ts'

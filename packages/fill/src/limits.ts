@@ -138,3 +138,6 @@ export const maxWholeBodies = 256
 
 /** How often is looked for a sign of life of an owner, ms: the more often, the better a busy host shows in it. */
 export const silenceStepMs = 100
+
+/** So much of a zip that was cut is worth waiting for one more holder, or for the same one again, bytes. */
+export const minCutBytes: number = 1 << 20

@@ -84,6 +84,35 @@ export interface ZipPart {
   readonly chunks: AsyncIterable<Uint8Array>
 }
 
+/** How far a zip has come whose holder was cut. Made by the mesh and of use to it alone. */
+export interface ResumePoint {
+  /** Of the whole zip, as that holder declared it. */
+  readonly zipDigest: ZipDigest
+  /** Bytes that went into the sink. */
+  readonly size: number
+}
+
+/** Lets a zip go on where another holder, or the same one before, was cut. */
+export interface ZipResume {
+  /** What is in the sink by now. */
+  readonly from: ResumePoint | undefined
+  /** Called when a body begins, with what tells how far it has come by then. */
+  onBody(point: () => ResumePoint): void
+  /**
+   * Called to empty the sink before bytes come from the beginning. `mismatch`: joined bytes were not those
+   * of the digest, and nobody knows whose fault that is.
+   */
+  onReset(why: 'other-bytes' | 'mismatch'): Promise<void>
+}
+
+/** How a zip is fetched from a peer. */
+export interface ZipFetchOptions {
+  readonly signal: AbortSignal
+  /** Called once when the body begins. */
+  readonly onFirstByte?: () => void
+  readonly resume?: ZipResume
+}
+
 /** The mesh as a fill needs it. Hints and bytes, never trust. */
 export interface Peers {
   /** Whether anybody could be asked at all: connected peers or a DHT with members. Memory only. */
@@ -108,14 +137,15 @@ export interface Peers {
   findHolders(zipHash: ZipHash, options: { readonly signal: AbortSignal }): AsyncIterable<Holder>
   /**
    * Brings a zip's bytes. Connects first where needed. Throws PeerError, `busy` not before it has waited
-   * for some seconds: then the peer may be asked again at once. The bytes are unverified.
-   * `onFirstByte` is called once when the body begins.
+   * for some seconds: then the peer may be asked again at once. The bytes are unverified; those of two
+   * peers are joined only when both declare one digest, and the joined bytes have it. Without a call of
+   * `onBody` nothing is to be resumed.
    */
   fetchZip(
     peer: PeerId,
     zipHash: ZipHash,
     sink: ByteSink,
-    options: { readonly signal: AbortSignal; readonly onFirstByte?: () => void },
+    options: ZipFetchOptions,
   ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }>
   /**
    * The live member of our site that asks upstream for a key: the first by rendezvous hashing of those

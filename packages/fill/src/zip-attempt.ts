@@ -33,7 +33,11 @@ export async function fetchFromPeer(
   const stalled = () => new PeerError(peer, 'stalled', unable)
   return await receiveFromPeer(ctx, job, options, async (zip) => {
     await patiently(ctx, job, options.signal, stalled, (signal) =>
-      ctx.peers.fetchZip(peer, zipHash, zip, { signal, onFirstByte: zip.begin }),
+      ctx.peers.fetchZip(peer, zipHash, zip, {
+        signal,
+        onFirstByte: zip.begin,
+        ...(job.cuts === undefined ? {} : { resume: zip.resume }),
+      }),
     )
   })
 }

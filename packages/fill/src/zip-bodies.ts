@@ -71,7 +71,7 @@ export class ZipBodies {
       const best = this.#winner ?? this.#furthest()
       const staged = best?.staged
       if (best === undefined || staged === undefined) return undefined
-      const { bytes } = best.progress
+      const bytes = best.progress.whole
       return { id: idOf(best), bytes, read: (range) => staged.readSoFar(range) }
     })
   }
@@ -79,12 +79,12 @@ export class ZipBodies {
   /** Lets them have the rest of what was kept, if it was kept as it came. */
   showWhole({ module, size, zipDigest }: HeldZip): void {
     const winner = this.#winner
-    if (winner === undefined || winner.progress.bytes !== size) return
+    if (winner === undefined || winner.progress.whole !== size) return
     this.#ctx.parts.showWhole(module, idOf(winner), zipDigest)
   }
 
   #furthest(): RunningAttempt | undefined {
-    const [best] = [...this.#running].sort((a, b) => b.progress.bytes - a.progress.bytes)
+    const [best] = [...this.#running].sort((a, b) => b.progress.whole - a.progress.whole)
     return best
   }
 }

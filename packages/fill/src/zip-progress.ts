@@ -8,7 +8,9 @@ export class Progress {
   readonly began: Promise<void>
   readonly #begin = Promise.withResolvers<void>()
   hasFirstByte = false
+  /** That this source sent. */
   bytes = 0
+  #joinedTo = 0
   #marked = 0
   #markedMs: number
   isWriting = false
@@ -18,6 +20,16 @@ export class Progress {
   constructor(nowMs: number) {
     this.#markedMs = nowMs
     this.began = this.#begin.promise
+  }
+
+  /** All that is there: what an earlier source sent, too. */
+  get whole(): number {
+    return this.#joinedTo + this.bytes
+  }
+
+  /** It goes on where another one was cut, after so many bytes. */
+  goOn(bytes: number): void {
+    this.#joinedTo = bytes
   }
 
   begin(nowMs: number): void {
@@ -45,6 +57,7 @@ export class Progress {
     this.restarts += 1
     this.hasFirstByte = false
     this.bytes = 0
+    this.#joinedTo = 0
     this.mark(nowMs)
   }
 }

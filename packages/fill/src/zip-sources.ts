@@ -1,7 +1,9 @@
 import type { ModuleVersion, ZipHash } from '@modmesh/module'
+import { type CutZip, CutZips } from './cut-zips.ts'
 import { asError, ModuleNotFoundError, PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
-import { HolderList } from './holder-list.ts'
+import { HolderList, type KnownHolder } from './holder-list.ts'
+import { minCutBytes } from './limits.ts'
 import type { PeerId } from './peers.ts'
 import type { RecordSearch } from './record-search.ts'
 import type { Scope } from './scope.ts'
@@ -30,6 +32,9 @@ export class ZipSources {
   readonly #init: ZipSourcesInit
   readonly #holders: HolderList
   readonly #bodies: ZipBodies
+  readonly #cuts: CutZips
+  /** Who was asked again after a cut: each once. */
+  readonly #askedAgain = new Set<PeerId>()
   #owner: RaceView['owner']
   #remote: RaceView['remote']
   #upstream: RaceView['upstream']
@@ -47,6 +52,7 @@ export class ZipSources {
     this.#remote = !isRelay && ctx.canAskRemote(module.path) ? 'ready' : 'none'
     this.#upstream = !isRelay && ctx.canAskUpstream(module.path) ? 'ready' : 'none'
     this.#bodies = new ZipBodies(ctx, module)
+    this.#cuts = new CutZips(ctx)
     this.#holders = new HolderList(ctx, module, work, { isKnownOnly: isRelay, onChange })
   }
 
@@ -87,6 +93,7 @@ export class ZipSources {
   /** What comes from now on is not needed. */
   end(): void {
     this.#isOver = true
+    this.#cuts.end()
   }
 
   searchHolders(): void {
@@ -99,16 +106,29 @@ export class ZipSources {
     const { budgets } = this.#ctx
     const windowMs = Math.max(budgets.firstByteMs, budgets.firstByteRtts * (holder.rttMs ?? 0))
     const attempt = this.#bodies.begin({ kind: 'peer', peer: holder.peer }, windowMs)
+    const cut = this.#cuts.take()
+    // A cut is no reason to fetch from elsewhere what the next holder has the rest of.
+    if (isWorthWaiting(cut)) this.#firstPeer = attempt
     this.#firstPeer ??= attempt
     const patienceMs = this.#patienceMs(windowMs)
-    const job = { ...holder, patienceMs, ...this.#transfer(attempt) }
+    const job = { ...holder, patienceMs, ...this.#transfer(attempt), cut, cuts: this.#cuts }
     const fetching = this.#work.start((signal) => fetchFromPeer(this.#ctx, job, { signal }))
     this.#follow(attempt, fetching, (error) => {
       blameLiar(this.#ctx, holder.peer, this.#init.module, error)
       const isBusy = error instanceof PeerError && error.fault === 'busy'
       // Nobody else may have it; who can ask the owner or upstream does so meanwhile.
       if (isBusy && this.#init.owner === undefined) this.#holders.again(holder)
+      if (this.#mayGoOn(holder, attempt, error)) this.#holders.again(holder)
     })
+  }
+
+  /** Whether one that was cut is asked for the rest when it is its turn again. */
+  #mayGoOn(holder: KnownHolder, attempt: RunningAttempt, error: unknown): boolean {
+    const isCut = error instanceof PeerError && error.fault === 'unable'
+    if (!isCut || attempt.progress.bytes < minCutBytes || this.#askedAgain.has(holder.peer))
+      return false
+    this.#askedAgain.add(holder.peer)
+    return true
   }
 
   askOwner(): void {
@@ -204,4 +224,8 @@ export class ZipSources {
     const tookMs = this.#ctx.clock.monotonicMs() - startedMs
     this.#ctx.emit({ kind: 'zip-asked', module, asked, outcome, error, bytes, tookMs })
   }
+}
+
+function isWorthWaiting(cut: CutZip | undefined): boolean {
+  return cut !== undefined && cut.point.size >= minCutBytes
 }

@@ -1,8 +1,10 @@
 import { type ModuleVersion, type ZipHash, ZipRulesError } from '@modmesh/module'
-import { HashMismatchError } from './errors.ts'
+import type { CutZip, CutZips } from './cut-zips.ts'
+import { HashMismatchError, PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { Source } from './fill-event.ts'
-import { abortable, handled } from './scope.ts'
+import type { ResumePoint, ZipResume } from './peers.ts'
+import { abortable, handled, noLongerNeeded } from './scope.ts'
 import { StoreFailure } from './store-failure.ts'
 import type { Progress } from './zip-progress.ts'
 import type { ByteSink, StagedZip } from './zip-store.ts'
@@ -15,6 +17,10 @@ export interface Transfer {
   readonly onProgress: () => void
   /** Called with where the bytes go. */
   readonly onStaged?: (staged: StagedZip) => void
+  /** What it goes on from, where there is something. */
+  readonly cut?: CutZip | undefined
+  /** Where it is left when it is cut itself. */
+  readonly cuts?: CutZips
 }
 
 /** A verified zip that waits for its commit. */
@@ -24,22 +30,29 @@ export interface VerifiedZip {
   readonly source: Source
 }
 
-/** Gives a source a staged zip of its own, and removes it unless the source delivers. Throws StoreFailure. */
+/**
+ * Gives a source a staged zip of its own, or that of one that was cut, and removes it unless the source
+ * delivers, or is cut where another one can go on. Throws StoreFailure.
+ */
 export async function receiveZip(
   ctx: FillContext,
   transfer: Transfer,
   signal: AbortSignal,
   receive: (zip: ArrivingZip) => Promise<Omit<VerifiedZip, 'staged'>>,
 ): Promise<VerifiedZip> {
-  const staged = await stage(ctx, transfer.module)
+  const staged = transfer.cut?.staged ?? (await stage(ctx, transfer.module))
+  transfer.progress.goOn(transfer.cut?.point.size ?? 0)
   transfer.onStaged?.(staged)
   const zip = new ArrivingZip(ctx, staged, transfer, signal)
   try {
     signal.throwIfAborted()
     return { staged, ...(await receive(zip)) }
   } catch (error) {
-    ctx.background(zip.idle().then(() => staged.discard()))
-    throw zip.failure ?? error
+    const reason = zip.failure ?? error
+    const point = await zip.leave(reason)
+    if (point !== undefined && !signal.aborted) transfer.cuts?.keep({ staged, point })
+    else ctx.background(zip.idle().then(() => staged.discard()))
+    throw reason
   }
 }
 
@@ -57,12 +70,37 @@ export class ArrivingZip implements ByteSink {
   readonly #transfer: Transfer
   readonly #signal: AbortSignal
   #writing: Promise<void> = Promise.resolve()
+  #isLeft = false
+  /** What it joins, until that is thrown away. */
+  #from: ResumePoint | undefined
+  /** How far it has come. */
+  #point: (() => ResumePoint) | undefined
 
   constructor(ctx: FillContext, staged: StagedZip, transfer: Transfer, signal: AbortSignal) {
     this.#ctx = ctx
     this.#staged = staged
     this.#transfer = transfer
     this.#signal = signal
+    this.#from = transfer.cut?.point
+  }
+
+  /** How it goes on where another one was cut, and is left so that another one can. */
+  get resume(): ZipResume {
+    return {
+      from: this.#from,
+      onBody: (point) => {
+        this.#point = point
+      },
+      onReset: async (why) => {
+        if (this.#isLeft) throw noLongerNeeded
+        if (why === 'mismatch') this.#transfer.cuts?.end()
+        this.#from = undefined
+        this.#point = undefined
+        const emptied = this.reset()
+        this.begin()
+        await emptied
+      },
+    }
   }
 
   /** The source has begun, whether or not it has sent a byte. */
@@ -75,6 +113,8 @@ export class ArrivingZip implements ByteSink {
 
   async write(chunk: Uint8Array): Promise<void> {
     this.#signal.throwIfAborted()
+    // Whoever ignores its signal writes into what another one goes on with.
+    if (this.#isLeft) throw noLongerNeeded
     const { progress } = this.#transfer
     this.begin()
     progress.isWriting = true
@@ -104,6 +144,23 @@ export class ArrivingZip implements ByteSink {
     } catch (error) {
       throw signal.aborted || isWrong(error) ? error : new StoreFailure(error)
     }
+  }
+
+  /**
+   * Takes nothing more. Gives the point that another one can go on from: where the peer was cut; where it
+   * began, if it broke the protocol before it sent a byte. Undefined when there is none.
+   */
+  async leave(reason: unknown): Promise<ResumePoint | undefined> {
+    this.#isLeft = true
+    if (this.#transfer.cuts === undefined || !(reason instanceof PeerError)) return undefined
+    try {
+      await abortable(this.idle(), this.#signal)
+    } catch {
+      return undefined // aborted: nobody goes on
+    }
+    const point = reason.fault === 'protocol' ? this.#from : (this.#point?.() ?? this.#from)
+    const { size } = this.#staged
+    return size > 0 && point?.size === size ? point : undefined
   }
 
   /** Resolves when no write is under way. */

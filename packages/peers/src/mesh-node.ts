@@ -9,6 +9,7 @@ import {
   PeerError,
   type PeerId,
   type Peers,
+  type ZipFetchOptions,
 } from '@modmesh/fill'
 import {
   formatModuleVersion,
@@ -17,9 +18,9 @@ import {
   type Version,
   type ZipHash,
 } from '@modmesh/module'
-import type { FetchedBody, FetchOptions } from './body/body-client.ts'
 import { NotGivenError } from './body/not-given.ts'
 import type { UploadReport } from './body/uploads.ts'
+import type { FetchedBody } from './body/zip-fetch.ts'
 import { contentKey } from './control/content-set.ts'
 import type { InviteOptions } from './membership/invite-options.ts'
 import { Membership } from './membership/membership.ts'
@@ -177,7 +178,7 @@ export class MeshNode implements Peers, AsyncDisposable {
     peer: PeerId,
     zipHash: ZipHash,
     sink: ByteSink,
-    options: FetchOptions,
+    options: ZipFetchOptions,
   ): Promise<FetchedBody> {
     const { bodies, scores } = this.#core
     const done = scores.fetching(peer)

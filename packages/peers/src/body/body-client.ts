@@ -1,15 +1,13 @@
-import { createHash } from 'node:crypto'
 import type { Libp2p, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { type ByteSink, type Clock, PeerError, type PeerId } from '@modmesh/fill'
 import {
-  type ModuleVersion,
-  maxZipBytes,
-  parseZipDigest,
-  type ZipDigest,
-  type ZipHash,
-  zipHashBytes,
-} from '@modmesh/module'
+  type ByteSink,
+  type Clock,
+  PeerError,
+  type PeerId,
+  type ZipFetchOptions,
+} from '@modmesh/fill'
+import { type ModuleVersion, maxZipBytes, type ZipHash } from '@modmesh/module'
 import { Lanes } from '../control/lanes.ts'
 import { isProtocolFault, ProtocolError } from '../errors.ts'
 import { type BodyTimes, bodyLimits } from '../limits.ts'
@@ -22,20 +20,8 @@ import {
   type UnverifiedRequest,
 } from './message.ts'
 import { NotGivenError } from './not-given.ts'
+import { type FetchedBody, ZipFetch } from './zip-fetch.ts'
 
-/** A body that arrived whole: its digest was checked, its content was not. */
-export interface FetchedBody {
-  readonly zipDigest: ZipDigest
-  readonly size: number
-}
-
-/** How a body is fetched. */
-export interface FetchOptions {
-  readonly signal: AbortSignal
-  readonly onFirstByte?: () => void
-}
-
-type OkHeader = Extract<BodyHeader, { status: 'ok' }>
 type PartHeader = Extract<BodyHeader, { status: 'part' }>
 
 /** Fetches zips from members, connecting first where needed. */
@@ -64,11 +50,15 @@ export class BodyClient {
     peer: PeerId,
     zipHash: ZipHash,
     sink: ByteSink,
-    options: FetchOptions,
+    options: ZipFetchOptions,
   ): Promise<FetchedBody> {
-    return this.#blaming({ peer, sink, ...options }, (target) =>
-      this.#untilGiven(() => this.#transfer(peer, zipHash, target, options), options),
-    )
+    return this.#blaming({ peer, sink, ...options }, async (target) => {
+      const zip = new ZipFetch(zipHash, target, options)
+      for (;;) {
+        const body = await this.#untilGiven(() => this.#transfer(peer, zip, options), options)
+        if (body !== undefined) return body
+      }
+    })
   }
 
   /**
@@ -184,20 +174,15 @@ export class BodyClient {
 
   async #transfer(
     peer: PeerId,
-    zipHash: ZipHash,
-    sink: ByteSink,
-    { signal, onFirstByte }: FetchOptions,
-  ): Promise<FetchedBody> {
+    zip: ZipFetch,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<FetchedBody | undefined> {
     const stream = await this.#open(peer, signal)
-    const request = { kind: 'zip', zipHash: zipHashBytes(zipHash) } as const
     const end = new EndWatch(stream)
     try {
-      return await this.#exchange(stream, { request, signal }, async (header, receive) => {
-        if (header.status === 'part') throw new ProtocolError('a part where a zip was due')
-        if (header.status !== 'ok') throw new NotGivenError(header)
-        onFirstByte?.()
-        return { zipDigest: await receiveZip(header, sink, receive), size: header.length }
-      })
+      return await this.#exchange(stream, { request: zip.request, signal }, (header, receive) =>
+        zip.take(header, receive),
+      )
     } catch (error) {
       throw end.explain(error)
     }
@@ -211,27 +196,6 @@ export class BodyClient {
     const stallMs = this.#times.receiveStallMs
     return exchange({ stream, clock: this.#clock }, { ...how, stallMs }, take)
   }
-}
-
-/** Receives a zip whose digest was declared. Throws ProtocolError when it is of other bytes. */
-async function receiveZip(
-  header: OkHeader,
-  sink: ByteSink,
-  receive: ReceiveBody,
-): Promise<ZipDigest> {
-  const hash = createHash('sha256')
-  const hashing: ByteSink = {
-    write(chunk) {
-      hash.update(chunk)
-      return sink.write(chunk)
-    },
-  }
-  await receive(hashing, header.length)
-  const digest = hash.digest('hex')
-  if (digest !== Buffer.from(header.zipDigest).toString('hex')) {
-    throw new ProtocolError('the bytes do not have the digest that was declared')
-  }
-  return parseZipDigest(digest)
 }
 
 /** Remembers the sink's own failure, which is nobody else's fault. */

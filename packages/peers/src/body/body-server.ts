@@ -1,6 +1,6 @@
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
-import type { Clock, PeerId, ZipPart } from '@modmesh/fill'
+import type { Clock, HeldZip, PeerId, ZipPart } from '@modmesh/fill'
 import { parseModuleVersion, zipHashFromBytes } from '@modmesh/module'
 import { validOrUndefined } from '../control/answer-desk.ts'
 import { isProtocolFault } from '../errors.ts'
@@ -15,6 +15,7 @@ import {
   decodeBodyRequest,
   encodeBodyHeader,
   type UnverifiedRequest,
+  type ZipRequest,
 } from './message.ts'
 import { ProgressGuard } from './progress-guard.ts'
 import type { Upload, Uploads } from './uploads.ts'
@@ -122,12 +123,9 @@ export class BodyServer {
 
   async #find(request: BodyRequest | undefined, how: Serving): Promise<Found> {
     if (request?.kind === 'unverified') return await this.#findPart(request, how)
-    const isLater = request === undefined || (request.offset ?? 0) > 0
-    if (isLater) return { header: { status: 'unsupported' }, chunks: undefined }
+    if (request === undefined) return { header: { status: 'unsupported' }, chunks: undefined }
     const zip = await this.#shelf.findContent(zipHashFromBytes(request.zipHash))
-    if (zip === undefined) return absent
-    const zipDigest = Uint8Array.from(Buffer.from(zip.zipDigest, 'hex'))
-    return { header: { status: 'ok', length: zip.size, zipDigest }, chunks: zip.read() }
+    return zip === undefined ? absent : foundZip(zip, request)
   }
 
   async #findPart(
@@ -178,6 +176,16 @@ const busy: Found = {
 }
 
 const absent: Found = { header: { status: 'absent' }, chunks: undefined }
+
+/** The rest of a zip where the asker has the beginning of the same bytes, else all of it. */
+function foundZip(zip: HeldZip, { offset = 0, zipDigest: theirs }: ZipRequest): Found {
+  const zipDigest = Uint8Array.from(Buffer.from(zip.zipDigest, 'hex'))
+  const header = { status: 'ok', length: zip.size, zipDigest } as const
+  const canGoOn = theirs !== undefined && zipDigest.every((byte, at) => byte === theirs[at])
+  if (!canGoOn || offset === 0 || offset > zip.size) return { header, chunks: zip.read() }
+  const range = { start: offset, end: zip.size }
+  return { header: { ...header, offset }, chunks: zip.read(range) }
+}
 
 /** Waits until the peer closed, too: a reset before that would drop what it has not read. */
 function closed(stream: Stream, signal: AbortSignal): Promise<void> {

@@ -9,12 +9,14 @@ import { bodyLimits } from '../limits.ts'
 /** The body protocol's name at multistream-select. */
 export const bodyProtocol = '/modmesh/body/1'
 
-/** A zip that is held. Other offsets come later; today they are answered `unsupported`. */
-interface ZipRequest {
+/** A zip that is held, or the rest of one. */
+export interface ZipRequest {
   readonly kind: 'zip'
   /** The 32 bytes of the h1. */
   readonly zipHash: Uint8Array
+  /** How many bytes the asker has of the zip with this digest; before, holders said `unsupported`. */
   readonly offset?: number
+  readonly zipDigest?: Uint8Array
 }
 
 /** The next part of a zip that an owner is still receiving. */
@@ -32,7 +34,13 @@ export type BodyRequest = ZipRequest | UnverifiedRequest
 
 /** What comes before the bytes. */
 export type BodyHeader =
-  | { readonly status: 'ok'; readonly length: number; readonly zipDigest: Uint8Array }
+  /** `length` is that of the whole; the bytes begin at `offset`, absent at the beginning. */
+  | {
+      readonly status: 'ok'
+      readonly length: number
+      readonly zipDigest: Uint8Array
+      readonly offset?: number
+    }
   /** `length` bytes of a zip that is on its way: neither verified nor digested; 0 when there are no more yet. */
   | {
       readonly status: 'part'
@@ -51,7 +59,12 @@ const hash = v.pipe(v.instance(Uint8Array), v.length(32))
 const name = v.pipe(v.string(), v.maxLength(bodyLimits.nameLength))
 
 const request: v.GenericSchema<unknown, BodyRequest> = v.variant('kind', [
-  v.object({ kind: v.literal('zip'), zipHash: hash, offset: v.exactOptional(count) }),
+  v.object({
+    kind: v.literal('zip'),
+    zipHash: hash,
+    offset: v.exactOptional(count),
+    zipDigest: v.exactOptional(hash),
+  }),
   v.object({
     kind: v.literal('unverified'),
     path: name,
@@ -69,6 +82,7 @@ const header: v.GenericSchema<unknown, BodyHeader> = v.variant('status', [
     status: v.literal('ok'),
     length: v.pipe(count, v.maxValue(maxZipBytes)),
     zipDigest: hash,
+    offset: v.exactOptional(count),
   }),
   v.object({
     status: v.literal('part'),

@@ -56,6 +56,19 @@ function peers(of: TestNode): string[] {
   return of.node.peers().flatMap(({ peer, isConnected: is }) => (is ? [peer] : []))
 }
 
+test('a member that went away was seen last when it went, not when it came', async () => {
+  const a = await start({ name: 'a' })
+  const b = await start({ name: 'b', ticket: await a.node.invite() })
+  await connected(a, b)
+  await admitted(b)
+  await patiently(() => statusOf(b, a)?.admittedMs).toBeDefined()
+  const cameMs = Date.now()
+  await patiently(() => Date.now()).toBeGreaterThan(cameMs)
+  await b.node.stop()
+  await patiently(() => statusOf(b, a)?.isConnected).toBe(false)
+  expect(statusOf(b, a)?.lastSeenMs).toBeGreaterThan(cameMs)
+})
+
 describe('counter-signing', () => {
   test('makes a provisional membership last, on first contact', async () => {
     const a = await start({ name: 'a' })

@@ -107,6 +107,7 @@ class SimWorld {
       onEvent: (node: SimNode, event: FillEvent) => this.#onEvent(node, event),
       onLeak: (node: SimNode, what: string) => this.#fail('I7', `${node.id} ${what}`),
       onSilence: (node: SimNode, ms: number) => this.#onSilence(node, ms),
+      onJoined: (outcome: 'joined' | 'mismatch') => this.#count(outcome),
     }
     for (const index of this.#plan.roles.keys()) this.#nodes.push(new SimNode(index, around))
   }

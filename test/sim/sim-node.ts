@@ -16,6 +16,7 @@ import {
   type ModulePath,
   type ModuleVersion,
   type Version,
+  type ZipDigest,
   type ZipHash,
 } from '@modmesh/module'
 import type { SimNetwork } from './network.ts'
@@ -42,6 +43,7 @@ export interface Surroundings {
   readonly onEvent: (node: SimNode, event: FillEvent) => void
   readonly onLeak: (node: SimNode, what: string) => void
   readonly onSilence: (node: SimNode, ms: number) => void
+  readonly onJoined: (outcome: 'joined' | 'mismatch') => void
 }
 
 /** One life of a node, from a start to a stop or a crash. */
@@ -105,7 +107,8 @@ export class SimNode {
     const onLeak = (what: string) => this.#around.onLeak(this, what)
     const onSilence = (ms: number) => this.#around.onSilence(this, ms)
     const own = { self: this, clock, rng: rng.fork('peers') }
-    const parts = { ...own, nodes, network, onLeak, onSilence }
+    const { onJoined } = this.#around
+    const parts = { ...own, nodes, network, onLeak, onSilence, onJoined }
     const picks = rng.fork('fill')
     const components = {
       store: bug.store(store),
@@ -161,6 +164,13 @@ export class SimNode {
       if (file.zipHash === zipHash && file.isIndexed && this.#isShared(file)) return file.bytes
     }
     return undefined
+  }
+
+  /** What it says of a zip that it gives; a liar may know the digest of the true one. */
+  declaredDigest(zipHash: ZipHash, bytes: Uint8Array): ZipDigest {
+    const truth = this.#around.truth.releases.find((release) => release.sums.zip === zipHash)
+    const isFalse = this.role === 'liar' && truth !== undefined && this.#rng.chance(0.5)
+    return fastZipDigest(isFalse ? truth.zip : bytes)
   }
 
   async giveRecord(module: ModuleVersion): Promise<Omit<ModuleRecord, 'peer'> | undefined> {

@@ -9,6 +9,7 @@ import {
   type PeerId,
   type Peers,
   pickOwner,
+  type ZipFetchOptions,
 } from '@modmesh/fill'
 import { untilAborted } from '@modmesh/fill/twins'
 import {
@@ -21,9 +22,10 @@ import {
 } from '@modmesh/module'
 import type { SimNetwork } from './network.ts'
 import type { Rng } from './rng.ts'
+import { SimBody } from './sim-body.ts'
 import type { SimClock } from './sim-clock.ts'
 import type { SimNode } from './sim-node.ts'
-import { fastZipDigest, privatePath } from './truth.ts'
+import { privatePath } from './truth.ts'
 
 /** The mesh as one life of a node sees it: asks the other nodes of the world over the network. */
 export class SimPeers implements Peers {
@@ -34,6 +36,7 @@ export class SimPeers implements Peers {
   readonly #rng: Rng
   readonly #onLeak: (what: string) => void
   readonly #onSilence: (ms: number) => void
+  readonly #onJoined: (outcome: 'joined' | 'mismatch') => void
   readonly blamed = new Set<PeerId>()
 
   constructor(parts: {
@@ -45,6 +48,8 @@ export class SimPeers implements Peers {
     readonly onLeak: (what: string) => void
     /** Told how long an owner was waited for without a sign of life. */
     readonly onSilence: (ms: number) => void
+    /** Told how a body came out that began at one peer and ended at another. */
+    readonly onJoined: (outcome: 'joined' | 'mismatch') => void
   }) {
     this.#self = parts.self
     this.#nodes = parts.nodes
@@ -53,6 +58,7 @@ export class SimPeers implements Peers {
     this.#rng = parts.rng
     this.#onLeak = parts.onLeak
     this.#onSilence = parts.onSilence
+    this.#onJoined = parts.onJoined
   }
 
   isAlone(): boolean {
@@ -94,18 +100,33 @@ export class SimPeers implements Peers {
     id: PeerId,
     zipHash: ZipHash,
     sink: ByteSink,
-    options: Asking & { readonly onFirstByte?: () => void },
+    options: ZipFetchOptions,
   ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }> {
     const peer = this.#nodes.find((node) => node.id === id)!
     const bytes = await this.#call(peer, () => peer.giveZip(zipHash), options)
     if (bytes === undefined) throw new PeerError(id, 'has it no more', { fault: 'unable' })
+    const zipDigest = peer.declaredDigest(zipHash, bytes)
+    const body = await SimBody.begin(zipDigest, sink, options.resume)
     options.onFirstByte?.()
-    await sink.write(bytes.subarray(0, 32))
+    await this.#send(peer, bytes, body, options)
+    if (body.isJoined) this.#onJoined(body.isTrue ? 'joined' : 'mismatch')
+    if (!body.isTrue) {
+      if (!body.isJoined) throw notAsDeclared(id)
+      await options.resume?.onReset('mismatch')
+      const anew = await SimBody.begin(zipDigest, sink, undefined)
+      await this.#send(peer, bytes, anew, options)
+      if (!anew.isTrue) throw notAsDeclared(id)
+    }
+    return { zipDigest, size: bytes.length }
+  }
+
+  async #send(peer: SimNode, bytes: Uint8Array, body: SimBody, options: Asking): Promise<void> {
+    await body.writeTo(bytes, 32)
     if (peer.role === 'staller' && this.#rng.chance(0.5)) await this.#hangOrStall(options)
     await this.#back(peer, options)
-    if (!peer.isUp) throw new PeerError(id, 'reset', { fault: 'unable' })
-    await sink.write(bytes.subarray(32))
-    return { zipDigest: fastZipDigest(bytes), size: bytes.length }
+    const isCut = peer.role !== 'honest' && this.#rng.chance(0.2)
+    if (!peer.isUp || isCut) throw new PeerError(peer.id, 'reset', { fault: 'unable' })
+    await body.writeTo(bytes, bytes.length)
   }
 
   /** Views differ: now and then a node does not see one of the others. */
@@ -257,6 +278,10 @@ export class SimPeers implements Peers {
   #watch(path: ModulePath): void {
     if (path === privatePath) this.#onLeak(`asked peers for ${path}`)
   }
+}
+
+function notAsDeclared(peer: PeerId): PeerError {
+  return new PeerError(peer, 'not the bytes that were declared', { fault: 'protocol' })
 }
 
 type Asking = { readonly signal: AbortSignal }

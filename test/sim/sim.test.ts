@@ -25,7 +25,16 @@ describe('the simulated mesh', () => {
     const owners = ['answered', 'nothing', 'failed', 'gone', 'silent', 'lied'].map(
       (o) => `owner ${o}`,
     )
-    for (const what of [...sources, ...owners, 'together 1', 'peer-blamed', 'crash', 'cut']) {
+    const bodies = ['joined', 'mismatch']
+    for (const what of [
+      ...bodies,
+      ...sources,
+      ...owners,
+      'together 1',
+      'peer-blamed',
+      'crash',
+      'cut',
+    ]) {
       expect(seen).toContain(what)
     }
   })

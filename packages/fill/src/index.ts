@@ -38,6 +38,7 @@ export type {
   ResumePoint,
   ZipFetchOptions,
   ZipPart,
+  ZipResume,
 } from './peers.ts'
 export { formatAge, parseAge } from './policy/age.ts'
 export type { Policy } from './policy/policy.ts'

@@ -21,15 +21,15 @@ const module: FakeModule = {
     'go.mod': `module ${path}\n\ngo 1.20\n`,
     'large.go': 'package large\n',
     // Does not compress.
-    'testdata/noise.bin': randomBytes(40 << 20),
+    'testdata/noise.bin': randomBytes(24 << 20),
   },
 }
 /** So that it lasts long enough to die in the middle. */
-const limit = ['--upload-rate', '16MB/s']
+const limit = ['--upload-rate', '10MB/s']
 /** When the sender dies, bytes. */
-const killedAfter = 20 << 20
+const killedAfter = 12 << 20
 /** Of what it sent, this may not have come: what was on its way in buffers and windows, bytes. */
-const lost = 8 << 20
+const lost = 6 << 20
 
 /** Two holders of the module, slow to give, and one that has only them to ask. */
 async function startAll() {

@@ -40,6 +40,12 @@ export class MeshLog {
       case 'peer-blamed':
         log.warn({ peer: event.peer, reason: printableName(event.reason) }, 'peer is avoided')
         return
+      case 'peer-version':
+        log.warn(
+          { peer: event.peer, versions: event.versions },
+          'peer is not used: no protocol version in common',
+        )
+        return
       case 'refused':
         this.#refused(event.refusal)
         return

@@ -16,6 +16,18 @@ export class SessionClosedError extends Error {
   }
 }
 
+/** A peer speaks no version of the control protocol that we speak; nobody's fault. */
+export class NoCommonVersionError extends Error {
+  readonly code = 'NO_COMMON_VERSION'
+  /** What the peer speaks. */
+  readonly versions: readonly number[]
+  constructor(versions: readonly number[]) {
+    super(`peer speaks control versions ${versions.join(', ')} only`)
+    this.name = 'NoCommonVersionError'
+    this.versions = versions
+  }
+}
+
 /** A peer answered that it cannot or will not answer now, or not in time. */
 export class QueryFailedError extends Error {
   readonly code = 'QUERY_FAILED'

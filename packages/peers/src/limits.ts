@@ -109,6 +109,8 @@ export interface ControlTimes {
   readonly reopenMaxMs: number
   /** Before the accepting side opens the control stream that the dialler did not open. */
   readonly reopenInboundMs: number
+  /** Before a peer of other protocol versions is greeted again on the same connection: a new version comes with a restart, and so with a new connection. */
+  readonly otherVersionMs: number
   /** For queries on a stream that was replaced by another one. */
   readonly retireMs: number
   /** Between two signs of life of an owner that works on a question (design section 6). */
@@ -130,6 +132,7 @@ export const controlTimes: ControlTimes = {
   reopenMs: 200,
   reopenMaxMs: 10_000,
   reopenInboundMs: 3_000,
+  otherVersionMs: 600_000,
   retireMs: 5_000,
   fetchNoticeMs: 500,
   fetchMs: 3_600_000,
@@ -256,6 +259,9 @@ export const blameLimits = {
   /** Peers remembered. */
   peers: 1_024,
 } as const
+
+/** Peers of other protocol versions that are remembered as told to the log. */
+export const otherVersionPeers = 1_024
 
 /** Control streams that one peer may open: honest ones open one per connection. */
 export const acceptLimits = {

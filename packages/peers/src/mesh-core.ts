@@ -209,6 +209,7 @@ export class MeshCore {
         this.scores.cut(peer)
         this.blame(peer, reason)
       },
+      otherVersion: (peer, versions) => this.#log({ kind: 'peer-version', peer, versions }),
       failed: this.failed,
     }
   }

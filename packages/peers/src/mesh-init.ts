@@ -17,6 +17,8 @@ export type MeshEvent =
     }
   | { readonly kind: 'peer-down'; readonly peer: PeerId }
   | { readonly kind: 'peer-blamed'; readonly peer: PeerId; readonly reason: string }
+  /** A member whose hello names no protocol version of ours: it is not used. Told once. */
+  | { readonly kind: 'peer-version'; readonly peer: PeerId; readonly versions: readonly number[] }
   /** An exception of ours that ended one answer or one step, and nothing else. */
   | { readonly kind: 'failed'; readonly error: unknown }
 

@@ -1,7 +1,7 @@
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import type { Clock, PeerId } from '@modmesh/fill'
-import { SessionClosedError } from '../errors.ts'
-import { acceptLimits, type ControlTimes } from '../limits.ts'
+import { NoCommonVersionError, SessionClosedError } from '../errors.ts'
+import { acceptLimits, type ControlTimes, otherVersionPeers } from '../limits.ts'
 import { Allowance } from './allowance.ts'
 import type { SessionEnd } from './control-session.ts'
 import { controlProtocol } from './message.ts'
@@ -19,6 +19,8 @@ export interface HubOwner {
   down(link: PeerLink): void
   /** A peer broke the protocol; its connections are cut. */
   fault(peer: PeerId, reason: string): void
+  /** A peer speaks none of our protocol versions; told once per peer and what it speaks. */
+  otherVersion(peer: PeerId, versions: readonly number[]): void
   failed(error: unknown): void
 }
 
@@ -45,6 +47,8 @@ export class ControlHub {
   readonly #self: PeerId
   readonly #seats = new Map<PeerId, Seat>()
   readonly #waiting = new Set<() => void>()
+  /** What peers speak that speak none of our versions. */
+  readonly #otherVersions = new Map<PeerId, string>()
   readonly #stop = new AbortController()
 
   constructor(
@@ -134,7 +138,8 @@ export class ControlHub {
       const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(this.#times.helloMs)])
       const stream = await connection.newStream(controlProtocol, { signal })
       await this.#adopt(stream, { peer, seat, opener: this.#self })
-    } catch {
+    } catch (error) {
+      if (error instanceof NoCommonVersionError) return this.#leave(peer, error)
       // The peer went away, or does not speak control yet: once more, later.
       seat.attempts += 1
       this.#reopen(peer, seat)
@@ -150,8 +155,9 @@ export class ControlHub {
       stream.abort(new SessionClosedError('no control stream for now'))
       return
     }
-    this.#adopt(stream, { peer, seat, opener: peer }).catch(() => {
-      // The session ended before its hello: #onEnd deals with it.
+    this.#adopt(stream, { peer, seat, opener: peer }).catch((error: unknown) => {
+      // Any other session that ended before its hello is dealt with by #onEnd.
+      if (error instanceof NoCommonVersionError) this.#guard(() => this.#leave(peer, error))
     })
   }
 
@@ -212,6 +218,20 @@ export class ControlHub {
     const backoff = Math.min(this.#times.reopenMaxMs, this.#times.reopenMs * 2 ** seat.attempts)
     const wait = connection.direction === 'outbound' ? 0 : this.#times.reopenInboundMs
     this.#planOpen(peer, wait + backoff)
+  }
+
+  /** Leaves a peer alone that speaks none of our versions, until it connects anew. */
+  #leave(peer: PeerId, { versions }: NoCommonVersionError): void {
+    if (this.#stop.signal.aborted) return
+    this.#planOpen(peer, this.#times.otherVersionMs)
+    const text = versions.join()
+    if (this.#otherVersions.get(peer) === text) return
+    this.#otherVersions.set(peer, text)
+    const [oldest] = this.#otherVersions.keys()
+    if (this.#otherVersions.size > otherVersionPeers && oldest !== undefined) {
+      this.#otherVersions.delete(oldest)
+    }
+    this.#owner.otherVersion(peer, versions)
   }
 
   #forget(peer: PeerId, seat: Seat): void {

@@ -1,7 +1,12 @@
 import type { Clock } from '@modmesh/fill'
 import * as lp from 'it-length-prefixed'
 import { pipe } from 'it-pipe'
-import { isProtocolFault, ProtocolError, SessionClosedError } from '../errors.ts'
+import {
+  isProtocolFault,
+  NoCommonVersionError,
+  ProtocolError,
+  SessionClosedError,
+} from '../errors.ts'
 import { type ControlTimes, controlLimits, type FloodLimits } from '../limits.ts'
 import { FloodGuard } from './flood-guard.ts'
 import { decodeMessage, encodeMessage } from './frame.ts'
@@ -111,7 +116,7 @@ export class ControlSession {
     return since === undefined ? 0 : this.#clock.monotonicMs() - since
   }
 
-  /** Sends our hello and gives the peer's. Throws SessionClosedError or ProtocolError. */
+  /** Sends our hello and gives the peer's. Throws SessionClosedError, NoCommonVersionError or ProtocolError. */
   start(): Promise<Hello> {
     this.#send(this.#ourHello)
     void this.#run()
@@ -255,9 +260,9 @@ export class ControlSession {
   #onHello(message: ReturnType<typeof decodeMessage>): void {
     if (message.kind !== 'hello') throw new ProtocolError('no hello first')
     if (!message.versions.some((version) => controlVersions.includes(version))) {
-      throw new SessionClosedError(
-        `peer speaks control versions ${message.versions.join(', ')} only`,
-      )
+      const error = new NoCommonVersionError(message.versions)
+      this.#hello.reject(error)
+      throw error
     }
     this.#theirHello = message
     this.#hello.resolve(message)

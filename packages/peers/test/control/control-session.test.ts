@@ -192,7 +192,8 @@ describe('a control session', () => {
   test('ends without blame when the peer speaks other versions only', async () => {
     const { a, greeted, say } = await attacked()
     say({ ...hello('old'), versions: [7, 9] })
-    await expect(greeted).rejects.toMatchObject({ code: 'SESSION_CLOSED' })
+    const reason = { code: 'NO_COMMON_VERSION', versions: [7, 9] }
+    await expect(greeted).rejects.toMatchObject(reason)
     expect(await a.session.ended).toMatchObject({ fault: false })
   })
 

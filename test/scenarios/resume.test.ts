@@ -26,9 +26,9 @@ const module: FakeModule = {
 }
 /** So that it lasts long enough to die in the middle. */
 const limit = ['--upload-rate', '10MB/s']
-/** When the sender dies, bytes. */
-const killedAfter = 12 << 20
-/** Of what it sent, this may not have come: what was on its way in buffers and windows, bytes. */
+/** When the sender ends, bytes. */
+const endsAfter = 12 << 20
+/** Of what it sent, so much may not have come: what was on its way in buffers and windows, bytes. */
 const lost = 6 << 20
 
 /** Two holders of the module, slow to give, and one that has only them to ask. */
@@ -58,23 +58,33 @@ async function sentTo(asker: StartedNode, holder: StartedNode): Promise<number> 
   return (await peerOf(holder, asker.peerId))?.sentBytes ?? 0
 }
 
-goTest('a zip whose sender is killed goes on at the next holder where it stopped', async () => {
-  const { upstream, holders, asker, size } = await startAll()
-  await using go = await GoHome.make({ proxy: asker.url, sumdb: upstream.sumdb.keyText })
-  const downloading = go.run(['mod', 'download', `${path}@v1.0.0`])
-  const sent = () => Promise.all(holders.map((holder) => sentTo(asker, holder)))
-  await expect.poll(async () => Math.max(...(await sent())), soon).toBeGreaterThan(killedAfter)
-  const [ofA = 0, ofB = 0] = await sent()
-  const [killed, other] = ofA > ofB ? holders : holders.toReversed()
-  if (killed === undefined || other === undefined) throw new Error('there are two')
-  expect(Math.min(ofA, ofB)).toBe(0)
-  await killed.end('SIGKILL')
-  const { code, stderr } = await downloading
-  expect(code, stderr).toBe(0)
-  const line = await peerOf(asker, other.peerId)
-  expect(line?.receivedBytes).toBeGreaterThan(0)
-  expect(line?.receivedBytes).toBeLessThan(size - killedAfter + lost)
-  expect(await sentTo(asker, other)).toBe(line?.receivedBytes)
-  // Who is gone is named only for what it is blamed for.
-  expect((await peerOf(asker, killed.peerId))?.blamed ?? null).toBeNull()
-})
+/** How a sender ends in the middle. */
+const ends: readonly (readonly [string, (sender: StartedNode) => Promise<unknown>])[] = [
+  ['killed', (sender) => sender.end('SIGKILL')],
+  ['frozen', async (sender) => sender.process.kill('SIGSTOP')],
+]
+
+goTest.for(ends)(
+  'a zip whose sender is %s goes on at the next holder where it stopped',
+  async ([, end]) => {
+    const { upstream, holders, asker, size } = await startAll()
+    await using go = await GoHome.make({ proxy: asker.url, sumdb: upstream.sumdb.keyText })
+    const downloading = go.run(['mod', 'download', `${path}@v1.0.0`])
+    const sent = () => Promise.all(holders.map((holder) => sentTo(asker, holder)))
+    await expect.poll(async () => Math.max(...(await sent())), soon).toBeGreaterThan(endsAfter)
+    const [ofA = 0, ofB = 0] = await sent()
+    const [ended, other] = ofA > ofB ? holders : holders.toReversed()
+    if (ended === undefined || other === undefined) throw new Error('there are two')
+    expect(Math.min(ofA, ofB)).toBe(0)
+    stack.defer(() => void ended.process.kill('SIGCONT'))
+    await end(ended)
+    const { code, stderr } = await downloading
+    expect(code, stderr).toBe(0)
+    const line = await peerOf(asker, other.peerId)
+    expect(line?.receivedBytes).toBeGreaterThan(0)
+    expect(line?.receivedBytes).toBeLessThan(size - endsAfter + lost)
+    expect(await sentTo(asker, other)).toBe(line?.receivedBytes)
+    // Who is gone is named only for what it is blamed for.
+    expect((await peerOf(asker, ended.peerId))?.blamed ?? null).toBeNull()
+  },
+)

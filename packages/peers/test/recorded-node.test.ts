@@ -1,0 +1,237 @@
+import { writeFile } from 'node:fs/promises'
+import type { Connection, Stream } from '@libp2p/interface'
+import { lpStream } from '@libp2p/utils'
+import { decode, encode } from 'cborg'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { bodyFraming, bodyProtocol } from '../src/body/message.ts'
+import { controlProtocol, controlVersions } from '../src/control/message.ts'
+import type { MeshInit } from '../src/mesh-init.ts'
+import { type RogueMember, rogueMember } from '../testing/index.ts'
+import { hashOf, moduleOf } from './support/memory-shelf.ts'
+import { failOnUnhandled } from './support/no-unhandled.ts'
+import { patiently } from './support/patience.ts'
+import {
+  answerKindOf,
+  askBody,
+  fieldsOf,
+  formatRecording,
+  kindOf,
+  type Recording,
+  readRecording,
+  recordedName,
+  recordedZip,
+  recordNode,
+  startRecorded,
+} from './support/recorded-node.ts'
+import { collect, MemorySink, type TestNode } from './support/test-node.ts'
+
+const calm = new AbortController().signal
+const zipHash = hashOf(recordedName)
+const module = moduleOf(recordedName)
+failOnUnhandled()
+
+let stack: AsyncDisposableStack
+beforeEach(() => {
+  stack = new AsyncDisposableStack()
+})
+afterEach(() => stack.disposeAsync())
+
+/** A recorded node that speaks again. */
+class OldNode {
+  /** Frames that it was told or answered. */
+  readonly heard: Uint8Array[] = []
+  /** Questions that it has no recorded answer to. */
+  readonly strange: string[] = []
+  isOver = false
+  readonly #recording: Recording
+  readonly #hello: object | undefined
+
+  /** With a hello, its fields replace those of the recorded one. */
+  constructor(recording: Recording, hello?: object) {
+    this.#recording = recording
+    this.#hello = hello
+  }
+
+  /** Says what was recorded, then answers as it was recorded until the stream ends. */
+  async talk(stream: Stream): Promise<void> {
+    stream.addEventListener('close', () => (this.isOver = true))
+    const frames = lpStream(stream)
+    const [first = new Uint8Array(), ...rest] = this.#recording.notices
+    const hello = this.#hello
+    const greeting = hello === undefined ? first : encode({ ...fieldsOf(first), ...hello })
+    for (const frame of [greeting, ...rest]) await frames.write(frame)
+    for (const { question } of this.#recording.exchanges) await frames.write(question)
+    for (;;) {
+      const frame = (await frames.read()).slice()
+      this.heard.push(frame)
+      const { id, re } = fieldsOf(frame)
+      if (id !== undefined && re === undefined) await frames.write(this.#answer(frame, id))
+    }
+  }
+
+  answerTo(re: number): object | undefined {
+    const frame = this.heard.find((one) => fieldsOf(one).re === re)
+    return frame && fieldsOf(frame)
+  }
+
+  #answer(question: Uint8Array, re: number): Uint8Array {
+    const asked = sameQuestion(question)
+    const known = this.#recording.exchanges.find((one) => sameQuestion(one.question) === asked)
+    if (known !== undefined) return encode({ ...fieldsOf(known.answer), re })
+    const kind = kindOf(question)
+    this.strange.push(kind)
+    const reason = answerKindOf(kind) === undefined ? 'unsupported' : 'failed'
+    return encode({ kind: 'error', re, reason })
+  }
+}
+
+async function giveBody(
+  stream: Stream,
+  { header, bytes }: Pick<Recording['body'], 'header' | 'bytes'>,
+): Promise<void> {
+  const frames = lpStream(stream, bodyFraming)
+  await frames.read()
+  await frames.write(header)
+  const rest = frames.unwrap()
+  rest.send(bytes)
+  await rest.close()
+}
+
+/** A question without its number. */
+function sameQuestion(question: Uint8Array): string {
+  return Buffer.from(encode({ ...fieldsOf(question), id: 0 })).toString('hex')
+}
+
+/** A node of today and a member that is a recorded node, connected. */
+interface Meeting {
+  readonly a: TestNode
+  readonly member: RogueMember
+  readonly connection: Connection
+  readonly recording: Recording
+}
+
+async function meet(times: MeshInit['times'] = {}): Promise<Meeting> {
+  const recording = await readRecording('1')
+  const a = stack.use(await startRecorded({ name: 'today', times }))
+  const { identity } = recording
+  const member = stack.use(await rogueMember(await a.node.invite(), { identity }))
+  const { header, bytes } = recording.body
+  await member.handle(bodyProtocol, (stream) => giveBody(stream, { header, bytes }).catch(noop))
+  return { a, member, recording, connection: await member.connect(a.address) }
+}
+
+/** Lets the recorded node speak on a stream of its own. */
+async function speak({ connection, recording }: Meeting, hello?: object): Promise<OldNode> {
+  const old = new OldNode(recording, hello)
+  old.talk(await connection.newStream(controlProtocol)).catch(noop)
+  return old
+}
+
+/** Streams of peers end in errors when a node stops. */
+function noop(): void {}
+
+function told(a: TestNode): object[] {
+  return a.events.filter(({ kind }) => kind === 'peer-version' || kind === 'failed')
+}
+
+describe('a node of version 1, as it was recorded,', () => {
+  test('is believed, asked and taken from', async () => {
+    const meeting = await meet()
+    const { a, member } = meeting
+    const old = await speak(meeting)
+    const { peerId: peer } = member
+    await patiently(() => a.node.holders(zipHash)).toMatchObject([{ peer, via: 'inventory' }])
+    const sink = new MemorySink()
+    await a.node.fetchZip(peer, zipHash, sink, { signal: calm })
+    expect(sink.bytes).toEqual(recordedZip)
+    const records = await collect(a.node.findRecords(module, { signal: calm }))
+    expect(records).toMatchObject([{ peer, module, holdsZip: true, record: { id: 7 } }])
+    const versions = await collect(a.node.findVersions(module.path, { signal: calm }))
+    expect(versions).toEqual([{ peer, versions: ['v1.2.3'] }])
+    const owner = { signal: calm, onNotice: noop }
+    const answer = await a.node.askOwner(peer, { what: 'zip', module }, owner)
+    expect(answer).toMatchObject({ kind: 'record', record: { holdsZip: true } })
+    await patiently(() => a.heads.heard).toMatchObject([{ peer, note: 'a signed note' }])
+    await patiently(() => a.node.peers()[0]?.rttMs).toBeGreaterThan(0)
+    expect(a.node.peers()).toMatchObject([{ peer, isConnected: true, blamed: undefined }])
+    expect(told(a)).toEqual([])
+    expect(old.strange).toEqual([])
+  })
+
+  test('is answered as it answered itself, and given the zip', async () => {
+    const meeting = await meet()
+    const { connection, recording } = meeting
+    const old = await speak(meeting)
+    for (const { question, answer } of recording.exchanges) {
+      const id = fieldsOf(question).id ?? 0
+      await patiently(() => old.answerTo(id)).toMatchObject(fieldsOf(answer))
+    }
+    await patiently(() => old.heard.map(kindOf)[0]).toBe('hello')
+    const { request, header, bytes } = recording.body
+    const given = await askBody(await connection.newStream(bodyProtocol), request)
+    expect(decode(given.header)).toMatchObject(decode(header))
+    expect(given.bytes).toEqual(Buffer.from(bytes))
+  })
+
+  test('said and asked nothing that a node of today leaves out', async () => {
+    const old = await readRecording('1')
+    const today = await recordNode()
+    const kinds = ({ notices, exchanges }: Recording) =>
+      new Set([...notices, ...exchanges.map(({ question }) => question)].map(kindOf))
+    expect([...kinds(today)]).toEqual(expect.arrayContaining([...kinds(old)]))
+  })
+})
+
+describe('a node of later versions', () => {
+  test('that still speaks ours is used; what else it says is ignored', async () => {
+    const meeting = await meet()
+    const { a, member } = meeting
+    const old = await speak(meeting, {
+      versions: [1, 2],
+      capabilities: ['teleport', 'inventory', 'membership'],
+      colour: { hue: [1, 2], name: 'blue' },
+    })
+    await patiently(() => a.node.holders(zipHash)).toMatchObject([{ peer: member.peerId }])
+    await patiently(() => old.heard.map(kindOf)[0]).toBe('hello')
+    expect(told(a)).toEqual([])
+  })
+
+  test('that does not is told which versions we speak, and the log once', async () => {
+    const meeting = await meet()
+    const { a, member, connection } = meeting
+    const { peerId: peer } = member
+    for (let count = 0; count < 3; count++) {
+      const old = await speak(meeting, { versions: [2] })
+      await patiently(() => old.heard.map(fieldsOf)).toMatchObject([{ versions: controlVersions }])
+      await patiently(() => old.isOver).toBe(true)
+    }
+    expect(told(a)).toEqual([{ kind: 'peer-version', peer, versions: [2] }])
+    expect(connection.status).toBe('open')
+    expect(a.node.peers()).toEqual([])
+  })
+
+  test('that does not is greeted once per connection, and after a long while again', async () => {
+    const otherVersionMs = 400
+    const meeting = await meet({ reopenMs: 1, reopenInboundMs: 1, otherVersionMs })
+    const { a, member, recording } = meeting
+    const greeted: number[] = []
+    await member.handle(controlProtocol, (stream) => {
+      greeted.push(performance.now())
+      new OldNode(recording, { versions: [2] }).talk(stream).catch(noop)
+    })
+    await patiently(() => greeted).toHaveLength(2)
+    expect((greeted[1] ?? 0) - (greeted[0] ?? 0)).toBeGreaterThan(otherVersionMs / 2)
+    expect(told(a)).toHaveLength(1)
+    await member.connect(a.address).then((connection) => connection.close())
+    await member.connect(a.address)
+    await patiently(() => greeted).toHaveLength(3)
+    expect(greeted.at(-1)).toBeLessThan((greeted[1] ?? 0) + otherVersionMs)
+    expect(told(a)).toHaveLength(1)
+  })
+})
+
+test.runIf(process.env['MODMESH_RECORD_NODE'])('writes a recording of today', async () => {
+  const version = Math.max(...controlVersions)
+  const file = new URL(`../testdata/recorded-node/${version}.txt`, import.meta.url)
+  await writeFile(file, formatRecording(await recordNode()), { flag: 'wx' })
+})

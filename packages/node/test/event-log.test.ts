@@ -92,6 +92,14 @@ test.for([
   },
 )
 
+test('a member of other protocol versions is told of with what it speaks', () => {
+  const { log, lines } = setUp()
+  const mesh = new MeshLog({ log, clock: new FakeClock() })
+  mesh.record({ kind: 'peer-version', peer: 'p', versions: [2, 3] })
+  const msg = 'peer is not used: no protocol version in common'
+  expect(lines()).toMatchObject([{ level: 'warn', msg, peer: 'p', versions: [2, 3] }])
+})
+
 test('strangers that knock without end fill no log, and are counted', async () => {
   const { log, lines } = setUp()
   const clock = new FakeClock()

@@ -62,7 +62,7 @@ async function startReader(of: TestNode): Promise<(zipHash: ZipHash) => Promise<
 describe('a reader that', () => {
   test('pauses costs its window and no more, keeps nobody waiting, and is cut off', async () => {
     const shelf = new CountingShelf()
-    const a = cleanups.use(await startNode({ shelf, times: { sendStallMs: 3_000 } }))
+    const a = cleanups.use(await startNode({ shelf, times: { sendStallMs: 2_000 } }))
     const [paused, other] = ['m', 'n'].map((name) =>
       shelf.put(`example.org/${name}@v1.0.0`, randomBytes(12 * MiB)),
     )

@@ -6,14 +6,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { hashMod } from '@modmesh/module'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { DiskStore } from '../src/disk-store.ts'
-import { StoreWriteError } from '../src/errors.ts'
-import { commitSteps } from '../src/zip-commit.ts'
-import { checkStore } from './support/check-store.ts'
-import { guardedDisk, systemError } from './support/faulty-disk.ts'
-import { PowerDisk, type Survival } from './support/power-disk.ts'
-import { tempDir } from './support/temp-dir.ts'
-import { moduleAt, proof, putZip, smallZip } from './support/zips.ts'
+import { DiskStore } from '../../packages/store/src/disk-store.ts'
+import { StoreWriteError } from '../../packages/store/src/errors.ts'
+import { commitSteps } from '../../packages/store/src/zip-commit.ts'
+import { checkStore } from '../../packages/store/test/support/check-store.ts'
+import { guardedDisk, systemError } from '../../packages/store/test/support/faulty-disk.ts'
+import { PowerDisk, type Survival } from '../../packages/store/test/support/power-disk.ts'
+import { tempDir } from '../../packages/store/test/support/temp-dir.ts'
+import { moduleAt, proof, putZip, smallZip } from '../../packages/store/test/support/zips.ts'
 
 const old = moduleAt('v1.0.0')
 const fresh = moduleAt('v1.1.0')
@@ -41,7 +41,9 @@ beforeAll(async () => {
 
 /** Runs the child that commits one zip. Returns the signal it died of. */
 function runChild(dir: string, step: string, when: string): Promise<string | undefined> {
-  const child = fileURLToPath(new URL('./support/commit-child.ts', import.meta.url))
+  const child = fileURLToPath(
+    new URL('../../packages/store/test/support/commit-child.ts', import.meta.url),
+  )
   const env = { ...process.env, NODE_COMPILE_CACHE: compileCache }
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [child, dir, step, when], { env }, (error, _stdout, stderr) => {

@@ -41,6 +41,17 @@ describe('memory for zips', () => {
     expect(copies).toBeLessThan(20)
   })
 
+  test('copies little when reads through more than fits come by chance', () => {
+    let seed = 1
+    const chance = (): number => (seed = (seed * 48_271) % 2_147_483_647) % 40
+    for (let i = 0; i < 200; i++) read(chance())
+    copies = 0
+    let hits = 0
+    for (let i = 0; i < 2_000; i++) if (read(chance())) hits++
+    expect(copies).toBeLessThan(10)
+    expect(hits).toBeGreaterThan(300)
+  })
+
   test('gives room to what is read more than what it has', () => {
     round(10)
     round(10)

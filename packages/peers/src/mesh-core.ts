@@ -2,10 +2,12 @@ import type { Clock, PeerId } from '@modmesh/fill'
 import type { ZipHash } from '@modmesh/module'
 import { BodyClient } from './body/body-client.ts'
 import { BodyServer } from './body/body-server.ts'
+import { type BodyTimes, bodyTimes } from './body/limits.ts'
 import { Uploads } from './body/uploads.ts'
 import { Allowance } from './control/allowance.ts'
 import { ControlHub, type HubOwner } from './control/control-hub.ts'
 import { HeadGossip } from './control/head-gossip.ts'
+import { type ControlTimes, controlTimes } from './control/limits.ts'
 import { type GossipOwner, MemberGossip } from './control/member-gossip.ts'
 import { MembershipGossip, type TrustOwner } from './control/membership-gossip.ts'
 import { OwnInventory } from './control/own-inventory.ts'
@@ -15,13 +17,7 @@ import { DhtService } from './dht/dht-service.ts'
 import { Finder } from './find/finder.ts'
 import { Missing } from './find/missing.ts'
 import { SiteOwner } from './find/site-owner.ts'
-import {
-  type BodyTimes,
-  bodyTimes,
-  type ControlTimes,
-  controlTimes,
-  failureLimits,
-} from './limits.ts'
+import { failureLimits } from './limits.ts'
 import { machineClock } from './machine-clock.ts'
 import { defaultSite } from './membership/chain.ts'
 import type { Membership } from './membership/membership.ts'

@@ -1,6 +1,7 @@
 import type { Clock, PeerId } from '@modmesh/fill'
+import type { BodyTimes } from './body/limits.ts'
 import type { UploadLimits } from './body/upload-limits.ts'
-import type { BodyTimes, ControlTimes } from './limits.ts'
+import type { ControlTimes } from './control/limits.ts'
 import type { MembershipStore } from './membership/membership-store.ts'
 import type { NetworkEvent } from './network/network-event.ts'
 import type { Blame } from './peer-score.ts'

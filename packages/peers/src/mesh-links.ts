@@ -3,6 +3,7 @@ import type { Clock, PeerId } from '@modmesh/fill'
 import { AnswerDesk } from './control/answer-desk.ts'
 import { FetchDesk } from './control/fetch-desk.ts'
 import type { HeadGossip } from './control/head-gossip.ts'
+import { type ControlTimes, floodLimits } from './control/limits.ts'
 import type { MemberGossip } from './control/member-gossip.ts'
 import { isMembershipQuery } from './control/membership-answers.ts'
 import type { MembershipGossip } from './control/membership-gossip.ts'
@@ -16,7 +17,6 @@ import {
   PeerLink,
 } from './control/peer-link.ts'
 import type { Wire } from './control/wire.ts'
-import { type ControlTimes, floodLimits } from './limits.ts'
 import type { Membership } from './membership/membership.ts'
 import type { MeshComponents } from './mesh-init.ts'
 

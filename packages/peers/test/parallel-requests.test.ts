@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { lpStream } from '@libp2p/utils'
 import { zipHashBytes } from '@modmesh/module'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { bodyLimits } from '../src/body/limits.ts'
 import {
   bodyFraming,
   bodyProtocol,
   decodeBodyHeader,
   encodeBodyRequest,
 } from '../src/body/message.ts'
-import { bodyLimits } from '../src/limits.ts'
 import { rogueMember } from '../testing/index.ts'
 import { moduleOf } from './support/memory-shelf.ts'
 import { failOnUnhandled } from './support/no-unhandled.ts'

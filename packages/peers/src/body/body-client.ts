@@ -10,9 +10,9 @@ import {
 import { type ModuleVersion, maxZipBytes, type ZipHash } from '@modmesh/module'
 import { Lanes } from '../control/lanes.ts'
 import { isProtocolFault, ProtocolError } from '../errors.ts'
-import { type BodyTimes, bodyLimits } from '../limits.ts'
 import { StreamCutError, StreamOverrunError } from '../network/errors.ts'
 import { exchange, type ReceiveBody } from './exchange.ts'
+import { type BodyTimes, bodyLimits } from './limits.ts'
 import {
   type BodyHeader,
   type BodyRequest,

@@ -4,9 +4,9 @@ import type { Clock, HeldZip, PeerId, ZipPart } from '@modmesh/fill'
 import { parseModuleVersion, zipHashFromBytes } from '@modmesh/module'
 import { validOrUndefined } from '../control/answer-desk.ts'
 import { isProtocolFault } from '../errors.ts'
-import { type BodyTimes, bodyLimits, bodyRate } from '../limits.ts'
 import { sendChunks } from '../network/stream-io.ts'
 import type { PeerShelf, SiteFetcher } from '../peer-shelf.ts'
+import { type BodyTimes, bodyLimits, bodyRate } from './limits.ts'
 import {
   type BodyHeader,
   type BodyRequest,

@@ -1,8 +1,8 @@
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
 import type { ByteSink, Clock } from '@modmesh/fill'
-import { bodyRate } from '../limits.ts'
 import { receiveInto } from '../network/stream-io.ts'
+import { bodyRate } from './limits.ts'
 import {
   type BodyHeader,
   type BodyRequest,

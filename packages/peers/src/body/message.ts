@@ -4,7 +4,7 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import * as v from 'valibot'
 import { decodeItem } from '../control/frame.ts'
 import { ProtocolError } from '../errors.ts'
-import { bodyLimits } from '../limits.ts'
+import { bodyLimits } from './limits.ts'
 
 /** The body protocol's name at multistream-select. */
 export const bodyProtocol = '/modmesh/body/1'

@@ -1,4 +1,4 @@
-import { bodyLimits } from '../limits.ts'
+import { bodyLimits } from './limits.ts'
 import type { BodyHeader } from './message.ts'
 
 /** The peer said no, politely. */

@@ -1,4 +1,4 @@
-import { bodyLimits, uploadPacing } from '../limits.ts'
+import { bodyLimits, uploadPacing } from './limits.ts'
 
 /** What some uploads may take. */
 export interface UploadCaps {

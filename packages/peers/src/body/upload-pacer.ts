@@ -1,7 +1,7 @@
 import type { Clock, PeerId } from '@modmesh/fill'
 import { Allowance } from '../control/allowance.ts'
-import { uploadPacing } from '../limits.ts'
 import { FairTurns } from './fair-turns.ts'
+import { uploadPacing } from './limits.ts'
 import { pieceBytes, ratesOf, type UploadLimits } from './upload-limits.ts'
 import type { Taker } from './upload-slots.ts'
 

@@ -1,5 +1,5 @@
 import type { Clock, PeerId } from '@modmesh/fill'
-import { uploadPacing } from '../limits.ts'
+import { uploadPacing } from './limits.ts'
 import type { ProgressGuard } from './progress-guard.ts'
 import { RecentRate } from './recent-rate.ts'
 import { inForce, type LimitsInForce, type UploadLimits } from './upload-limits.ts'

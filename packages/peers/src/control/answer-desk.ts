@@ -5,9 +5,9 @@ import {
   parseModulePath,
   parseModuleVersion,
 } from '@modmesh/module'
-import { controlLimits as limits } from '../limits.ts'
 import type { PeerShelf } from '../peer-shelf.ts'
 import { joinKeys, splitKeys } from './content-set.ts'
+import { controlLimits as limits } from './limits.ts'
 import type { MembershipQuery } from './membership-message.ts'
 import type { AnyReply, Reply, WireProof } from './message.ts'
 import type { OwnInventory } from './own-inventory.ts'

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { controlLimits as limits } from '../limits.ts'
+import { controlLimits as limits } from './limits.ts'
 import { membershipSchemas } from './membership-message.ts'
 import { contentKeyBytes, fetchKinds, type Message } from './message.ts'
 

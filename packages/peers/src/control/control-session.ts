@@ -7,9 +7,9 @@ import {
   ProtocolError,
   SessionClosedError,
 } from '../errors.ts'
-import { type ControlTimes, controlLimits, type FloodLimits } from '../limits.ts'
 import { FloodGuard } from './flood-guard.ts'
 import { decodeMessage, encodeMessage } from './frame.ts'
+import { type ControlTimes, controlLimits, type FloodLimits } from './limits.ts'
 import {
   type Answer,
   type AnswerKinds,

@@ -1,9 +1,9 @@
 import type { Clock, OwnerAnswer, OwnerQuestion, PeerId } from '@modmesh/fill'
 import { parseModulePath, parseModuleVersion } from '@modmesh/module'
-import { controlLimits as limits } from '../limits.ts'
 import type { SiteFetcher } from '../peer-shelf.ts'
 import { recordFields, validOrUndefined } from './answer-desk.ts'
 import type { SessionHandlers } from './control-session.ts'
+import { controlLimits as limits } from './limits.ts'
 import type { Ask, Reply } from './message.ts'
 
 /** Answers members of our site that take us for the owner, and shows that it works while it does. */

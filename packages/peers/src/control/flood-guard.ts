@@ -1,7 +1,7 @@
 import type { Clock } from '@modmesh/fill'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import type { FloodLimits } from '../limits.ts'
 import { Allowance } from './allowance.ts'
+import type { FloodLimits } from './limits.ts'
 
 type Piece = Uint8Array | Uint8ArrayList
 

@@ -1,7 +1,7 @@
 import { type DecodeOptions, decode, encode, type Token, Tokenizer } from 'cborg'
 import { ProtocolError } from '../errors.ts'
-import { controlLimits } from '../limits.ts'
 import { checkMessage, type UnknownMessage } from './check-message.ts'
+import { controlLimits } from './limits.ts'
 import type { Message } from './message.ts'
 
 const strict: DecodeOptions = {

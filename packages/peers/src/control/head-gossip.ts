@@ -1,6 +1,6 @@
 import { SessionClosedError } from '../errors.ts'
-import { controlLimits, tileLimits } from '../limits.ts'
 import type { HeadExchange, ReadTile } from '../peer-shelf.ts'
+import { controlLimits, tileLimits } from './limits.ts'
 import type { TreeHead } from './message.ts'
 import type { PeerLink } from './peer-link.ts'
 

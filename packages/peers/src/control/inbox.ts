@@ -1,6 +1,6 @@
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { ProtocolError } from '../errors.ts'
-import { controlLimits } from '../limits.ts'
+import { controlLimits } from './limits.ts'
 
 type Piece = Uint8Array | Uint8ArrayList
 

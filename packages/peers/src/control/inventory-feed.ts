@@ -1,8 +1,8 @@
 import type { Clock } from '@modmesh/fill'
 import { SessionClosedError } from '../errors.ts'
-import { type ControlTimes, controlLimits } from '../limits.ts'
 import { joinKeys } from './content-set.ts'
 import type { ControlSession } from './control-session.ts'
+import { type ControlTimes, controlLimits } from './limits.ts'
 import { contentKeyBytes, type InventoryFrame } from './message.ts'
 import type { OwnInventory } from './own-inventory.ts'
 

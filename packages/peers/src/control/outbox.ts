@@ -1,7 +1,8 @@
 import * as lp from 'it-length-prefixed'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { bodyLimits } from '../body/limits.ts'
 import { SessionClosedError } from '../errors.ts'
-import { bodyLimits, controlLimits } from '../limits.ts'
+import { controlLimits } from './limits.ts'
 
 /** Whether a frame was taken, or the peer reads too slowly for us to go on. */
 export type PushOutcome = 'taken' | 'full'

@@ -1,6 +1,6 @@
 import { ProtocolError } from '../errors.ts'
-import { controlLimits } from '../limits.ts'
 import { ContentSet, splitKeys } from './content-set.ts'
+import { controlLimits } from './limits.ts'
 import { contentKeyBytes, type InventoryFrame } from './message.ts'
 
 /** Frames of one full inventory: 62 hold the largest; a peer may send small ones. */

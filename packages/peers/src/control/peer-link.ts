@@ -1,7 +1,7 @@
 import type { Clock, PeerId } from '@modmesh/fill'
-import type { ControlTimes, FloodLimits } from '../limits.ts'
 import { ControlSession, type SessionEnd, type SessionHandlers } from './control-session.ts'
 import { InventoryFeed } from './inventory-feed.ts'
+import type { ControlTimes, FloodLimits } from './limits.ts'
 import type { MembershipNotice } from './membership-message.ts'
 import type { AnyReply, Hello, Message, Notice, PeersNotice, TreeHead } from './message.ts'
 import type { OwnInventory } from './own-inventory.ts'

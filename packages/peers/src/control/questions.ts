@@ -1,7 +1,7 @@
 import type { Clock } from '@modmesh/fill'
 import { ProtocolError, QueryFailedError } from '../errors.ts'
-import { controlLimits } from '../limits.ts'
 import { Lanes } from './lanes.ts'
+import { controlLimits } from './limits.ts'
 import {
   type Answer,
   type AnswerKinds,

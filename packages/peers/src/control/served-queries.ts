@@ -1,5 +1,5 @@
-import { controlLimits } from '../limits.ts'
 import { Lanes } from './lanes.ts'
+import { controlLimits } from './limits.ts'
 import type { Answer, AnyReply, Fetching, Query } from './message.ts'
 
 /** A query that the node answers; heartbeats are answered by the session itself. */

@@ -8,15 +8,17 @@ import {
   type Version,
   type ZipHash,
 } from '@modmesh/module'
+import { bodyTimes } from '../body/limits.ts'
 import { parseRecord } from '../control/answer-desk.ts'
 import { contentKey } from '../control/content-set.ts'
 import type { ControlHub } from '../control/control-hub.ts'
 import { readTileOf } from '../control/head-gossip.ts'
 import { Lanes } from '../control/lanes.ts'
+import { tileLimits } from '../control/limits.ts'
 import type { PeerLink } from '../control/peer-link.ts'
 import type { DhtService } from '../dht/dht-service.ts'
 import { QueryFailedError, SessionClosedError } from '../errors.ts'
-import { askLimits, bodyTimes, providersAfterMs, tileLimits } from '../limits.ts'
+import { askLimits, providersAfterMs } from '../limits.ts'
 import type { PeerScores } from '../peer-score.ts'
 import { gather } from './gather.ts'
 import type { Missing } from './missing.ts'

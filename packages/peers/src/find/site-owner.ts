@@ -9,9 +9,9 @@ import {
 import { parseRecord } from '../control/answer-desk.ts'
 import type { ControlHub } from '../control/control-hub.ts'
 import { formatQuestion } from '../control/fetch-desk.ts'
+import type { ControlTimes } from '../control/limits.ts'
 import type { Reply } from '../control/message.ts'
 import { QueryFailedError, SessionClosedError } from '../errors.ts'
-import type { ControlTimes } from '../limits.ts'
 import type { PeerScores } from '../peer-score.ts'
 
 /** Who of our site asks upstream, and asking it. */

@@ -6,6 +6,7 @@ import { maxZipBytes } from '@modmesh/module'
 import { encode } from 'cborg'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bodyLimits } from '../../src/body/limits.ts'
 import {
   bodyProtocol,
   decodeBodyHeader,
@@ -15,7 +16,6 @@ import {
 } from '../../src/body/message.ts'
 import { ProgressGuard } from '../../src/body/progress-guard.ts'
 import { ProtocolError } from '../../src/errors.ts'
-import { bodyLimits } from '../../src/limits.ts'
 import { rogueMember } from '../../testing/index.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { hashOf } from '../support/memory-shelf.ts'

@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { FairTurns, type IsReady } from '../../src/body/fair-turns.ts'
+import { bodyLimits, bodyRate, uploadPacing } from '../../src/body/limits.ts'
 import { ProgressGuard } from '../../src/body/progress-guard.ts'
 import { RecentRate } from '../../src/body/recent-rate.ts'
 import { ratesOf, type UploadLimits } from '../../src/body/upload-limits.ts'
 import { UploadPacer } from '../../src/body/upload-pacer.ts'
 import { type Taker, UploadSlots } from '../../src/body/upload-slots.ts'
 import { Uploads } from '../../src/body/uploads.ts'
-import { bodyLimits, bodyRate, uploadPacing } from '../../src/limits.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
 const calm = new AbortController().signal

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Allowance } from '../../src/control/allowance.ts'
 import { Inbox } from '../../src/control/inbox.ts'
 import { Lanes } from '../../src/control/lanes.ts'
-import { controlLimits } from '../../src/limits.ts'
+import { controlLimits } from '../../src/control/limits.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 
 const calm = { signal: new AbortController().signal }

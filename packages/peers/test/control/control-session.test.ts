@@ -3,8 +3,13 @@ import * as lp from 'it-length-prefixed'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ControlSession, type SessionHandlers } from '../../src/control/control-session.ts'
 import { encodeMessage } from '../../src/control/frame.ts'
+import {
+  type ControlTimes,
+  controlLimits,
+  controlTimes,
+  floodLimits,
+} from '../../src/control/limits.ts'
 import type { Hello, Message, Notice } from '../../src/control/message.ts'
-import { type ControlTimes, controlLimits, controlTimes, floodLimits } from '../../src/limits.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { type TestWire, wirePair } from '../support/wire-pair.ts'
 

@@ -4,11 +4,11 @@ import { expect, test } from 'vitest'
 import { ContentSet, contentKey, joinKeys } from '../../src/control/content-set.ts'
 import { encodeMessage } from '../../src/control/frame.ts'
 import { InventoryFeed } from '../../src/control/inventory-feed.ts'
+import { controlLimits, controlTimes } from '../../src/control/limits.ts'
 import type { InventoryFrame, Notice } from '../../src/control/message.ts'
 import { OwnInventory } from '../../src/control/own-inventory.ts'
 import { PeerInventory } from '../../src/control/peer-inventory.ts'
 import { ProtocolError } from '../../src/errors.ts'
-import { controlLimits, controlTimes } from '../../src/limits.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
 const held = 100_000

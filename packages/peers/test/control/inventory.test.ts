@@ -4,10 +4,10 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { contentKey, joinKeys } from '../../src/control/content-set.ts'
 import { InventoryFeed } from '../../src/control/inventory-feed.ts'
+import { controlLimits, controlTimes } from '../../src/control/limits.ts'
 import type { InventoryFrame, Notice } from '../../src/control/message.ts'
 import { OwnInventory } from '../../src/control/own-inventory.ts'
 import { PeerInventory } from '../../src/control/peer-inventory.ts'
-import { controlLimits, controlTimes } from '../../src/limits.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
 function hash(n: number) {

@@ -1,9 +1,9 @@
 import type { PeerInfo } from '@libp2p/interface'
 import { describe, expect, test } from 'vitest'
+import { controlLimits, gossipLimits } from '../../src/control/limits.ts'
 import { MemberGossip } from '../../src/control/member-gossip.ts'
 import type { Notice, PeerAddresses, PeersNotice } from '../../src/control/message.ts'
 import type { PeerLink } from '../../src/control/peer-link.ts'
-import { controlLimits, gossipLimits } from '../../src/limits.ts'
 import { newTestIdentity } from '../../testing/index.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 

@@ -2,9 +2,9 @@ import { encode } from 'cborg'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeMessage, encodeMessage } from '../../src/control/frame.ts'
+import { controlLimits as limits } from '../../src/control/limits.ts'
 import type { Message } from '../../src/control/message.ts'
 import { ProtocolError } from '../../src/errors.ts'
-import { controlLimits as limits } from '../../src/limits.ts'
 
 const bytes = (length: number) => new Uint8Array(length).fill(7)
 const text = (length: number) => 'x'.repeat(length)

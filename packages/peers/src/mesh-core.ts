@@ -19,7 +19,6 @@ import { Missing } from './find/missing.ts'
 import { SiteOwner } from './find/site-owner.ts'
 import { failureLimits } from './limits.ts'
 import { machineClock } from './machine-clock.ts'
-import { defaultSite } from './membership/chain.ts'
 import type { Membership } from './membership/membership.ts'
 import type { MeshComponents, MeshEvent, MeshInit } from './mesh-init.ts'
 import { MeshLinks } from './mesh-links.ts'
@@ -31,6 +30,7 @@ import { defaultMaxConnections } from './network/limits.ts'
 import type { Network } from './network/network.ts'
 import { PeerScores } from './peer-score.ts'
 import type { ShelfItem } from './peer-shelf.ts'
+import { ProvenSites } from './proven-sites.ts'
 
 /** What a core works with. */
 export interface CoreComponents extends Omit<MeshComponents, 'membership' | 'ledger' | 'roster'> {
@@ -54,6 +54,7 @@ export class MeshCore {
   readonly trust: MembershipGossip
   /** Wall clock of first contact of each connected peer. */
   readonly since: Map<PeerId, number> = new Map()
+  readonly sites: ProvenSites
   readonly #components: CoreComponents
   readonly #init: MeshInit
   readonly #clock: Clock
@@ -86,7 +87,8 @@ export class MeshCore {
     this.scores = new PeerScores({ clock })
     this.missing = new Missing({ clock })
     const { fetcher } = components
-    const isSameSite = (peer: PeerId) => this.#isSameSite(peer)
+    this.sites = new ProvenSites({ network, membership })
+    const { isSame: isSameSite, isForeign } = this.sites
     this.hub = new ControlHub({ libp2p, clock, owner: this.#hubOwner() }, { times })
     const { hub, scores } = this
     const self = network.peerId
@@ -95,13 +97,13 @@ export class MeshCore {
     this.#heads = new HeadGossip({ exchange: heads, links, failed: this.failed })
     this.#members = new MemberGossip({ clock, owner: this.#gossipOwner() })
     this.trust = new MembershipGossip({ clock, membership, owner: this.#trustOwner(links) })
-    this.#links = this.#newLinks(isSameSite)
+    this.#links = this.#newLinks()
     const owner = {
       isSameSite,
       given: (peer: PeerId, bytes: number) => this.scores.gave(peer, bytes),
       fault: (peer: PeerId, reason: string) => this.blame(peer, reason),
     }
-    const isWan = (peer: PeerId) => !this.#isSameSite(peer)
+    const isWan = (peer: PeerId) => !isSameSite(peer)
     this.uploads = new Uploads({ clock, isWan }, init.uploads)
     const { uploads } = this
     this.#server = new BodyServer({ libp2p, shelf, fetcher, clock, uploads, owner }, { times })
@@ -111,7 +113,6 @@ export class MeshCore {
     this.finder = this.#newFinder(dht)
     const { peers: configured, connect, maxConnections = defaultMaxConnections } = init
     const dialled = { configured, connect, maxConnections }
-    const isForeign = (peer: PeerId) => this.#isForeign(peer)
     this.#dialLoop = new DialLoop({ network, membership, isForeign, log }, dialled)
     const isConfigured = (peer: PeerId) => this.#dialLoop.isConfigured(peer)
     this.#keeper = new ConnectionKeeper(
@@ -180,16 +181,6 @@ export class MeshCore {
     return this.network.libp2p.getConnections().length === 0
   }
 
-  /** The site that a peer proved at the gate. */
-  siteOf(peer: PeerId): string {
-    return this.network.member(peer)?.site ?? defaultSite
-  }
-
-  /** The name that a peer proved at the gate. */
-  nameOf(peer: PeerId): string {
-    return this.network.member(peer)?.name ?? ''
-  }
-
   /** Tells the log of an exception of ours; not of each, when a peer's queries meet a broken disk. */
   readonly failed = (error: unknown): void => {
     if (this.#failures.take(1)) this.#log({ kind: 'failed', error })
@@ -210,11 +201,11 @@ export class MeshCore {
     }
   }
 
-  #newLinks(isSameSite: (peer: PeerId) => boolean): MeshLinks {
+  #newLinks(): MeshLinks {
     const { own, membership, trust, failed } = this
     const { shelf, fetcher } = this.#components
     const told = { heads: this.#heads, members: this.#members, trust }
-    const asked = { shelf, fetcher, own, membership, isSameSite }
+    const asked = { shelf, fetcher, own, membership, isSameSite: this.sites.isSame }
     const { inventory } = this.#init
     return new MeshLinks(
       { ...told, ...asked, clock: this.#clock, failed },
@@ -222,22 +213,17 @@ export class MeshCore {
     )
   }
 
-  #isSameSite(peer: PeerId): boolean {
-    return this.siteOf(peer) === this.membership.site()
-  }
-
-  #isForeign(peer: PeerId): boolean {
-    const { network, membership } = this
-    const member = network.member(peer) ?? membership.roster.get(peer)?.member
-    return member !== undefined && member.site !== membership.site()
-  }
-
   #up(link: PeerLink): void {
     const { peer } = link
     this.#dialLoop.linked(peer)
     if (!this.since.has(peer)) {
       this.since.set(peer, this.#clock.wallMs())
-      this.#log({ kind: 'peer-up', peer, name: this.nameOf(peer), site: this.siteOf(peer) })
+      this.#log({
+        kind: 'peer-up',
+        peer,
+        name: this.sites.nameOf(peer),
+        site: this.sites.siteOf(peer),
+      })
     }
     this.#links.greet(link)
   }
@@ -271,7 +257,7 @@ export class MeshCore {
         addresses: this.#isOpen() ? network.addresses() : [],
       }),
       links: () => this.hub.links(),
-      siteOf: (peer) => this.siteOf(peer),
+      siteOf: (peer) => this.sites.siteOf(peer),
       learn: (member) => {
         if (this.hub.link(member.id.toString()) !== undefined) return
         this.#dialLoop.learn(member, 'mesh').catch(this.failed)
@@ -314,7 +300,7 @@ export class MeshCore {
       dht,
       scores: this.scores,
       missing: this.missing,
-      isSameSite: (peer) => this.#isSameSite(peer),
+      isSameSite: this.sites.isSame,
       isClosed: () => this.#members.isClosed(),
       failed: this.failed,
     })

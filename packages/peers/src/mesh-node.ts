@@ -266,8 +266,8 @@ export class MeshNode implements Peers, AsyncDisposable {
     const link = hub.link(peer)
     return {
       peer,
-      name: this.#core.nameOf(peer),
-      site: this.#core.siteOf(peer),
+      name: this.#core.sites.nameOf(peer),
+      site: this.#core.sites.siteOf(peer),
       isConnected: link !== undefined,
       rttMs: link?.session.rttMs,
       connectedSinceMs: since.get(peer),

@@ -1,5 +1,3 @@
-import { peerIdFromString } from '@libp2p/peer-id'
-import { base58btc } from 'multiformats/bases/base58'
 import { isEqual } from './bytes.ts'
 import type { Chain, Member } from './chain.ts'
 import { encodeChain, parseChain } from './chain.ts'
@@ -14,6 +12,7 @@ import type { MembershipState, NextKey } from './membership-state.ts'
 import { decodeState, encodeState } from './membership-state.ts'
 import type { MembershipStore } from './membership-store.ts'
 import { seedOfPrivateKey } from './peer-key.ts'
+import { peerBytes, peerText } from './peer-text.ts'
 import type { Proof } from './proof.ts'
 import { depthOf, extendRoots, lastOf, proveChain } from './proof.ts'
 import { decodeRoster, Roster } from './roster.ts'
@@ -306,14 +305,4 @@ function valid<T>(read: () => T): T {
     if (cause instanceof MembershipStateError) throw cause
     throw new MembershipStateError('the stored membership is not valid', { cause })
   }
-}
-
-/** Returns the text of a peer id; of an Ed25519 key, as all of ours are. */
-export function peerText(peer: Uint8Array): string {
-  return base58btc.baseEncode(peer)
-}
-
-/** Returns the bytes of a peer id. */
-export function peerBytes(peerId: string): Uint8Array {
-  return peerIdFromString(peerId).toMultihash().bytes
 }

@@ -9,10 +9,11 @@ import { checkName, checkSite } from './invite-options.ts'
 import { verifyChain } from './judge.ts'
 import type { Ledger, LedgerOutcome } from './ledger.ts'
 import type { MembershipInit, MembershipStores } from './membership-core.ts'
-import { MembershipCore, peerBytes } from './membership-core.ts'
+import { MembershipCore } from './membership-core.ts'
 import { type Invitation, MeshEntry } from './mesh-entry.ts'
 import { meshIdOf } from './mesh-id.ts'
 import { OwnStatements } from './own-statements.ts'
+import { peerBytes } from './peer-text.ts'
 import type { Roster } from './roster.ts'
 
 /**

@@ -3,7 +3,7 @@ import { NotAllowedError, NotAMemberError } from './errors.ts'
 import type { LedgerRecord } from './ledger-record.ts'
 import { formatRecord, parseRecord } from './ledger-record.ts'
 import type { MembershipCore } from './membership-core.ts'
-import { peerBytes } from './membership-core.ts'
+import { peerBytes } from './peer-text.ts'
 import { departures, successions } from './statement.ts'
 
 /** What a member says of itself: that it leaves, that it has another key from now on. */

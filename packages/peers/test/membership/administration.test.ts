@@ -7,7 +7,7 @@ import {
   parseMember,
 } from '../../src/membership/certificate.ts'
 import { parseChain } from '../../src/membership/chain.ts'
-import { peerBytes } from '../../src/membership/membership-core.ts'
+import { peerBytes } from '../../src/membership/peer-text.ts'
 import { parseRootKey } from '../../src/membership/root-key-text.ts'
 import { newTestIdentity } from '../../testing/index.ts'
 import { gossip, type MemberNode, meet, memberNode, show } from '../support/member-node.ts'

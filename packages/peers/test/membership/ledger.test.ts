@@ -6,8 +6,8 @@ import { keepList } from '../../src/membership/kept-peers.ts'
 import { Ledger } from '../../src/membership/ledger.ts'
 import { formatRecord, recordId } from '../../src/membership/ledger-record.ts'
 import { maxMinorPerSigner, maxRecordBytes, maxRotations } from '../../src/membership/limits.ts'
-import { peerBytes } from '../../src/membership/membership-core.ts'
 import { seedOfPrivateKey } from '../../src/membership/peer-key.ts'
+import { peerBytes } from '../../src/membership/peer-text.ts'
 import type { Revocation } from '../../src/membership/statement.ts'
 import {
   departures,

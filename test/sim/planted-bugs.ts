@@ -133,6 +133,9 @@ function changed(staged: StagedZip, changes: Changes): StagedZip {
       return staged.size
     },
     write: (chunk) => staged.write(chunk),
+    writeAhead: (chunk, position) => staged.writeAhead(chunk, position),
+    join: (end) => staged.join(end),
+    digest: () => staged.digest(),
     readSoFar: (range) => staged.readSoFar(range),
     reset: () => staged.reset(),
     verify: (expected, options) =>

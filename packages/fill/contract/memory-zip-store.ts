@@ -184,6 +184,7 @@ class MemoryStagedZip implements StagedZip {
   readonly #module: ModuleVersion
   readonly #parts: StagedParts
   #chunks: Uint8Array[] = []
+  #ahead: { readonly start: number; readonly bytes: Uint8Array }[] = []
   #size = 0
   #verified: ZipHash | undefined
   #isClosed = false
@@ -208,6 +209,38 @@ class MemoryStagedZip implements StagedZip {
     await this.#parts.onWrite()
   }
 
+  async writeAhead(chunk: Uint8Array, position: number): Promise<void> {
+    this.#throwIfClosed()
+    if (position + chunk.length > (this.#parts.init.maxZipBytes ?? maxZipBytes)) {
+      throw new ZipRulesError('larger than the size limit')
+    }
+    this.#ahead.push({ start: position, bytes: chunk.slice() })
+    await this.#parts.onWrite()
+  }
+
+  async join(end: number): Promise<void> {
+    this.#throwIfClosed()
+    const start = this.#size
+    const joined = new Uint8Array(end - start)
+    let filled = 0
+    for (const part of this.#ahead) {
+      const from = Math.max(part.start, start)
+      const to = Math.min(part.start + part.bytes.length, end)
+      if (to <= from) continue
+      joined.set(part.bytes.subarray(from - part.start, to - part.start), from - start)
+      filled += to - from
+    }
+    if (filled < joined.length) throw new Error('joined bytes that are missing')
+    this.#verified = undefined
+    this.#chunks.push(joined)
+    this.#size = end
+  }
+
+  async digest(): Promise<ZipDigest> {
+    this.#throwIfClosed()
+    return (this.#parts.init.digestZip ?? digest)(this.#bytes())
+  }
+
   async readSoFar({ start, end }: ByteRange): Promise<Uint8Array> {
     this.#throwIfClosed()
     if (end > this.#size) throw new Error('not what was written')
@@ -218,6 +251,7 @@ class MemoryStagedZip implements StagedZip {
     this.#throwIfClosed()
     this.#verified = undefined
     this.#chunks = []
+    this.#ahead = []
     this.#size = 0
   }
 

@@ -1,6 +1,7 @@
 import {
   hashMod,
   type ModuleVersion,
+  maxZipBytes,
   parseModuleVersion,
   type ZipHash,
   ZipRulesError,
@@ -72,6 +73,35 @@ export function zipStoreContract(
       await expect(staged.readSoFar({ start: 0, end: 1_001 })).rejects.toThrow()
       await staged.discard()
       await expect(staged.readSoFar({ start: 0, end: 10 })).rejects.toThrow()
+    })
+
+    test('a zip that was written ahead in parts and joined is the same as one that was appended', async () => {
+      const { bytes, zipHash } = await zips.make(m1, 'parts')
+      const whole = await stage(m1, bytes)
+      const [third, half] = [Math.floor(bytes.length / 3), Math.floor(bytes.length / 2)]
+      const staged = await store.stageZip(m1)
+      await staged.writeAhead(bytes.subarray(half), half)
+      await staged.write(bytes.subarray(0, third))
+      expect(staged.size).toBe(third)
+      await staged.writeAhead(bytes.subarray(third, half), third)
+      await staged.join(half)
+      await staged.join(bytes.length)
+      expect(staged.size).toBe(bytes.length)
+      expect(await staged.digest()).toBe(await whole.digest())
+      const read = await staged.readSoFar({ start: 0, end: bytes.length })
+      expect(Buffer.compare(read, bytes)).toBe(0)
+      await staged.verify(zipHash, never)
+      const held = await staged.commit(proof)
+      await whole.verify(zipHash, never)
+      expect(held.zipDigest).toBe(whole.readable(proof).zipDigest)
+      await whole.discard()
+    })
+
+    test('no part is written beyond the size limit', async () => {
+      const staged = await store.stageZip(m1)
+      const limit = opened.maxZipBytes ?? maxZipBytes
+      await expect(staged.writeAhead(new Uint8Array(2), limit - 1)).rejects.toThrow(ZipRulesError)
+      await staged.discard()
     })
 
     test('a committed zip is found by name and by content, with its bytes', async () => {

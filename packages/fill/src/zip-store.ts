@@ -47,6 +47,15 @@ export interface StagedZip extends ByteSink {
   /** Appends; throws ZipRulesError beyond maxZipBytes. */
   write(chunk: Uint8Array): Promise<void>
   /**
+   * Writes beyond what was appended: a part whose beginning is still missing. It does not count in `size`
+   * before `join`. Throws ZipRulesError beyond maxZipBytes.
+   */
+  writeAhead(chunk: Uint8Array, position: number): Promise<void>
+  /** Takes up what was written ahead, all of it up to `end`, as if it had been appended. */
+  join(end: number): Promise<void>
+  /** The digest of what was appended and joined so far. */
+  digest(): Promise<ZipDigest>
+  /**
    * Reads what was written so far, for those who do not wait for the whole: unverified. Throws after
    * `commit` and `discard`, and once it was brought into another form.
    */

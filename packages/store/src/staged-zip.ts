@@ -98,6 +98,41 @@ export class StagedFile implements StagedZip {
     })
   }
 
+  async writeAhead(chunk: Uint8Array, position: number): Promise<void> {
+    this.#refuseWhenFixed()
+    const { maxZipBytes } = this.#components
+    if (position + chunk.length > maxZipBytes) {
+      throw new ZipRulesError(`larger than ${maxZipBytes} bytes`)
+    }
+    this.#verified = undefined
+    await this.#inOrder(async () => {
+      await this.#components.hooks.onStep?.('write', 'before')
+      await this.#file.file.write(chunk, position)
+      await this.#components.hooks.onStep?.('write', 'after')
+    })
+  }
+
+  async join(end: number): Promise<void> {
+    this.#refuseWhenFixed()
+    const start = this.#size
+    this.#size = end
+    this.#verified = undefined
+    await this.#inOrder(async () => {
+      const piece = Buffer.allocUnsafeSlow(Math.min(pieceBytes, end - start))
+      for (let at = start; at < end; at += piece.length) {
+        const part = piece.subarray(0, Math.min(piece.length, end - at))
+        await readFully(this.#file.file, part, at)
+        this.#sha.update(part)
+      }
+    })
+  }
+
+  async digest(): Promise<ZipDigest> {
+    this.#refuseWhenDone()
+    await this.#tail
+    return parseZipDigest(this.#sha.copy().digest('hex'))
+  }
+
   async readSoFar({ start, end }: ByteRange): Promise<Uint8Array> {
     this.#refuseWhenDone()
     if (this.#isRewritten || end > this.#size) throw new Error('not what was written')

@@ -55,6 +55,25 @@ export {
   VersionTimes,
   type VersionTimesComponents,
 } from './policy/version-times.ts'
+export {
+  brokenPins,
+  type NeededInfo,
+  type NeededMod,
+  type NeededZip,
+  type SumPin,
+  type UnreadPart,
+} from './project/needs.ts'
+export {
+  type ClosurePorts,
+  closeProject,
+  type ProjectClosure,
+} from './project/project-closure.ts'
+export {
+  kindOfName,
+  kindOfText,
+  type ProjectFile,
+  type ProjectFileKind,
+} from './project/project-file.ts'
 export type { Proof } from './proof.ts'
 export type { RemoteObject, RemotePart, RemoteStore } from './remote-store.ts'
 export { mayShare } from './share-policy.ts'

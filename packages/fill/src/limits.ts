@@ -141,3 +141,6 @@ export const silenceStepMs = 100
 
 /** So much of a zip that was cut is worth waiting for one more holder, or for the same one again, bytes. */
 export const minCutBytes: number = 1 << 20
+
+/** go.mod files of a project that are read at a time: each is one question to a peer or to upstream. */
+export const maxParallelMods = 48

@@ -33,11 +33,13 @@ export class InvalidHashError extends Error {
 export class InvalidFileError extends Error {
   readonly code = 'INVALID_FILE'
   readonly file: string
+  readonly reason: string
   readonly line: number | undefined
   constructor(file: string, reason: string, line?: number) {
     super(`${file}${line === undefined ? '' : `:${line}`}: ${reason}`)
     this.name = 'InvalidFileError'
     this.file = file
+    this.reason = reason
     this.line = line
   }
 }

@@ -21,7 +21,7 @@ interface Block {
   hasLines: boolean
 }
 
-/** Parses the lines and blocks of a go.mod. Throws InvalidFileError where Go's parser does. */
+/** Parses the lines and blocks of a go.mod or go.work. Throws InvalidFileError where Go's parser does. */
 export function parseGoModSyntax(text: string): Directive[] {
   const directives: Directive[] = []
   let block: Block | undefined
@@ -68,7 +68,15 @@ function openBlock(line: GoModLine, before: readonly string[]): Block | undefine
 }
 
 /** Of these we act on some; `go` and `toolchain` are missing because Go skips their blocks. */
-const blockVerbs = new Set(['module', 'require', 'exclude', 'replace', 'retract', 'ignore'])
+const blockVerbs = new Set([
+  'module',
+  'require',
+  'exclude',
+  'replace',
+  'retract',
+  'ignore',
+  'use', // of a go.work; in a go.mod nobody asks for it
+])
 
 function isEmptyBlock({ tokens }: GoModLine): boolean {
   return tokens.length > 2 && tokens.at(-2) === '(' && tokens.at(-1) === ')'

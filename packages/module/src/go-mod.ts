@@ -148,7 +148,8 @@ function findVersion(token: string): Version | undefined {
   return text === undefined ? undefined : canonicalVersion(text)
 }
 
-function findReplacement(args: readonly string[]): Replacement | undefined {
+/** Reads the arguments of a `replace`; undefined when malformed. */
+export function findReplacement(args: readonly string[]): Replacement | undefined {
   const arrow = args.indexOf('=>')
   const left = args.slice(0, arrow)
   const right = args.slice(arrow + 1)

@@ -35,3 +35,19 @@ function isSuffix(text: string | undefined): boolean {
   while (text.charAt(end) >= 'a' && text.charAt(end) <= 'z') end++
   return end > 0 && isDigits(text.slice(end))
 }
+
+/** Whether the go.mod of a Go version lists all that its packages need: the graph below it is pruned (go 1.17). */
+export function prunesGraph(goVersion: string | undefined): boolean {
+  return goVersion !== undefined && minorOf(goVersion) >= 17
+}
+
+/** Whether `go mod tidy` of a Go version also looks at the whole graph, for the version before (go 1.17). */
+export function tidiesWholeGraph(goVersion: string | undefined): boolean {
+  return goVersion === undefined || minorOf(goVersion) <= 17
+}
+
+/** The minor version of Go 1; Infinity from Go 2 on. */
+function minorOf(goVersion: string): number {
+  const [major = '', minor = ''] = goVersion.split('.')
+  return major === '1' ? Number.parseInt(minor, 10) : Infinity
+}

@@ -23,7 +23,8 @@ export {
   type Retraction,
 } from './go-mod.ts'
 export { formatGoSum, type GoSumLine, parseGoSum } from './go-sum.ts'
-export { isGoVersion } from './go-version.ts'
+export { isGoVersion, prunesGraph, tidiesWholeGraph } from './go-version.ts'
+export { type GoWork, parseGoWork } from './go-work.ts'
 export {
   maxInfoBytes,
   maxLicenseBytes,
@@ -68,6 +69,7 @@ export {
 export { rfc3339Seconds } from './rfc3339.ts'
 export { selectLatest } from './select-latest.ts'
 export { buildOf, majorMinorOf, majorOf, parseSemver, prereleaseOf, type Semver } from './semver.ts'
+export { parseVendorModules, type VendoredModule } from './vendor-modules.ts'
 export {
   canonicalVersion,
   compareVersions,

@@ -10,3 +10,5 @@ export const maxInfoBytes: number = 64 << 10
 export const maxZipEntries = 200_000
 /** A go.sum handed to us: the largest known are below 1 MiB; some 100,000 lines fit. */
 export const maxSumBytes: number = 16 << 20
+/** A vendor/modules.txt: the largest known are below 1 MiB. */
+export const maxVendorModulesBytes: number = 16 << 20

@@ -8,6 +8,7 @@ import {
   type ZipHash,
   ZipRulesError,
 } from '@modmesh/module'
+import { type AdoptedZip, adoptZip } from './adopted-zip.ts'
 import { AnswerFiles } from './answer-files.ts'
 import { StoreWriteError } from './errors.ts'
 import { DiskFirstHashes } from './first-hashes.ts'
@@ -25,7 +26,7 @@ import {
 import { type OpenedStore, openStore, type StoreInit } from './open-store.ts'
 import { parsePin } from './pins.ts'
 import type { Shrunk } from './size-budget.ts'
-import { type StagedComponents, StagedFile } from './staged-zip.ts'
+import { type StagedComponents, StagedFile, type VerifiedFile } from './staged-zip.ts'
 import { DiskSumdbCache, type SumdbCache } from './sumdb-cache.ts'
 import { canKeep } from './try-write.ts'
 import { ZipKeeper } from './zip-keeper.ts'
@@ -147,6 +148,25 @@ export class DiskStore implements ZipStore, AsyncDisposable {
     } catch (error) {
       throw new StoreWriteError('a zip', error)
     }
+  }
+
+  /**
+   * Takes a zip file of this machine, verified and without copying its bytes where that is possible;
+   * it is held once it is committed. At most `adoptAtOnce` should be under way. Throws ZipRulesError,
+   * StoreAccessError, StoreWriteError.
+   */
+  async adoptZip(
+    module: ModuleVersion,
+    source: string,
+    options: { readonly signal: AbortSignal },
+  ): Promise<AdoptedZip> {
+    const commit = (verified: VerifiedFile, proof: Proof) => this.#keeper.keep(verified, proof, [])
+    return await adoptZip({ ...this.#parts, commit }, module, source, options)
+  }
+
+  /** Zips that can be verified at the same time. */
+  get adoptAtOnce(): number {
+    return this.#parts.pool.size
   }
 
   async versions(path: ModulePath): Promise<readonly Version[]> {

@@ -1,6 +1,8 @@
 import { constants } from 'node:fs'
 import {
+  copyFile,
   type FileHandle,
+  link,
   lstat,
   mkdir,
   open,
@@ -17,7 +19,16 @@ export interface FileIdentity {
   readonly size: number
   /** Device, inode, size, mtime and ctime: equal means untouched. */
   readonly stamp: string
+  /** It has other names: whoever holds one may change its bytes. */
+  readonly isShared: boolean
+  /** When anything of it last changed (ctime), milliseconds since 1970. */
+  readonly changedMs: number
+  /** Neither a folder, nor a link, nor a device. */
+  readonly isFile: boolean
 }
+
+/** How a file of somebody else came to us: its blocks, its inode or its bytes. */
+export type Taken = 'cloned' | 'linked' | 'copied'
 
 /** An open file. */
 export interface DiskFile {
@@ -37,6 +48,8 @@ export interface Disk {
   open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
+  /** Gives a file a new name of ours, without copying bytes where the file systems allow that. */
+  take(from: string, to: string): Promise<Taken>
   /** Makes a folder, mode 0700. False when it was there. */
   mkdir(path: string): Promise<boolean>
   fsyncFolder(path: string): Promise<void>
@@ -61,6 +74,7 @@ export const nodeDisk: Disk = {
   open: async (path, mode) => new NodeFile(await open(path, openFlags[mode], 0o600)),
   rename: (from, to) => rename(from, to),
   unlink: (path) => unlink(path),
+  take,
   mkdir: async (path) => {
     try {
       await mkdir(path, { mode: 0o700 })
@@ -131,17 +145,45 @@ class NodeFile implements DiskFile {
   }
 }
 
+/** Why a hard link cannot be: another file system, somebody else's file, too many links, or none at all here. */
+const noLink = new Set(['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+
+async function take(from: string, to: string): Promise<Taken> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE)
+    return 'cloned'
+  } catch {
+    // Few file systems can: what is really wrong with the file the next call says.
+  }
+  try {
+    await link(from, to)
+    return 'linked'
+  } catch (error) {
+    if (!noLink.has(errnoOf(error) ?? '')) throw error
+  }
+  await copyFile(from, to, constants.COPYFILE_EXCL)
+  return 'copied'
+}
+
 interface BigStats {
   readonly size: bigint
+  readonly nlink: bigint
   readonly dev: bigint
   readonly ino: bigint
   readonly mtimeNs: bigint
   readonly ctimeNs: bigint
+  isFile(): boolean
 }
 
 function identityOf(stats: BigStats): FileIdentity {
-  const { dev, ino, size, mtimeNs, ctimeNs } = stats
-  return { size: Number(size), stamp: [dev, ino, size, mtimeNs, ctimeNs].join(' ') }
+  const { dev, ino, size, mtimeNs, ctimeNs, nlink } = stats
+  return {
+    size: Number(size),
+    stamp: [dev, ino, size, mtimeNs, ctimeNs].join(' '),
+    isShared: nlink > 1n,
+    changedMs: Number(ctimeNs / 1_000_000n),
+    isFile: stats.isFile(),
+  }
 }
 
 async function absentAsUndefined<T>(wait: Promise<T>): Promise<T | undefined> {

@@ -75,6 +75,9 @@ export class HeldFile implements HeldZip {
         sha?.update(chunk)
         // The last chunk is held back until the whole proved right.
         if (at === end && sha !== undefined) await this.#checkDigest(sha)
+        else if (at === end && opened.isShared) {
+          await this.#vault.refuseWhenChanged(this.#zip, file)
+        }
         if (at === end && copy !== undefined) this.#remember(copy, sha !== undefined)
         yield chunk
       }

@@ -4,6 +4,7 @@
  * not found; files are the truth and the level index can be thrown away at any time.
  * Follows design sections 5 ("One reading") and 7 ("Disk").
  */
+export type { AdoptedZip } from './adopted-zip.ts'
 export type { Disk, DiskFile, FileIdentity } from './disk.ts'
 export { nodeDisk } from './disk.ts'
 export {

@@ -98,3 +98,5 @@ export const scrubStartMs = 60_000
 export const scrubIdleMs = 600_000
 /** Pace of hashing in the background: some percent of a core and of a disk. Bytes per second. */
 export const scrubBytesPerSecond: number = 16 << 20
+/** Times of files are those of the last tick of the system's clock, which comes at least this often, generously. Milliseconds. */
+export const clockTickMs = 50

@@ -16,13 +16,12 @@ import {
 import type { ChunkPool } from './chunk-pool.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { StoreWriteError } from './errors.ts'
-import { pieceBytes } from './limits.ts'
+import { readFully, writePlainForm } from './plain-form.ts'
 import { SharedFile } from './shared-file.ts'
 import type { ReportEvent } from './store-event.ts'
 import { VerifiedZipFile } from './verified-zip.ts'
 import type { VerifyPool } from './verify-pool.ts'
 import type { CommitHooks } from './zip-commit.ts'
-import type { RewritePart } from './zip-rewrite.ts'
 import type { VerifiedZip } from './zip-verify.ts'
 
 /** A verified file that may be committed. */
@@ -33,6 +32,8 @@ export interface VerifiedFile {
   readonly size: number
   readonly zipHash: ZipHash
   readonly zipDigest: ZipDigest
+  /** Somebody else has its inode, too, and may have written to it since it was verified. */
+  readonly isShared: boolean
 }
 
 export interface StagedComponents {
@@ -175,6 +176,7 @@ export class StagedFile implements StagedZip {
       size: this.#size,
       zipHash: zip.zipHash,
       zipDigest: parseZipDigest(this.#sha.copy().digest('hex')),
+      isShared: false,
     }
     return zip.zipHash
   }
@@ -256,65 +258,5 @@ export class StagedFile implements StagedZip {
     }
     const { reason } = rewrite
     this.#components.report({ kind: 'rewritten', module: this.#module, reason })
-  }
-}
-
-async function writePlainForm(
-  disk: Disk,
-  staged: { readonly file: DiskFile; readonly path: string },
-  parts: readonly RewritePart[],
-): Promise<{
-  readonly file: DiskFile
-  readonly path: string
-  readonly sha: Hash
-  readonly size: number
-}> {
-  const path = `${staged.path}.plain`
-  const file = await disk.open(path, 'create')
-  const sha = createHash('sha256')
-  let size = 0
-  try {
-    for await (const piece of piecesOf(staged.file, parts)) {
-      await file.write(piece, size)
-      sha.update(piece)
-      size += piece.length
-    }
-    return { file, path, sha, size }
-  } catch (error) {
-    await file.close()
-    await disk.remove(path)
-    throw new StoreWriteError('a zip', error)
-  }
-}
-
-/** The bytes of a rewritten zip, small parts joined so that each write is worth its call. */
-async function* piecesOf(
-  source: DiskFile,
-  parts: readonly RewritePart[],
-): AsyncGenerator<Uint8Array> {
-  const joined = Buffer.allocUnsafeSlow(pieceBytes)
-  let filled = 0
-  for (const part of parts) {
-    const length = part.kind === 'bytes' ? part.bytes.length : part.end - part.start
-    for (let done = 0; done < length; ) {
-      const room = joined.subarray(filled, filled + Math.min(pieceBytes - filled, length - done))
-      if (part.kind === 'bytes') room.set(part.bytes.subarray(done, done + room.length))
-      else await readFully(source, room, part.start + done)
-      done += room.length
-      filled += room.length
-      if (filled === pieceBytes) {
-        yield joined
-        filled = 0
-      }
-    }
-  }
-  yield joined.subarray(0, filled)
-}
-
-async function readFully(source: DiskFile, into: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < into.length; ) {
-    const bytesRead = await source.read(into.subarray(done), position + done)
-    if (bytesRead === 0) throw new Error('the staged zip became shorter')
-    done += bytesRead
   }
 }

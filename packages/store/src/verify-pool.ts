@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { type ModuleVersion, ZipRulesError } from '@modmesh/module'
+import { type ModuleVersion, parseZipDigest, type ZipDigest, ZipRulesError } from '@modmesh/module'
 import { inlineVerifyBytes, maxVerifyWorkers, workerYoungMegabytes } from './limits.ts'
 import type { VerifyJob, VerifyReply } from './verify-worker.ts'
 import { parseZipDirectory } from './zip-directory.ts'
@@ -29,11 +29,26 @@ export class VerifyPool implements AsyncDisposable {
   ): Promise<VerifiedZip> {
     signal.throwIfAborted()
     if (isSmallZip(path)) return verifyZipFile(path, module)
-    const reply = await this.#ask(path, module, signal)
+    return (await this.#ask({ path, module, digest: false }, signal)).zip
+  }
+
+  /**
+   * As `verify`, with the digest of the file, and always beside the main thread: for work in bulk, of
+   * which no more than `size` should be asked at a time, so that nobody else waits long.
+   */
+  async verifyAside(
+    path: string,
+    module: ModuleVersion,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<VerifiedZip & { readonly zipDigest: ZipDigest }> {
     signal.throwIfAborted()
-    if (reply.kind === 'verified') return reply.zip
-    if (reply.kind === 'refused') throw new ZipRulesError(reply.reason)
-    throw reply.error
+    const { zip, digest = '' } = await this.#ask({ path, module, digest: true }, signal)
+    return { ...zip, zipDigest: parseZipDigest(digest) }
+  }
+
+  /** Zips that are verified at the same time. */
+  get size(): number {
+    return this.#size
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -42,7 +57,18 @@ export class VerifyPool implements AsyncDisposable {
     for (const waiting of this.#queue.splice(0)) waiting.done(closed())
   }
 
-  async #ask(path: string, module: ModuleVersion, signal: AbortSignal): Promise<VerifyReply> {
+  async #ask(
+    asked: Omit<VerifyJob, 'abort'>,
+    signal: AbortSignal,
+  ): Promise<Extract<VerifyReply, { kind: 'verified' }>> {
+    const reply = await this.#reply(asked, signal)
+    signal.throwIfAborted()
+    if (reply.kind === 'verified') return reply
+    if (reply.kind === 'refused') throw new ZipRulesError(reply.reason)
+    throw reply.error
+  }
+
+  async #reply(asked: Omit<VerifyJob, 'abort'>, signal: AbortSignal): Promise<VerifyReply> {
     const abort = new Int32Array(new SharedArrayBuffer(4))
     const stop = (): void => {
       Atomics.store(abort, 0, 1)
@@ -50,7 +76,7 @@ export class VerifyPool implements AsyncDisposable {
     signal.addEventListener('abort', stop, { once: true })
     try {
       return await new Promise<VerifyReply>((done) => {
-        this.#queue.push({ job: { path, module, abort }, done })
+        this.#queue.push({ job: { ...asked, abort }, done })
         this.#startNext()
       })
     } finally {

@@ -4,7 +4,7 @@ import type { ModuleVersion, ZipDigest } from '@modmesh/module'
 import type { Disk } from './disk.ts'
 import { asError, StoreWriteError } from './errors.ts'
 import { type Layout, recordPath, zipFolder, zipPath } from './layout.ts'
-import { maxQuarantined, pieceBytes } from './limits.ts'
+import { clockTickMs, maxQuarantined, pieceBytes } from './limits.ts'
 import { replaceFile } from './replace-file.ts'
 import type { ReportEvent } from './store-event.ts'
 import { formatZipRecord, type ZipRecord } from './zip-record.ts'
@@ -16,12 +16,15 @@ export interface ZipFileComponents {
   readonly report: ReportEvent
 }
 
-/** SHA-256 of a file and the identity it had all the while; undefined when absent or changing. `pace` may slow it. */
+/**
+ * SHA-256 of a file and the identity it had all the while; undefined when absent or changing. No identity where that
+ * would not show a later change. `pace` may slow it.
+ */
 export async function hashFile(
   disk: Disk,
   path: string,
   pace?: (bytes: number) => Promise<void>,
-): Promise<{ readonly digest: string; readonly stamp: string } | undefined> {
+): Promise<{ readonly digest: string; readonly stamp: string | undefined } | undefined> {
   if ((await disk.identity(path)) === undefined) return undefined
   const file = await disk.open(path, 'read')
   try {
@@ -36,9 +39,10 @@ export async function hashFile(
       await pace?.(bytesRead)
     }
     const after = await file.identity()
-    return before.stamp === after.stamp
-      ? { digest: sha.digest('hex'), stamp: after.stamp }
-      : undefined
+    if (before.stamp !== after.stamp) return undefined
+    // A clock that ticks slower than a disk writes shows no difference between two changes at once.
+    const mayChangeUnseen = after.isShared && Date.now() - after.changedMs < clockTickMs
+    return { digest: sha.digest('hex'), stamp: mayChangeUnseen ? undefined : after.stamp }
   } finally {
     await file.close()
   }

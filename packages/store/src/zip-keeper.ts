@@ -79,10 +79,12 @@ export class ZipKeeper {
     const { vault, shelf, index, hooks, commits, wallMs } = this.#components
     const committedMs = wallMs()
     await vault.settled(verified.zipDigest)
-    const zip = shelvedZip(await commits.commit(verified, { proof, committedMs }))
+    const durable = await commits.commit(verified, { proof, committedMs })
+    // Renaming changed the state of the file: what its other owner did meanwhile shows in the bytes alone.
+    const zip = shelvedZip(verified.isShared ? { ...durable, stamp: undefined } : durable)
     // Not evicted before the caller has it.
     zip.heldMs = performance.now()
-    vault.noteHashed(zip)
+    if (!verified.isShared) vault.noteHashed(zip)
     await runStep(hooks, 'index', async () => {
       const replaced = shelf.put(zip)
       index.putZip(zip)

@@ -39,6 +39,8 @@ export interface OpenedZip {
   readonly file: DiskFile
   /** The reader must hash what it reads. */
   readonly hash: boolean
+  /** Somebody else may write to it: the reader must look once more before it gives the last of it. */
+  readonly isShared: boolean
   readonly close: () => Promise<void>
 }
 
@@ -138,12 +140,19 @@ export class ZipVault {
     if (isStale && !isWhole) await this.#checkOrThrow(zip, path)
     const file = await this.#openFile(zip, path, disk)
     try {
-      if ((await file.identity()).stamp !== zip.stamp) await this.#checkOrThrow(zip, path)
-      return { file, hash: isStale && isWhole }
+      const { stamp, isShared } = await file.identity()
+      if (stamp !== zip.stamp) await this.#checkOrThrow(zip, path)
+      return { file, hash: isStale && isWhole, isShared }
     } catch (error) {
       await file.close()
       throw error
     }
+  }
+
+  /** Throws StoreDamagedError when a file was written to since it was opened, and holds something else now. */
+  async refuseWhenChanged(zip: ShelvedZip, file: DiskFile): Promise<void> {
+    if ((await file.identity()).stamp === zip.stamp || (await this.check(zip))) return
+    throw new StoreDamagedError(zip.record.zipDigest, 'changed while it was read')
   }
 
   /** Notes that a zip was read, from wherever. */

@@ -58,6 +58,18 @@ export async function verifyZipFile(
   }
 }
 
+/** SHA-256 of all bytes of a file, in hex; blocks the thread. */
+export function digestFile(path: string): string {
+  const zip = new ZipWindow(path)
+  try {
+    const sha = createHash('sha256')
+    for (const piece of packedPieces(zip, { start: 0, end: zip.size })) sha.update(piece)
+    return sha.digest('hex')
+  } finally {
+    zip.close()
+  }
+}
+
 async function verifyZip(
   zip: ZipWindow,
   module: ModuleVersion,
@@ -202,7 +214,7 @@ async function feed(inflate: InflateRaw, pieces: Iterable<Buffer>): Promise<void
 }
 
 /** All pieces are in the same memory: hundreds of megabytes of garbage come together before a collection. */
-function* packedPieces(zip: ZipWindow, span: EntrySpan): Generator<Buffer> {
+function* packedPieces(zip: ZipWindow, span: Pick<EntrySpan, 'start' | 'end'>): Generator<Buffer> {
   const memory = Buffer.allocUnsafeSlow(Math.min(pieceBytes, span.end - span.start))
   for (let at = span.start; at < span.end; at += pieceBytes) {
     const piece = memory.subarray(0, Math.min(pieceBytes, span.end - at))

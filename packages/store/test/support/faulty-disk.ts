@@ -23,6 +23,7 @@ export function guardedDisk(onCall: OnCall): Disk {
     },
     rename: guard('rename', (from: string, to: string) => nodeDisk.rename(from, to)),
     unlink: guard('unlink', (path: string) => nodeDisk.unlink(path)),
+    take: guard('take', (from: string, to: string) => nodeDisk.take(from, to)),
     mkdir: guard('mkdir', (path: string) => nodeDisk.mkdir(path)),
     fsyncFolder: guard('fsyncFolder', (path: string) => nodeDisk.fsyncFolder(path)),
     list: guard('list', (path: string) => nodeDisk.list(path)),

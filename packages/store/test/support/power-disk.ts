@@ -57,6 +57,15 @@ export class PowerDisk implements Disk {
     this.#change(path, undefined)
   }
 
+  /** What somebody else wrote is durable; our name for it is not. */
+  async take(from: string, to: string): ReturnType<Disk['take']> {
+    this.#check()
+    await this.#learn(from)
+    const how = await nodeDisk.take(from, to)
+    this.#change(to, this.#names.get(from))
+    return how
+  }
+
   async mkdir(path: string): Promise<boolean> {
     this.#check()
     const isNew = await nodeDisk.mkdir(path)

@@ -317,8 +317,24 @@ describe('verify', () => {
     const { code, stdout } = await runModmesh(['verify', '--dir', dir])
     expect(code).toBe(23)
     expect(stdout).toMatch(
-      /^bad zip \S+@v\S+: its bytes changed; set aside\n4 zips and 4 go\.mod files hashed, [\d.]+ kB held: 1 bad, fetched anew by a running node or when asked for\n$/u,
+      /^bad zip \S+@v\S+: its bytes changed; set aside, not fetched anew: no node is running\n4 zips and 4 go\.mod files hashed, [\d.]+ kB held: 1 bad, 1 of them not fetched anew: that is done when asked for\n$/u,
     )
+  })
+})
+
+test('verify by a running node tells what is bad, and from where it was fetched anew', async () => {
+  const dir = await stoppedDir()
+  const running = await startOn(dir)
+  const [file = ''] = await zipFiles(dir)
+  await writeFile(file, 'rubbish')
+  const { code, stdout } = await running.run(['verify'])
+  expect(code).toBe(23)
+  expect(stdout).toMatch(
+    /^bad zip \S+@v\S+: its bytes changed; set aside, fetched anew from (?:upstream|the refill of the node)\n4 zips .*: 1 bad, all fetched anew\n$/u,
+  )
+  expect(await running.run(['verify'])).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('4 zips and 4 go.mod files') as string,
   })
 })
 

@@ -1,12 +1,11 @@
 import { join } from 'node:path'
-import { askNode } from './control-socket/client.ts'
+import { type AskOptions, askNode } from './control-socket/client.ts'
 import type { StoreRequest } from './control-socket/protocol.ts'
 import { CommandError, errorText, NodeNotRunningError } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 import { pathExists } from './path-exists.ts'
 
-interface AskOptions {
-  readonly signal: AbortSignal
+interface AskStoreOptions extends AskOptions {
   /** What is asked with no node running, where a running one would add what it was configured with. */
   readonly withoutNode?: () => Promise<StoreRequest>
 }
@@ -18,7 +17,7 @@ interface AskOptions {
 export async function askStore(
   dir: string,
   request: StoreRequest,
-  options: AskOptions,
+  options: AskStoreOptions,
 ): Promise<unknown> {
   try {
     return await askNode(dir, request, options)
@@ -37,13 +36,13 @@ export async function askStore(
 async function askFiles(
   dir: string,
   request: StoreRequest,
-  options: { readonly signal: AbortSignal },
+  { signal, onProgress = () => {} }: AskOptions,
 ): Promise<unknown> {
   const { DiskStore, StoreLockedError } = await import('@modmesh/store')
   const { answerStoreRequest } = await import('./store-answers.ts')
   try {
     await using store = await DiskStore.open({ dir })
-    return await answerStoreRequest(store, request, options)
+    return await answerStoreRequest(store, request, { signal, onProgress })
   } catch (error) {
     if (error instanceof CommandError) throw error
     const isLocked = error instanceof StoreLockedError

@@ -10,6 +10,7 @@ import type { NodeState } from './node-state.ts'
 import { peersReport } from './peers-report.ts'
 import type { StatusReporter } from './status-reporter.ts'
 import { answerStoreRequest } from './store-answers.ts'
+import type { Repair } from './verify-store.ts'
 import { programVersion } from './version.ts'
 import { type WhyComponents, whyReport } from './why-report.ts'
 
@@ -25,6 +26,7 @@ export function answerControl({
   readonly dir: string
   readonly reporter: StatusReporter
 }): AnswerControl {
+  const repair: Repair = (...bad) => fetchAnew(state, ...bad)
   const onAccepted = (module: ModuleVersion): Promise<void> => forgetAccepted(state, module)
   return async (request, options) => {
     switch (request.command) {
@@ -40,7 +42,7 @@ export function answerControl({
         if (isMeshRequest(request)) {
           return await answerMeshRequest(runningMesh(state), request, { ...options, dir })
         }
-        return await answerStoreRequest(store, request, { ...options, onAccepted })
+        return await answerStoreRequest(store, request, { ...options, onAccepted, repair })
     }
   }
 }
@@ -59,6 +61,22 @@ function hello(state: NodeState): Hello {
 async function forgetAccepted(state: NodeState, module: ModuleVersion): Promise<void> {
   state.fill?.forget(module)
   await state.direct?.forget(module)
+}
+
+/** Asks as a request of `go` would: the store has put the bad one aside. */
+async function fetchAnew(
+  { fill, mesh }: NodeState,
+  ...[module, what, options]: Parameters<Repair>
+): Promise<string> {
+  if (fill === undefined) throw new Error('the node is starting')
+  // Memory would give it, and the disk would go on without.
+  fill.forget(module)
+  const { source } = await fill[what](module, options)
+  if (source.kind === 'peer') {
+    const peer = mesh?.peers().find((each) => each.peer === source.peer)
+    return `peer ${peer?.name ?? source.peer}`
+  }
+  return source.kind === 'store' ? 'the refill of the node' : source.kind
 }
 
 function runningMesh({ mesh, phase }: NodeState): MeshNode {

@@ -10,6 +10,7 @@ import { type AcceptReport, acceptChanged } from './changed-hashes.ts'
 import type { StoreRequest } from './control-socket/protocol.ts'
 import { errorText, UsageError } from './errors.ts'
 import { toIso } from './iso-time.ts'
+import { type Repair, type VerifyReport, verifyStore } from './verify-store.ts'
 
 /** One zip of `ls`. Times are ISO 8601. */
 export interface ZipLine {
@@ -29,19 +30,6 @@ export interface ZipLine {
 export interface ListPage {
   readonly zips: readonly ZipLine[]
   readonly next: string | null
-}
-
-/** What `verify` found. */
-export interface VerifyReport {
-  readonly zips: number
-  readonly zipBytes: number
-  readonly mods: number
-  /** Set aside: the next request has them fetched anew. */
-  readonly bad: readonly {
-    readonly module: string
-    readonly what: 'zip' | 'mod'
-    readonly reason: string
-  }[]
 }
 
 /** What `gc` did. Bytes. */
@@ -78,6 +66,14 @@ export interface PinReport {
 /** Lines of one answer: it is made and sent in one piece. */
 const maxPageLines = 2_000
 
+/** What a running node adds, and who waits. */
+export interface StoreAnswerOptions {
+  readonly signal: AbortSignal
+  readonly onProgress: (progress: object) => void
+  readonly onAccepted?: (module: ModuleVersion) => Promise<void>
+  readonly repair?: Repair
+}
+
 /**
  * Answers what needs the store only: asked by a running node, or by a command that has opened the store itself. A
  * node drops what it remembers of an accepted version.
@@ -85,10 +81,7 @@ const maxPageLines = 2_000
 export async function answerStoreRequest(
   store: DiskStore,
   request: StoreRequest,
-  options: {
-    readonly signal: AbortSignal
-    readonly onAccepted?: (module: ModuleVersion) => Promise<void>
-  },
+  options: StoreAnswerOptions,
 ): Promise<ListPage | VerifyReport | GcReport | PinReport | AcceptReport> {
   switch (request.command) {
     case 'ls':
@@ -135,20 +128,6 @@ function zipLine(module: string, zip: ListedZip): ZipLine {
     checkedAt: toIso(zip.checkedMs),
     pinned: zip.isPinned,
   }
-}
-
-async function verifyStore(
-  store: DiskStore,
-  options: { readonly signal: AbortSignal },
-): Promise<VerifyReport> {
-  const counts = { zip: 0, mod: 0 }
-  const bad: VerifyReport['bad'][number][] = []
-  for await (const { module, what, ok, reason = '' } of store.verifyAll(options)) {
-    counts[what] += 1
-    if (!ok) bad.push({ module: formatModuleVersion(module), what, reason })
-  }
-  const { zipBytes } = await store.stats()
-  return { zips: counts.zip, zipBytes, mods: counts.mod, bad }
 }
 
 async function collect(store: DiskStore, asked: number | undefined): Promise<GcReport> {

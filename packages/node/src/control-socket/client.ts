@@ -1,12 +1,25 @@
 import { connect, type Socket } from 'node:net'
-import { text } from 'node:stream/consumers'
+import { StringDecoder } from 'node:string_decoder'
 import { CommandError, errorCode, errorText, NodeNotRunningError } from '../errors.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { type ControlRequest, formatRequest, maxResponseBytes, parseResponse } from './protocol.ts'
+import {
+  type ControlRequest,
+  formatRequest,
+  maxResponseBytes,
+  parseProgress,
+  parseResponse,
+} from './protocol.ts'
 import { findSocketPath } from './socket-path.ts'
 
 /** Nothing listens: no socket, a killed node's socket, or a path that is no socket at all. */
 const notListening = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'ENOTDIR'])
+
+/** How a node is asked. */
+export interface AskOptions {
+  readonly signal: AbortSignal
+  /** Called with what the node tells of the progress, in whatever form it has; absent: it is not asked to tell. */
+  readonly onProgress?: ((progress: unknown) => void) | undefined
+}
 
 /**
  * Asks the node that runs on a data directory. Throws NodeNotRunningError, or CommandError with the
@@ -15,9 +28,10 @@ const notListening = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'ENOTDIR'])
 export async function askNode(
   dir: string,
   request: ControlRequest,
-  { signal }: { readonly signal: AbortSignal },
+  { signal, onProgress }: AskOptions,
 ): Promise<unknown> {
-  const line = await exchange(dir, formatRequest(request), signal)
+  const asked = formatRequest({ request, wantsProgress: onProgress !== undefined })
+  const line = await exchange(dir, asked, { signal, onProgress })
   const response = readResponse(line)
   if (response.ok) return response.result
   throw new CommandError(response.message, { exitCode: response.exitCode })
@@ -35,13 +49,17 @@ function readResponse(line: string): ReturnType<typeof parseResponse> {
   }
 }
 
-async function exchange(dir: string, line: string, signal: AbortSignal): Promise<string> {
+async function exchange(
+  dir: string,
+  line: string,
+  { signal, onProgress = () => {} }: AskOptions,
+): Promise<string> {
   const path = await findSocketPath(dir)
   const socket = connect({ path, signal })
   try {
     await connected(socket)
     socket.write(line)
-    return await readAll(socket)
+    return await readAnswer(socket, onProgress)
   } catch (error) {
     throw asCommandError(dir, path, error, signal)
   } finally {
@@ -56,13 +74,36 @@ function connected(socket: Socket): Promise<void> {
   })
 }
 
-async function readAll(socket: Socket): Promise<string> {
-  let size = 0
-  socket.on('data', (chunk: Buffer) => {
-    size += chunk.length
-    if (size > maxResponseBytes) socket.destroy(new Error('the answer is too long'))
-  })
-  return await text(socket)
+/** The last line, without its end; those before it tell of the progress. */
+async function readAnswer(
+  socket: Socket,
+  onProgress: (progress: unknown) => void,
+): Promise<string> {
+  const decoder = new StringDecoder('utf8')
+  let received = ''
+  for await (const chunk of socket) {
+    const text = decoder.write(chunk as Buffer)
+    received += text
+    if (received.length > maxResponseBytes) throw new Error('the answer is too long')
+    // A long answer comes in many pieces: it is not searched anew with each.
+    if (!text.includes('\n')) continue
+    for (let end = received.indexOf('\n'); end >= 0; end = received.indexOf('\n')) {
+      const told = parseProgressOrNothing(received.slice(0, end))
+      if (told === undefined) break
+      onProgress(told.progress)
+      received = received.slice(end + 1)
+    }
+  }
+  return received
+}
+
+/** What is no progress is the answer, whatever it looks like. */
+function parseProgressOrNothing(line: string): ReturnType<typeof parseProgress> {
+  try {
+    return parseProgress(line)
+  } catch {
+    return undefined // the answer's reader says what is wrong with it
+  }
 }
 
 function asCommandError(dir: string, path: string, error: unknown, signal: AbortSignal): Error {

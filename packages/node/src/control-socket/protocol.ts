@@ -3,13 +3,14 @@ import type { GoEnv } from '../client-env.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 
 /**
- * The control protocol: the client sends one line of JSON, the node answers with one line and closes.
+ * The control protocol: the client sends one line of JSON, the node answers with one line and closes. Where the
+ * request says `"progress":true`, lines that tell of the progress may come before the answer.
  * A node refuses a version it does not speak, so mixed installations fail with a clear text.
  */
 const controlVersion = 1
 
-/** Commands are short; a longer line is not ours. Bytes. */
-export const maxRequestBytes: number = 64 * 1024
+/** The go.sum files of a few large projects fit; whoever may connect could stop the node as well. Bytes. */
+export const maxRequestBytes: number = 16 * 1024 * 1024
 
 /** Bounds the client's memory; `status` of thousands of peers fits. Bytes. */
 export const maxResponseBytes: number = 16 * 1024 * 1024
@@ -145,6 +146,8 @@ const requestSchema = v.variant('command', [
   }),
 ])
 
+const progressSchema = v.object({ v: v.number(), progress: v.unknown() })
+
 const exitCodeSchema = v.picklist(Object.values(exitCodes))
 
 const responseSchema = v.variant('ok', [
@@ -152,15 +155,36 @@ const responseSchema = v.variant('ok', [
   v.object({ v: v.number(), ok: v.literal(false), message: v.string(), exitCode: exitCodeSchema }),
 ])
 
+/** A request, and whether its sender wants to hear how it goes on. */
+export interface AskedRequest {
+  readonly request: ControlRequest
+  readonly wantsProgress: boolean
+}
+
+const askedSchema = v.looseObject({ progress: v.optional(v.literal(true)) })
+
 /** Reads one request line; throws when it is not one. */
-export function parseRequest(line: string): ControlRequest {
-  const { v: _version, ...request } = v.parse(requestSchema, JSON.parse(line))
-  return request
+export function parseRequest(line: string): AskedRequest {
+  const { progress, ...rest } = v.parse(askedSchema, JSON.parse(line))
+  const { v: _version, ...request } = v.parse(requestSchema, rest)
+  return { request, wantsProgress: progress === true }
 }
 
 /** Writes a request as one line. */
-export function formatRequest(request: ControlRequest): string {
-  return `${JSON.stringify({ v: controlVersion, ...request })}\n`
+export function formatRequest({ request, wantsProgress }: AskedRequest): string {
+  const progress = wantsProgress ? { progress: true } : {}
+  return `${JSON.stringify({ v: controlVersion, ...progress, ...request })}\n`
+}
+
+/** Reads a line that tells of the progress; undefined when it is something else. Throws when it is no JSON. */
+export function parseProgress(line: string): { readonly progress: unknown } | undefined {
+  const read = v.safeParse(progressSchema, JSON.parse(line))
+  return read.success && 'progress' in read.output ? { progress: read.output.progress } : undefined
+}
+
+/** Writes how a request goes on as one line. */
+export function formatProgress(progress: unknown): string {
+  return `${JSON.stringify({ v: controlVersion, progress })}\n`
 }
 
 /** Reads one response line; throws when it is not one. */

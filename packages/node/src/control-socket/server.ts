@@ -3,8 +3,10 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { CommandError, errorText } from '../errors.ts'
 import { exitCodes } from '../exit-codes.ts'
 import {
+  type AskedRequest,
   type ControlRequest,
   type ControlResponse,
+  formatProgress,
   formatResponse,
   maxRequestBytes,
   parseRequest,
@@ -14,11 +16,16 @@ import { prepareSocketPath, removeShortLink, socketFile } from './socket-path.ts
 /** How long a client may take to say what it wants. Milliseconds. */
 const requestTimeoutMs = 5_000
 
-/** Answers one request; what it throws becomes the client's error line. Aborted when the client goes away. */
-export type AnswerControl = (
-  request: ControlRequest,
-  options: { readonly signal: AbortSignal },
-) => Promise<unknown>
+/** How a request is answered. */
+export interface AnswerOptions {
+  /** Aborted when the client goes away. */
+  readonly signal: AbortSignal
+  /** Tells the client how it goes on; does nothing for one that does not want to know. */
+  readonly onProgress: (progress: object) => void
+}
+
+/** Answers one request; what it throws becomes the client's error line. */
+export type AnswerControl = (request: ControlRequest, options: AnswerOptions) => Promise<unknown>
 
 /** The Unix socket through which commands reach a running node. File permissions are its only key. */
 export class ControlServer implements AsyncDisposable {
@@ -82,11 +89,16 @@ function serve(socket: Socket, answer: AnswerControl): void {
   socket.on('data', (chunk: string) => {
     if (done) return
     received += chunk
-    const end = received.indexOf('\n')
+    // A long request comes in many pieces: it is not searched anew with each.
+    const end = chunk.includes('\n') ? received.indexOf('\n') : -1
     if (end < 0 && received.length <= maxRequestBytes) return
     done = true
     const line = received.slice(0, Math.max(end, 0))
-    void respond(line, answer, gone.signal).then((response) => {
+    const onProgress = (progress: object): void => {
+      // A client that does not read gets the next one instead.
+      if (socket.writable && socket.writableLength === 0) socket.write(formatProgress(progress))
+    }
+    void respond(line, answer, { signal: gone.signal, onProgress }).then((response) => {
       socket.end(formatResponse(response))
     })
   })
@@ -96,17 +108,19 @@ function serve(socket: Socket, answer: AnswerControl): void {
 async function respond(
   line: string,
   answer: AnswerControl,
-  signal: AbortSignal,
+  { signal, onProgress }: AnswerOptions,
 ): Promise<ControlResponse> {
   try {
-    return { ok: true, result: (await answer(readRequest(line), { signal })) ?? null }
+    const { request, wantsProgress } = readRequest(line)
+    const options = { signal, onProgress: wantsProgress ? onProgress : () => {} }
+    return { ok: true, result: (await answer(request, options)) ?? null }
   } catch (error) {
     const exitCode = error instanceof CommandError ? error.exitCode : exitCodes.failed
     return { ok: false, message: errorText(error), exitCode }
   }
 }
 
-function readRequest(line: string): ControlRequest {
+function readRequest(line: string): AskedRequest {
   try {
     return parseRequest(line)
   } catch (error) {

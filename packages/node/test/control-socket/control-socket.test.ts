@@ -54,7 +54,7 @@ describe('a request', () => {
     ['an unknown command', '{"v":1,"command":"explode"}\n'],
     ['another version', '{"v":2,"command":"status"}\n'],
     ['more fields than we know', '{"v":1,"command":"status","force":true}\n'],
-    ['a line without end', 'x'.repeat(70_000)],
+    ['a line without end', 'x'.repeat(17 << 20)],
   ])('that is %s is refused with a text', async ([, line]) => {
     const asked: unknown[] = []
     await using _server = await ControlServer.listen(dir, async (request) => asked.push(request))
@@ -63,6 +63,20 @@ describe('a request', () => {
     const answer = JSON.parse(await text(socket)) as { ok: boolean; exitCode: number }
     expect(answer).toMatchObject({ ok: false, exitCode: 2 })
     expect(asked).toEqual([])
+  })
+
+  test('that wants to know how it goes on is told, and one that does not is not', async () => {
+    await using _server = await ControlServer.listen(dir, async (_request, { onProgress }) => {
+      onProgress({ done: 1 })
+      return { all: 'done' }
+    })
+    const told: unknown[] = []
+    const onProgress = (progress: unknown): unknown => told.push(progress)
+    const options = { ...soon(), onProgress }
+    expect(await askNode(dir, { command: 'status' }, options)).toEqual({ all: 'done' })
+    expect(told).toEqual([{ done: 1 }])
+    expect(await askNode(dir, { command: 'status' }, soon())).toEqual({ all: 'done' })
+    expect(told).toHaveLength(1)
   })
 
   test('that never comes does not keep the node from closing', async () => {

@@ -16,6 +16,7 @@ import {
 import type { ChunkPool } from './chunk-pool.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { StoreWriteError } from './errors.ts'
+import { pieceBytes } from './limits.ts'
 import { readFully, writePlainForm } from './plain-form.ts'
 import { SharedFile } from './shared-file.ts'
 import type { ReportEvent } from './store-event.ts'

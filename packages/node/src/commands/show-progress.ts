@@ -9,7 +9,7 @@ export interface ShownProgress {
   /** Undefined where nobody looks: stderr is no terminal. */
   readonly onProgress: ((progress: unknown) => void) | undefined
   /** Wipes the line. */
-  end(): void
+  readonly end: () => void
 }
 
 /** Begins to show progress on stderr, if that is a terminal. `verb`: what is done to so many. */

@@ -26,6 +26,7 @@ export { acceptChange, type FirstHash, type FirstHashes, type PartHashes } from 
 export { ModuleFill } from './module-fill.ts'
 export type { Answer, Asker, AskOptions, ModuleSource } from './module-source.ts'
 export { pickOwner } from './owner.ts'
+export { findInfoFault, findStrangersInfoFault } from './peer-facts.ts'
 export type {
   Holder,
   ModuleRecord,

@@ -87,13 +87,20 @@ function modFault(bytes: Uint8Array | undefined, sums: ProvenSums): string | und
   return seen === sums.mod ? undefined : `sent a go.mod: expected ${sums.mod}, got ${seen}`
 }
 
-/** `.info` cannot be proven: from a peer it is taken only where name and time agree with the version. */
-function infoFault(bytes: Uint8Array | undefined, module: ModuleVersion): string | undefined {
-  if (bytes === undefined) return undefined
+/** Why the `.info` of somebody whose word is nothing cannot be taken, or undefined: name and time must agree with the version. */
+export function findStrangersInfoFault(
+  bytes: Uint8Array,
+  module: ModuleVersion,
+): string | undefined {
   const fault = findInfoFault(bytes, module)
-  if (fault !== undefined) return `sent a wrong .info: ${fault}`
+  if (fault !== undefined) return fault
   if (!isPseudoVersion(module.version)) return undefined
   const { time } = parseVersionInfo(bytes)
   const due = pseudoVersionTime(module.version)
-  return time === due ? undefined : `sent a wrong .info: time ${time}, expected ${due}`
+  return time === due ? undefined : `time ${time}, expected ${due}`
+}
+
+function infoFault(bytes: Uint8Array | undefined, module: ModuleVersion): string | undefined {
+  const fault = bytes && findStrangersInfoFault(bytes, module)
+  return fault && `sent a wrong .info: ${fault}`
 }

@@ -1,13 +1,20 @@
 import { join } from 'node:path'
+import type { AdoptTrust } from './adopt/answer-adopt.ts'
 import { type AskOptions, askNode } from './control-socket/client.ts'
 import type { StoreRequest } from './control-socket/protocol.ts'
+import { prepareDataDir } from './data-dir.ts'
 import { CommandError, errorText, NodeNotRunningError } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 import { pathExists } from './path-exists.ts'
+import type { Settings } from './settings.ts'
 
 interface AskStoreOptions extends AskOptions {
   /** What is asked with no node running, where a running one would add what it was configured with. */
   readonly withoutNode?: () => Promise<StoreRequest>
+  /** What is believed of a module cache with no node running. */
+  readonly settings?: () => Promise<Pick<Settings, 'sumdb' | 'private'>>
+  /** Makes a store where there is none. */
+  readonly mayCreate?: true
 }
 
 /**
@@ -24,7 +31,8 @@ export async function askStore(
   } catch (error) {
     if (!(error instanceof NodeNotRunningError)) throw error
   }
-  if (!(await pathExists(join(dir, 'store')))) {
+  if (options.mayCreate) await prepareDataDir(dir)
+  else if (!(await pathExists(join(dir, 'store')))) {
     throw new CommandError(`there is no store in ${dir}; is it the right --dir?`, {
       exitCode: exitCodes.failed,
     })
@@ -36,13 +44,20 @@ export async function askStore(
 async function askFiles(
   dir: string,
   request: StoreRequest,
-  { signal, onProgress = () => {} }: AskOptions,
+  { signal, onProgress = () => {}, settings }: AskStoreOptions,
 ): Promise<unknown> {
   const { DiskStore, StoreLockedError } = await import('@modmesh/store')
   const { answerStoreRequest } = await import('./store-answers.ts')
   try {
     await using store = await DiskStore.open({ dir })
-    return await answerStoreRequest(store, request, { signal, onProgress })
+    await using stack = new AsyncDisposableStack()
+    const trust = async (): Promise<AdoptTrust> => {
+      const { openOfflineTrust } = await import('./adopt/offline-trust.ts')
+      return stack.use(
+        openOfflineTrust(store, (await settings?.()) ?? { sumdb: 'off', private: [] }),
+      )
+    }
+    return await answerStoreRequest(store, request, { signal, onProgress, trust })
   } catch (error) {
     if (error instanceof CommandError) throw error
     const isLocked = error instanceof StoreLockedError

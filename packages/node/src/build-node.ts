@@ -178,7 +178,9 @@ function openDatabase(
     http,
     store,
     // The mesh needs the database for its shelf, and comes after it.
-    fetchTile: async (...tile) => await state.mesh?.fetchTile(...tile),
+    fetchTile: async (database, path, options) =>
+      (await state.mesh?.fetchTile(database, path, options)) ??
+      (await state.goRecords?.tile(`/${path}`)),
   })
   if (database === undefined) return undefined
   lifecycle.add('checksum database', database.client)

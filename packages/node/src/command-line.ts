@@ -105,6 +105,7 @@ function addStoreCommands(program: Command, bind: Bind): void {
   add('ls', 'list the module zips that are held')
     .argument('[names...]', 'PATH@VERSION, or a path or glob as in GOPRIVATE; none for all')
     .action(withNames(bind(async () => (await import('./commands/ls.ts')).ls)))
+  addAdopt(add('adopt', 'take over a module cache of `go`, without copying its zips'), bind)
   add('verify', 'hash everything that is held again').action(
     bind<FlagTexts>(async () => (await import('./commands/verify.ts')).verify),
   )
@@ -121,6 +122,20 @@ function addStoreCommands(program: Command, bind: Bind): void {
   add('accept', 'take a private version that changed since it was first seen; alone it lists those')
     .argument('[names...]', 'PATH@VERSION')
     .action(withNames(bind(async () => (await import('./commands/accept.ts')).accept)))
+}
+
+function addAdopt(adopt: Command, bind: Bind): void {
+  const run = bind<FlagTexts & { readonly cache?: string }>(
+    async () => (await import('./commands/adopt.ts')).adopt,
+  )
+  adopt
+    .argument('[gomodcache]', 'the cache (default: what `go env GOMODCACHE` says)')
+    .addOption(flagOf('config'))
+    .option('--for <GO.SUM...>', 'go.sum files, or folders with one, whose hashes are believed')
+    .option('--watch', 'keep following the cache')
+    .action((cache: string | undefined, flags: FlagTexts) =>
+      run(cache === undefined ? flags : { ...flags, cache }),
+    )
 }
 
 /** Gives a command its arguments among the flags. */

@@ -37,6 +37,7 @@ type CommandName =
   | 'pin'
   | 'unpin'
   | 'accept'
+  | 'adopt'
 
 /** The opening texts of each command's help; lines of at most 78 characters, else they are re-wrapped. */
 export const commandHelp: Readonly<Record<CommandName, string>> = {
@@ -133,6 +134,20 @@ that are off; tickets that are out admit nobody any more. A mesh can do this
 names only those.
 
   modmesh ls 'golang.org/x/*'        all versions of all modules there`,
+  adopt: `Take over a module cache of \`go\`: every zip is hashed again and compared with
+its .ziphash and with what vouches for it: a record of the checksum database
+(the node's, one that \`go\` kept in the cache, or one that peers or the
+database give), or a go.sum handed over with --for. What nobody vouches for is
+named and not taken. Zips are shared with the cache where its file system
+allows that; one that somebody writes to later is hashed again before it is
+served.
+
+  modmesh adopt
+  modmesh adopt /var/cache/go/mod --for ~/src/app/go.sum
+  modmesh adopt --watch              what go downloads from now on, too
+
+Exits 23 when a file is not what it should be, 20 when one could not be proven
+or read.`,
   verify: `Hash every zip and go.mod that is held, and compare with what was proven when
 it came in. Whatever is wrong is set aside; the next request has it fetched
 anew. Exits 23 when something was wrong.

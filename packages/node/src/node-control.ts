@@ -1,5 +1,7 @@
 import type { ModuleVersion } from '@modmesh/module'
 import type { MeshNode } from '@modmesh/peers'
+import type { AdoptTrust } from './adopt/answer-adopt.ts'
+import { noChecksumDb } from './checksum-database.ts'
 import type { Hello } from './control-socket/protocol.ts'
 import type { AnswerControl } from './control-socket/server.ts'
 import { CommandError } from './errors.ts'
@@ -27,6 +29,7 @@ export function answerControl({
   readonly reporter: StatusReporter
 }): AnswerControl {
   const repair: Repair = (...bad) => fetchAnew(state, ...bad)
+  const trust = async (): Promise<AdoptTrust> => trustOf(state)
   const onAccepted = (module: ModuleVersion): Promise<void> => forgetAccepted(state, module)
   return async (request, options) => {
     switch (request.command) {
@@ -42,7 +45,7 @@ export function answerControl({
         if (isMeshRequest(request)) {
           return await answerMeshRequest(runningMesh(state), request, { ...options, dir })
         }
-        return await answerStoreRequest(store, request, { ...options, onAccepted, repair })
+        return await answerStoreRequest(store, request, { ...options, onAccepted, repair, trust })
     }
   }
 }
@@ -77,6 +80,25 @@ async function fetchAnew(
     return `peer ${peer?.name ?? source.peer}`
   }
   return source.kind === 'store' ? 'the refill of the node' : source.kind
+}
+
+/** What the node proves for `go` it proves for a module cache, too. */
+function trustOf(state: NodeState): AdoptTrust {
+  const { fill, client, sumdbKey } = state
+  if (fill === undefined) {
+    throw new CommandError(`the node is ${state.phase}; try again in a moment`, {
+      exitCode: exitCodes.failed,
+    })
+  }
+  return {
+    checksumDb: client ?? noChecksumDb,
+    key: sumdbKey,
+    ask: (module, options) => fill.sums(module, options),
+    onRecords: (records) => {
+      state.goRecords = records
+    },
+    onAdded: (module) => fill.forget(module),
+  }
 }
 
 function runningMesh({ mesh, phase }: NodeState): MeshNode {

@@ -8,7 +8,8 @@ import {
   urlOfAddress,
 } from '@modmesh/goproxy'
 import type { MeshNode } from '@modmesh/peers'
-import type { SumdbClient } from '@modmesh/sumdb'
+import type { SumdbClient, VerifierKey } from '@modmesh/sumdb'
+import type { GoRecords } from './adopt/go-records.ts'
 import { type GoEnv, goEnv, otherWays } from './client-env.ts'
 import type { StartPlan } from './start-plan.ts'
 
@@ -23,6 +24,8 @@ export class NodeState {
   remote: S3RemoteStore | undefined
   direct: DirectReader | undefined
   fill: ModuleFill | undefined
+  /** What `go` kept of the checksum database in a module cache that was adopted. */
+  goRecords: GoRecords | undefined
   upstream: Pick<Upstream, 'isEnabled'> | undefined
   /** Resolves when the first peer is connected. */
   readonly firstPeer: Promise<void>
@@ -41,6 +44,12 @@ export class NodeState {
     this.#clock = clock
     this.startedAtMs = clock.wallMs()
     this.#startedMs = clock.monotonicMs()
+  }
+
+  /** The key of the checksum database; undefined when it is off. */
+  get sumdbKey(): VerifierKey | undefined {
+    const { sumdb } = this.#plan
+    return sumdb.kind === 'off' ? undefined : sumdb.key
   }
 
   /** Milliseconds since the start. */

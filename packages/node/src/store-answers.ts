@@ -6,6 +6,8 @@ import {
   parsePin,
   pinCovers,
 } from '@modmesh/store'
+import type { AdoptReport } from './adopt/adopt-report.ts'
+import { type AdoptTrust, answerAdopt } from './adopt/answer-adopt.ts'
 import { type AcceptReport, acceptChanged } from './changed-hashes.ts'
 import type { StoreRequest } from './control-socket/protocol.ts'
 import { errorText, UsageError } from './errors.ts'
@@ -72,6 +74,8 @@ export interface StoreAnswerOptions {
   readonly onProgress: (progress: object) => void
   readonly onAccepted?: (module: ModuleVersion) => Promise<void>
   readonly repair?: Repair
+  /** Who is believed about the contents of a module cache. */
+  readonly trust: (store: DiskStore) => Promise<AdoptTrust>
 }
 
 /**
@@ -82,7 +86,7 @@ export async function answerStoreRequest(
   store: DiskStore,
   request: StoreRequest,
   options: StoreAnswerOptions,
-): Promise<ListPage | VerifyReport | GcReport | PinReport | AcceptReport> {
+): Promise<ListPage | VerifyReport | GcReport | PinReport | AcceptReport | AdoptReport> {
   switch (request.command) {
     case 'ls':
       return listPage(store, request)
@@ -94,6 +98,8 @@ export async function answerStoreRequest(
       return await pin(store, request.pins)
     case 'unpin':
       return await unpin(store, request.pins)
+    case 'adopt':
+      return await answerAdopt(store, request, { ...options, trust: await options.trust(store) })
     case 'accept':
       return await acceptChanged(store, request.modules, options.onAccepted ?? (async () => {}))
   }

@@ -31,7 +31,7 @@ export function showProgress(verb: string): ShownProgress {
 }
 
 /** As people read it: how many of how many, and how long it will take. */
-export function progressText(verb: string, { done, total }: Progress, tookMs: number): string {
+function progressText(verb: string, { done, total }: Progress, tookMs: number): string {
   const share = total === 0 ? 1 : Math.min(done / total, 1)
   const percent = `${Math.floor(share * 100)} %`
   const leftMs = share === 0 ? undefined : (tookMs / share) * (1 - share)

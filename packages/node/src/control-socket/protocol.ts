@@ -29,6 +29,15 @@ export type StoreRequest =
   | { readonly command: 'gc'; readonly maxBytes?: number | undefined }
   | { readonly command: 'pin'; readonly pins: readonly string[] }
   | { readonly command: 'unpin'; readonly pins: readonly string[] }
+  | {
+      readonly command: 'adopt'
+      /** Absolute path of a GOMODCACHE. */
+      readonly cache: string
+      /** Each PATH@VERSION; absent for all that is there. */
+      readonly only?: readonly string[] | undefined
+      /** The text of go.sum files that are believed. */
+      readonly sums?: string | undefined
+    }
   /** Each PATH@VERSION; none only lists what waits. */
   | { readonly command: 'accept'; readonly modules: readonly string[] }
 
@@ -106,6 +115,13 @@ const requestSchema = v.variant('command', [
     v: v.literal(controlVersion),
     command: v.literal('accept'),
     modules: v.array(v.string()),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('adopt'),
+    cache: v.string(),
+    only: v.optional(v.array(v.string())),
+    sums: v.optional(v.string()),
   }),
   v.strictObject({ v: v.literal(controlVersion), command: v.literal('hello') }),
   v.strictObject({ v: v.literal(controlVersion), command: v.picklist(['status', 'peers']) }),

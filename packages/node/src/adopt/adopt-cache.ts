@@ -1,0 +1,264 @@
+import { readFile, stat } from 'node:fs/promises'
+import {
+  findInfoFault,
+  findStrangersInfoFault,
+  type HeldZip,
+  type StoredRecord,
+} from '@modmesh/fill'
+import {
+  formatModuleVersion,
+  hashMod,
+  InvalidHashError,
+  type ModuleVersion,
+  maxModBytes,
+  parseZipHash,
+  type ZipHash,
+  ZipRulesError,
+} from '@modmesh/module'
+import { type AdoptedZip, type DiskStore, StoreAccessError, StoreWriteError } from '@modmesh/store'
+import { errorCode, errorText } from '../errors.ts'
+import type { AdoptProofs, FoundSums, KnownSums } from './adopt-proofs.ts'
+import { type AdoptReport, AdoptTally } from './adopt-report.ts'
+import type { CachedKind, CachedVersion } from './module-cache.ts'
+import { Turns } from './turns.ts'
+
+/** Module versions worked on at once: their commits share the syncs of a disk. */
+const versionsAtOnce = 64
+/** An `.info` of `go` has some hundred bytes. */
+const maxInfoBytes = 64 * 1024
+/** A `.ziphash` has 47 bytes. */
+const maxZipHashBytes = 1024
+
+export interface AdoptComponents {
+  readonly store: DiskStore
+  readonly proofs: AdoptProofs
+  readonly onProgress: (progress: { readonly done: number; readonly total: number }) => void
+  /** Told of each module version of which something is new. */
+  readonly onAdded: (module: ModuleVersion) => void
+}
+
+/**
+ * Takes over what a module cache of `go` has: each zip is hashed again and compared with its
+ * `.ziphash` and with what vouches for it, and is shared with the cache instead of copied where the
+ * file system can (design, section 5, One reading). Throws StoreWriteError.
+ */
+export async function adoptCache(
+  components: AdoptComponents,
+  what: { readonly cache: string; readonly versions: readonly CachedVersion[] },
+  options: { readonly signal: AbortSignal },
+): Promise<AdoptReport> {
+  const { cache, versions } = what
+  const adoption = new Adoption(components, options.signal)
+  const queue = versions.values()
+  let done = 0
+  const work = async (): Promise<void> => {
+    for (const version of queue) {
+      options.signal.throwIfAborted()
+      await adoption.take(version)
+      done += 1
+      components.onProgress({ done, total: versions.length })
+    }
+  }
+  await Promise.all(Array.from({ length: versionsAtOnce }, work))
+  return adoption.tally.report(cache, versions.length)
+}
+
+/** One run over a cache. */
+class Adoption {
+  readonly tally: AdoptTally = new AdoptTally()
+  readonly #components: AdoptComponents
+  readonly #signal: AbortSignal
+  readonly #hashing: Turns
+
+  constructor(components: AdoptComponents, signal: AbortSignal) {
+    this.#components = components
+    this.#signal = signal
+    this.#hashing = new Turns(components.store.adoptAtOnce)
+  }
+
+  /** Takes what there is of one module version. Rejects when the store cannot be written, or the signal aborts. */
+  async take(version: CachedVersion): Promise<void> {
+    const { module, kinds } = version
+    const needsZip = kinds.has('zip')
+    const sums = this.#components.proofs.find(module, { needsZip, signal: this.#signal })
+    // Hashing takes longer than asking: both begin at once.
+    const zip = needsZip ? this.#takeZip(version, sums) : Promise.resolve(false)
+    const [isZipKnown, isModKnown] = await Promise.all([zip, this.#takeMod(version, sums)])
+    if (isZipKnown || isModKnown) await this.#takeInfo(version)
+  }
+
+  /** Resolves to whether the store has this zip now. */
+  async #takeZip(version: CachedVersion, sums: Promise<FoundSums>): Promise<boolean> {
+    const adopted = await this.#hashing.run(() => this.#hash(version))
+    if (adopted === undefined) return false
+    try {
+      const known = await sums
+      const fault = (await zipHashFault(version, adopted)) ?? zipFault(adopted, known)
+      if (fault !== undefined) this.#leave('refused', version, 'zip', fault)
+      else if (known.kind === 'unproven') this.#leave('unproven', version, 'zip', known.why)
+      else if (known.zips.size === 0) {
+        this.#leave('unproven', version, 'zip', 'there is a hash of its go.mod alone')
+      } else {
+        await this.#commit(adopted, known)
+        return true
+      }
+      return false
+    } finally {
+      await adopted.discard()
+    }
+  }
+
+  async #hash({ module, base }: CachedVersion): Promise<AdoptedZip | undefined> {
+    const options = { signal: this.#signal }
+    try {
+      const adopted = await this.#components.store.adoptZip(module, `${base}.zip`, options)
+      this.tally.hashed(adopted.size)
+      return adopted
+    } catch (error) {
+      this.#signal.throwIfAborted()
+      if (error instanceof ZipRulesError) this.#leave('refused', { module }, 'zip', error.message)
+      else if (isTroubleOfCache(error)) this.#leave('failed', { module }, 'zip', errorText(error))
+      else throw error
+      return undefined
+    }
+  }
+
+  async #commit(adopted: AdoptedZip, { proof }: KnownSums): Promise<void> {
+    const { store, onAdded } = this.#components
+    const { module, how, size } = adopted
+    const before = await heldAlready(store, adopted)
+    await adopted.commit(proof)
+    if (before) this.tally.zipPresent()
+    else {
+      this.tally.zipAdded(how, size)
+      onAdded(module)
+    }
+  }
+
+  /** Resolves to whether the store has this go.mod now. */
+  async #takeMod(version: CachedVersion, sums: Promise<FoundSums>): Promise<boolean> {
+    const bytes = await this.#read(version, 'mod', maxModBytes)
+    const known = await sums
+    if (bytes === undefined) return false
+    const hash = hashMod(bytes)
+    if (known.kind === 'unproven') {
+      this.#leave('unproven', version, 'mod', known.why)
+      return false
+    }
+    if (known.mods.size === 0) {
+      this.#leave('unproven', version, 'mod', 'there is a hash of its zip alone')
+      return false
+    }
+    if (!known.mods.has(hash)) {
+      this.#leave('refused', version, 'mod', mismatch(known, [...known.mods], hash))
+      return false
+    }
+    await this.#put(version.module, { mod: { bytes, hash, proof: known.proof } })
+    return true
+  }
+
+  /** Nobody can prove an `.info`: it is taken as from a peer, and only beside what is proven. */
+  async #takeInfo(version: CachedVersion): Promise<void> {
+    const { module } = version
+    const bytes = await this.#read(version, 'info', maxInfoBytes)
+    if (bytes === undefined) return
+    const fault = findInfoFault(bytes, module)
+    if (fault !== undefined) this.#leave('refused', version, 'info', fault)
+    // Some sound ones have another time than their pseudo-version: only upstream is believed about those.
+    else if (findStrangersInfoFault(bytes, module) !== undefined) this.tally.infoPassedOver()
+    else await this.#put(module, { info: { bytes, from: 'peer' } })
+  }
+
+  async #put(module: ModuleVersion, part: Pick<StoredRecord, 'mod' | 'info'>): Promise<void> {
+    const { store, onAdded } = this.#components
+    const what = part.mod === undefined ? 'info' : 'mod'
+    const held = await store.findRecord(module)
+    // An answer of upstream that is held is worth more than this one.
+    if (held?.[what] !== undefined) return this.tally.part(what, 'present')
+    await store.putRecord({ module, ...part })
+    this.tally.part(what, 'added')
+    onAdded(module)
+  }
+
+  async #read(
+    version: CachedVersion,
+    kind: 'mod' | 'info',
+    maxBytes: number,
+  ): Promise<Uint8Array | undefined> {
+    if (!version.kinds.has(kind)) return undefined
+    try {
+      return await readSmall(version, kind, maxBytes)
+    } catch (error) {
+      this.#leave('failed', version, kind, errorText(error))
+      return undefined
+    }
+  }
+
+  #leave(
+    why: 'refused' | 'failed' | 'unproven',
+    { module }: Pick<CachedVersion, 'module'>,
+    what: 'zip' | 'mod' | 'info',
+    reason: string,
+  ): void {
+    this.tally.left(why, { module: formatModuleVersion(module), what, reason })
+  }
+}
+
+async function heldAlready(store: DiskStore, { module, zipHash }: AdoptedZip): Promise<boolean> {
+  const held: HeldZip | undefined = await store.findZip(module)
+  return held?.zipHash === zipHash
+}
+
+/** What `go` wrote beside the zip must say the same: either of the two was altered. */
+async function zipHashFault(
+  version: CachedVersion,
+  { zipHash }: AdoptedZip,
+): Promise<string | undefined> {
+  if (!version.kinds.has('ziphash')) return undefined
+  const text = Buffer.from(await readSmall(version, 'ziphash', maxZipHashBytes)).toString('utf8')
+  const said = parseSaid(text.trim())
+  if (said === zipHash) return undefined
+  return `its .ziphash says ${said ?? 'no hash'}, its bytes are ${zipHash}`
+}
+
+function parseSaid(text: string): ZipHash | undefined {
+  try {
+    return parseZipHash(text)
+  } catch (error) {
+    if (error instanceof InvalidHashError) return undefined
+    throw error
+  }
+}
+
+function zipFault({ zipHash }: AdoptedZip, known: FoundSums): string | undefined {
+  if (known.kind === 'unproven' || known.zips.size === 0 || known.zips.has(zipHash))
+    return undefined
+  return mismatch(known, [...known.zips], zipHash)
+}
+
+function mismatch({ proof }: KnownSums, expected: readonly string[], seen: string): string {
+  const who = {
+    'checksum-db': proof.kind === 'checksum-db' ? proof.database : '',
+    'go-sum': 'the go.sum',
+    upstream: 'what was first seen',
+  }[proof.kind]
+  return `${who} says ${expected.join(' or ')}, its bytes are ${seen}`
+}
+
+async function readSmall(
+  { base }: CachedVersion,
+  kind: CachedKind,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  const path = `${base}.${kind}`
+  const { size } = await stat(path)
+  if (size > maxBytes) throw new Error(`${path} has ${size} bytes, more than there can be`)
+  return await readFile(path)
+}
+
+/** The file went, is not ours to read, or is being written: that says nothing about the next one. */
+function isTroubleOfCache(error: unknown): boolean {
+  if (error instanceof StoreAccessError) return true
+  const code = error instanceof StoreWriteError ? error.errno : errorCode(error)
+  return code !== undefined && ['ENOENT', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR'].includes(code)
+}

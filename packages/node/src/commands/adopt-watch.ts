@@ -1,0 +1,163 @@
+import { watch } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { formatModuleVersion } from '@modmesh/module'
+import type { AdoptReport } from '../adopt/adopt-report.ts'
+import { type CachedVersion, cachedVersions, findDownloads } from '../adopt/module-cache.ts'
+import { CommandError, errorCode, errorText } from '../errors.ts'
+import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import type { AskAdopt } from './adopt.ts'
+
+/** `go` writes the files of a module version one after the other. Milliseconds. */
+const settleMs = 500
+/** Between looks without an event: watching may miss some, and the database may answer by now. Milliseconds. */
+const rescanMs = 60_000
+/** Module versions of one request. */
+const maxNames = 2_000
+
+interface WatchInit {
+  readonly ask: AskAdopt
+  readonly print: (report: AdoptReport) => void
+}
+
+/** Follows a module cache until SIGINT or SIGTERM: what `go` downloads is adopted within seconds. */
+export async function watchCache(cache: string, init: WatchInit): Promise<ExitCode> {
+  const downloads = await findDownloads(cache)
+  const ended = new AbortController()
+  const end = (): void => ended.abort()
+  process.once('SIGINT', end).once('SIGTERM', end)
+  const follower = new Follower(downloads, init)
+  const bell = new Bell(ended.signal)
+  // Without events, as on a network file system, the rescan alone finds what is new.
+  const stop = watchFolder(downloads, () => bell.ring())
+  process.stderr.write(`modmesh: following ${downloads}; Ctrl-C ends\n`)
+  try {
+    while (!ended.signal.aborted) {
+      await follower.look(ended.signal)
+      await bell.next(rescanMs)
+      await bell.pause(settleMs)
+    }
+  } finally {
+    stop()
+  }
+  return exitCodes.done
+}
+
+function watchFolder(folder: string, onEvent: () => void): () => void {
+  try {
+    const watcher = watch(folder, { recursive: true }, onEvent)
+    watcher.on('error', (error) => note(`not all changes are seen at once: ${errorText(error)}`))
+    return () => watcher.close()
+  } catch (error) {
+    note(`changes are not seen at once: ${errorText(error)}`)
+    return () => {}
+  }
+}
+
+/** Remembers which files were looked at, and has the others adopted. */
+class Follower {
+  readonly #downloads: string
+  readonly #init: WatchInit
+  /** State of the files of each module version when nothing was left to do about it. */
+  readonly #settled = new Map<string, string>()
+
+  constructor(downloads: string, init: WatchInit) {
+    this.#downloads = downloads
+    this.#init = init
+  }
+
+  /** Never rejects: what fails now is tried again. */
+  async look(signal: AbortSignal): Promise<void> {
+    try {
+      const changed = await this.#changed()
+      const names = [...changed.keys()]
+      for (let i = 0; i < names.length && !signal.aborted; i += maxNames) {
+        await this.#adopt(names.slice(i, i + maxNames), changed, signal)
+      }
+    } catch (error) {
+      if (!signal.aborted) note(error instanceof CommandError ? error.message : errorText(error))
+    }
+  }
+
+  async #adopt(
+    names: readonly string[],
+    states: ReadonlyMap<string, string>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const report = await this.#init.ask(names, { signal })
+    // Who vouches for it may be reached another time; what is refused stays so until it changes.
+    const open = new Set([...report.unproven, ...report.failed].map(({ module }) => module))
+    for (const name of names) {
+      if (!open.has(name)) this.#settled.set(name, states.get(name) ?? '')
+    }
+    const { zips, mods, refused, failed } = report
+    const isNews = zips.added + mods.added + refused.length + failed.length > 0
+    if (isNews) this.#init.print(report)
+  }
+
+  async #changed(): Promise<ReadonlyMap<string, string>> {
+    const changed = new Map<string, string>()
+    for await (const version of cachedVersions(this.#downloads)) {
+      const name = formatModuleVersion(version.module)
+      const state = await stateOf(version)
+      if (this.#settled.get(name) !== state) changed.set(name, state)
+    }
+    return changed
+  }
+}
+
+/** Sizes and times of its files: another text, and one of them is another. */
+async function stateOf({ base, kinds }: CachedVersion): Promise<string> {
+  const states = [...kinds].toSorted().map(async (kind) => {
+    try {
+      const { ino, size, mtimeMs } = await stat(`${base}.${kind}`)
+      return `${kind} ${ino} ${size} ${mtimeMs}`
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return ''
+      throw error
+    }
+  })
+  return (await Promise.all(states)).join(' ')
+}
+
+/** Rings now and then; whoever waits is woken. */
+class Bell {
+  readonly #signal: AbortSignal
+  #rang = false
+  #wake: () => void = () => {}
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+    signal.addEventListener('abort', () => this.ring(), { once: true })
+  }
+
+  ring(): void {
+    this.#rang = true
+    this.#wake()
+  }
+
+  /** Resolves when it rang since the last time, or after `ms`. */
+  async next(ms: number): Promise<void> {
+    if (!this.#rang) await this.#wait(ms)
+    this.#rang = false
+  }
+
+  /** Resolves after `ms`, or when it is over. */
+  async pause(ms: number): Promise<void> {
+    const endMs = performance.now() + ms
+    while (!this.#signal.aborted && performance.now() < endMs) {
+      await this.#wait(endMs - performance.now())
+    }
+  }
+
+  async #wait(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#wake = resolve
+    const timer = setTimeout(resolve, ms)
+    await promise
+    clearTimeout(timer)
+  }
+}
+
+function note(text: string): void {
+  process.stderr.write(`modmesh: ${text}\n`)
+}

@@ -15,6 +15,11 @@ export class SimNetwork {
     this.#plan = plan
   }
 
+  /** Of a usual round trip. */
+  get rttMs(): number {
+    return 2 * this.#plan.latencyMs
+  }
+
   /** Cuts one direction, both, or a node off from all; returns how to mend it. */
   cut(nodes: number): () => void {
     const node = this.#rng.between(0, nodes)

@@ -23,6 +23,8 @@ export interface Plan {
   readonly dbFaults: number
   /** Whether each node has an upstream at all. */
   readonly online: readonly boolean[]
+  /** The site of each node. */
+  readonly sites: readonly number[]
   readonly requests: number
   readonly cancels: number
   /** Faults and requests happen before, quiet comes after, ms. */
@@ -52,7 +54,14 @@ export function drawPlan(rng: Rng): Plan {
     requests: rng.between(8, 30),
     cancels: rng.pick([0, 0.1, 0.3]),
     activeMs: 12_000,
+    sites: drawSites(rng, nodes),
   }
+}
+
+/** In some worlds there are two. */
+function drawSites(rng: Rng, nodes: number): readonly number[] {
+  const isOne = rng.chance(0.4)
+  return Array.from({ length: nodes }, () => (isOne ? 0 : rng.pick([0, 1])))
 }
 
 /** Now and then a budget is absurd: rare ways become common ones. */

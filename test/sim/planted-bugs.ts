@@ -44,6 +44,8 @@ export const shunPeers: PlantedBug = {
   ...noBug,
   peers: (peers) => ({
     isAlone: () => peers.isAlone(),
+    sites: () => peers.sites(),
+    siteOf: (peer) => peers.siteOf(peer),
     findRecords: (module, options) => peers.findRecords(module, options),
     findVersions: (path, options) => peers.findVersions(path, options),
     holders: () => [],
@@ -71,6 +73,8 @@ export const noOwners: PlantedBug = {
   ...noBug,
   peers: (peers) => ({
     isAlone: () => peers.isAlone(),
+    sites: () => peers.sites(),
+    siteOf: (peer) => peers.siteOf(peer),
     findRecords: (module, options) => peers.findRecords(module, options),
     findVersions: (path, options) => peers.findVersions(path, options),
     holders: (zipHash) => peers.holders(zipHash),

@@ -14,9 +14,10 @@ import { Truth } from './truth.ts'
  * I1 answers are true; I3 commits survive; I4 one answer each, in time; I7 nothing private leaks;
  * I9 offline asks nobody; I11 nothing is left; L1 when the faults are over, whoever can have a zip gets
  * it; S1 then a site of honest nodes asks upstream once for what all of them want; S2 an owner that is
- * silent costs no more than its missed notices.
+ * silent costs no more than its missed notices; S3 a zip crosses the link to a site once, for all of that
+ * site who want it at one instant.
  */
-export type Invariant = 'I1' | 'I3' | 'I4' | 'I7' | 'I9' | 'I11' | 'L1' | 'S1' | 'S2'
+export type Invariant = 'I1' | 'I3' | 'I4' | 'I7' | 'I9' | 'I11' | 'L1' | 'S1' | 'S2' | 'S3'
 
 /** How a seed ended. */
 export interface SeedResult {
@@ -83,6 +84,8 @@ class SimWorld {
   readonly #requests: PendingRequest[] = []
   readonly #told = new Map<Life, number>()
   readonly #tally = new Map<string, number>()
+  /** Zips asked of another site, by content and asking site. */
+  readonly #crossings = new Map<string, number>()
   #failure: SeedResult['failure']
   #events = 0
   #hash = 0x811c9dc5
@@ -108,6 +111,9 @@ class SimWorld {
       onLeak: (node: SimNode, what: string) => this.#fail('I7', `${node.id} ${what}`),
       onSilence: (node: SimNode, ms: number) => this.#onSilence(node, ms),
       onJoined: (outcome: 'joined' | 'mismatch') => this.#count(outcome),
+      onCrossing: (what: string) => {
+        this.#crossings.set(what, (this.#crossings.get(what) ?? 0) + 1)
+      },
     }
     for (const index of this.#plan.roles.keys()) this.#nodes.push(new SimNode(index, around))
   }
@@ -282,11 +288,27 @@ class SimWorld {
     const { module } = this.#truth.late
     for (const kind of ['info', 'mod', 'zip'] as const) {
       const question: Question = { kind, module }
-      const asking = this.#nodes.map((node) => this.#request(demandId, node, question, patience))
-      await Promise.all(asking)
+      const ask = (node: SimNode) => this.#request(demandId, node, question, patience)
+      // One site after the other: so the second can have it of the first.
+      const bySite = Map.groupBy(this.#nodes, ({ site }) => site)
+      for (const nodes of bySite.values()) await Promise.all(nodes.map(ask))
       const count = this.#internet.asked.get(`${kind} ${formatModuleVersion(module)}`) ?? 0
       this.#count(`together ${count}`)
-      if (count > 1) this.#fail('S1', `${count} requests for one ${kind} of ${this.#nodes.length}`)
+      if (count > bySite.size) {
+        this.#fail('S1', `${count} requests for one ${kind} of ${this.#nodes.length}`)
+      }
+    }
+    this.#checkCrossings(this.#truth.late.sums.zip)
+  }
+
+  /** S3. Who has an upstream and who has none ask through owners of their own. */
+  #checkCrossings(zipHash: string | undefined): void {
+    for (const site of new Set(this.#plan.sites)) {
+      const count = this.#crossings.get(`${zipHash} ${site}`) ?? 0
+      this.#count(`crossed ${count}`)
+      const online = this.#nodes.filter((node) => node.site === site)
+      const groups = new Set(online.map(({ canFetch }) => canFetch)).size
+      if (count > groups) this.#fail('S3', `${count} crossings to site ${site}`)
     }
   }
 

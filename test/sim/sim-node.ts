@@ -44,6 +44,7 @@ export interface Surroundings {
   readonly onLeak: (node: SimNode, what: string) => void
   readonly onSilence: (node: SimNode, ms: number) => void
   readonly onJoined: (outcome: 'joined' | 'mismatch') => void
+  readonly onCrossing: (what: string) => void
 }
 
 /** One life of a node, from a start to a stop or a crash. */
@@ -107,8 +108,8 @@ export class SimNode {
     const onLeak = (what: string) => this.#around.onLeak(this, what)
     const onSilence = (ms: number) => this.#around.onSilence(this, ms)
     const own = { self: this, clock, rng: rng.fork('peers') }
-    const { onJoined } = this.#around
-    const parts = { ...own, nodes, network, onLeak, onSilence, onJoined }
+    const { onJoined, onCrossing } = this.#around
+    const parts = { ...own, nodes, network, onLeak, onSilence, onJoined, onCrossing }
     const picks = rng.fork('fill')
     const components = {
       store: bug.store(store),
@@ -188,6 +189,10 @@ export class SimNode {
       record: sums?.record,
       holdsZip: zip !== undefined,
     }
+  }
+
+  get site(): number {
+    return this.#around.plan.sites[this.index] ?? 0
   }
 
   /** Whether it offers to ask upstream for others. */

@@ -3,12 +3,14 @@ import {
   type Holder,
   type ModuleRecord,
   type OwnerAnswer,
+  type OwnerChoice,
   type OwnerNotice,
   type OwnerQuestion,
   PeerError,
   type PeerId,
   type Peers,
   pickOwner,
+  type SiteLink,
   type ZipFetchOptions,
 } from '@modmesh/fill'
 import { untilAborted } from '@modmesh/fill/twins'
@@ -36,6 +38,7 @@ export class SimPeers implements Peers {
   readonly #rng: Rng
   readonly #onLeak: (what: string) => void
   readonly #onSilence: (ms: number) => void
+  readonly #onCrossing: (what: string) => void
   readonly #onJoined: (outcome: 'joined' | 'mismatch') => void
   readonly blamed = new Set<PeerId>()
 
@@ -48,6 +51,8 @@ export class SimPeers implements Peers {
     readonly onLeak: (what: string) => void
     /** Told how long an owner was waited for without a sign of life. */
     readonly onSilence: (ms: number) => void
+    /** Told of each zip that is asked of another site, and for which. */
+    readonly onCrossing: (what: string) => void
     /** Told how a body came out that began at one peer and ended at another. */
     readonly onJoined: (outcome: 'joined' | 'mismatch') => void
   }) {
@@ -59,10 +64,21 @@ export class SimPeers implements Peers {
     this.#onLeak = parts.onLeak
     this.#onSilence = parts.onSilence
     this.#onJoined = parts.onJoined
+    this.#onCrossing = parts.onCrossing
   }
 
   isAlone(): boolean {
     return this.#connected().length === 0
+  }
+
+  sites(): readonly SiteLink[] {
+    const far = this.#connected().filter((node) => node.site !== this.#self.site)
+    return [...new Set(far.map(({ site }) => site))].map((site) => this.#linkTo(site))
+  }
+
+  siteOf(peer: PeerId): SiteLink | undefined {
+    const site = this.#nodes.find(({ id }) => id === peer)?.site
+    return site === undefined || site === this.#self.site ? undefined : this.#linkTo(site)
   }
 
   async *findRecords(module: ModuleVersion, options: Asking): AsyncGenerator<ModuleRecord> {
@@ -86,14 +102,22 @@ export class SimPeers implements Peers {
   holders(zipHash: ZipHash): readonly Holder[] {
     return this.#connected()
       .filter((node) => node.role === 'liar' || node.inventory.has(zipHash))
-      .map((node) => ({ peer: node.id, via: 'inventory', rttMs: 1 }))
+      .map((node) => ({ peer: node.id, via: 'inventory', rttMs: 1, ...this.#far(node) }))
   }
 
   async *findHolders(zipHash: ZipHash, options: Asking): AsyncGenerator<Holder> {
     const has = async (node: SimNode) => (node.inventory.has(zipHash) ? true : undefined)
     for await (const [peer] of this.#ask(has, options)) {
-      yield { peer: peer.id, via: 'dht', rttMs: undefined }
+      yield { peer: peer.id, via: 'dht', rttMs: undefined, ...this.#far(peer) }
     }
+  }
+
+  #linkTo(site: number): SiteLink {
+    return { site: `site ${site}`, rttMs: this.#network.rttMs, bytesPerSecond: undefined }
+  }
+
+  #far({ site }: SimNode): { readonly far?: SiteLink } {
+    return site === this.#self.site ? {} : { far: this.#linkTo(site) }
   }
 
   async fetchZip(
@@ -103,6 +127,7 @@ export class SimPeers implements Peers {
     options: ZipFetchOptions,
   ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }> {
     const peer = this.#nodes.find((node) => node.id === id)!
+    if (peer.site !== this.#self.site) this.#onCrossing(`${zipHash} ${this.#self.site}`)
     const bytes = await this.#call(peer, () => peer.giveZip(zipHash), options)
     if (bytes === undefined) throw new PeerError(id, 'has it no more', { fault: 'unable' })
     const zipDigest = peer.declaredDigest(zipHash, bytes)
@@ -130,11 +155,12 @@ export class SimPeers implements Peers {
   }
 
   /** Views differ: now and then a node does not see one of the others. */
-  owner(
-    key: string,
-    options: { readonly isTrusted: (peer: PeerId) => boolean },
-  ): PeerId | undefined {
-    const seen = this.#connected().filter((node) => node.canFetch && options.isTrusted(node.id))
+  owner(key: string, { isTrusted, reach }: OwnerChoice): PeerId | undefined {
+    const isNear = (node: SimNode) => node.site === this.#self.site
+    const isAble = (node: SimNode) => (reach === 'upstream' ? node.canFetch : !node.canFetch)
+    const seen = this.#connected().filter(
+      (node) => isNear(node) && isAble(node) && isTrusted(node.id),
+    )
     const names = seen.filter(() => !this.#network.isOverlooked(this.#rng)).map(({ id }) => id)
     const owner = pickOwner(key, [this.#self.id, ...names])
     return owner === this.#self.id ? undefined : owner

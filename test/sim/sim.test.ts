@@ -31,6 +31,7 @@ describe('the simulated mesh', () => {
       ...sources,
       ...owners,
       'together 1',
+      'crossed 1',
       'peer-blamed',
       'crash',
       'cut',

@@ -14,10 +14,12 @@ import type {
   Holder,
   ModuleRecord,
   OwnerAnswer,
+  OwnerChoice,
   OwnerNotice,
   OwnerQuestion,
   PeerId,
   Peers,
+  SiteLink,
   ZipFetchOptions,
 } from '../src/peers.ts'
 import type { ByteSink } from '../src/zip-store.ts'
@@ -78,6 +80,10 @@ export class FakePeer {
   busyTimes: number = Number.POSITIVE_INFINITY
   /** Whether it can ask upstream for others. */
   canFetch = false
+  /** Whether it asks other sites for others, and has no upstream. */
+  canRelay = false
+  /** The link to it, when it is of another site. */
+  far: SiteLink | undefined
   /** What it says as an owner; undefined is no answer. Beside its notices, if it sends them. */
   owns: (question: OwnerQuestion, peer: FakePeer) => Promise<OwnerAnswer | undefined> = recordOf
   /** Whether it says that it works on a question, every 500 ms. */
@@ -150,6 +156,14 @@ export class MemoryPeers implements Peers {
     return this.peers.length === 0
   }
 
+  sites(): readonly SiteLink[] {
+    return this.peers.map(({ far }) => far).filter((far) => far !== undefined)
+  }
+
+  siteOf(peer: PeerId): SiteLink | undefined {
+    return this.peers.find(({ id }) => id === peer)?.far
+  }
+
   async *findRecords(
     module: ModuleVersion,
     options: { readonly signal: AbortSignal },
@@ -175,7 +189,7 @@ export class MemoryPeers implements Peers {
   holders(zipHash: ZipHash): readonly Holder[] {
     return this.peers
       .filter((peer) => peer.via === 'inventory' && peer.zips.has(zipHash))
-      .map(({ id, via, rttMs }) => ({ peer: id, via, rttMs }))
+      .map(holderOf)
   }
 
   async *findHolders(
@@ -184,8 +198,8 @@ export class MemoryPeers implements Peers {
   ): AsyncGenerator<Holder> {
     this.asked.push('holders')
     const others = this.peers.filter((peer) => peer.via !== 'inventory')
-    for await (const { id, via, rttMs, zips } of this.#answers(others, options.signal)) {
-      if (zips.has(zipHash)) yield { peer: id, via, rttMs }
+    for await (const peer of this.#answers(others, options.signal)) {
+      if (peer.zips.has(zipHash)) yield holderOf(peer)
     }
   }
 
@@ -237,11 +251,10 @@ export class MemoryPeers implements Peers {
     return { zipDigest, size: bytes.length }
   }
 
-  owner(
-    key: string,
-    options: { readonly isTrusted: (peer: PeerId) => boolean },
-  ): PeerId | undefined {
-    const able = this.peers.filter(({ id, canFetch }) => canFetch && options.isTrusted(id))
+  owner(key: string, { isTrusted, reach }: OwnerChoice): PeerId | undefined {
+    const able = this.peers.filter(
+      ({ id, canFetch, canRelay }) => (reach === 'upstream' ? canFetch : canRelay) && isTrusted(id),
+    )
     const names = able.map(({ id }) => id)
     const owner = pickOwner(key, [this.self, ...names])
     return owner === this.self ? undefined : owner
@@ -341,6 +354,10 @@ export class MemoryPeers implements Peers {
     }
     if (peers.some((peer) => peer.isSilent)) await untilAborted(signal)
   }
+}
+
+function holderOf({ id, via, rttMs, far }: FakePeer): Holder {
+  return { peer: id, via, rttMs, ...(far === undefined ? {} : { far }) }
 }
 
 function nameOf(question: OwnerQuestion): string {

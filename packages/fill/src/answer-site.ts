@@ -22,8 +22,8 @@ export interface SiteWays {
 }
 
 /**
- * Answers a member of our site that takes us for the owner: from what is held, else from upstream,
- * never from another owner. What could not be proven to the asker is declined, private paths first.
+ * Answers a member of our site that takes us for the owner: from what is held, else from other sites and
+ * upstream, never from another owner. What could not be proven to the asker is declined, private paths first.
  */
 export async function answerSite(
   ctx: FillContext,
@@ -47,7 +47,7 @@ async function find(
 ): Promise<OwnerAnswer> {
   const { path } = subjectOf(question)
   if (!ctx.isProvable(path)) return { kind: 'refused', why: 'declined' }
-  const cachedOnly = !ctx.canAskUpstream(path)
+  const cachedOnly = !ctx.canAskUpstream(path) && ctx.peers.sites().length === 0
   const { peer, signal } = asker
   const options = { asker: { kind: 'peer', peer }, signal, isForwarded: true, cachedOnly } as const
   try {

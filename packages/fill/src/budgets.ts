@@ -14,6 +14,10 @@ export interface Budgets {
   readonly firstByteRtts: number
   /** No progress in a body from a peer: then the next source. */
   readonly stallMs: number
+  /** As stallMs, from a peer of another site: what is slow there is the link that all share. */
+  readonly farStallMs: number
+  /** How long upstream may take to its first byte, where it is quicker, before another site is asked. */
+  readonly farHeadStartMs: number
   /** How long peers may take in all when nobody else is left to ask. */
   readonly meshOnlyMs: number
   /** How long an owner may give no sign of life: then we help ourselves. It gives one every 500 ms. */
@@ -27,7 +31,7 @@ export interface Budgets {
 /**
  * Design, section 6. `headStartMs` is the most that a miss may cost for the mesh: a LAN answers in
  * some 2 ms; `remoteHeadStartMs` for a bucket: one in the region begins to answer in 20 to 100 ms;
- * `ownerSilenceMs` is three signs of life missed, with room for one that is late; `ownerStallMs` is
+ * `farStallMs`: 24 bodies in pieces of 256 KiB take turns of 3 s at 20 Mbit/s; `ownerSilenceMs` is three signs of life missed, with room for one that is late; `ownerStallMs` is
  * upstream's own budget: 5 s to connect and 60 s to the first byte.
  */
 export const defaultBudgets: Budgets = {
@@ -38,6 +42,8 @@ export const defaultBudgets: Budgets = {
   firstByteMs: 250,
   firstByteRtts: 4,
   stallMs: 2_000,
+  farStallMs: 10_000,
+  farHeadStartMs: 1_000,
   meshOnlyMs: 5_000,
   ownerSilenceMs: 2_200,
   ownerStallMs: 65_000,

@@ -8,15 +8,17 @@ import type { FillEvent } from './fill-event.ts'
 import type { FirstHashes } from './first-hashes.ts'
 import { EarnedHeadStart } from './head-start.ts'
 import { HeldParts } from './held-parts.ts'
-import { maxStrangers, meshNegativeTtlMs } from './limits.ts'
+import { headStartRtts, maxFarZips, maxStrangers, meshNegativeTtlMs } from './limits.ts'
 import { type OwnerSubject, ownerKey } from './owner.ts'
 import { OwnerTrust } from './owner-trust.ts'
 import type { PeerId, Peers } from './peers.ts'
 import { RecentSet } from './recent-set.ts'
 import { RemoteLevel } from './remote-level.ts'
 import type { RemoteStore } from './remote-store.ts'
+import { Routes } from './routes.ts'
 import { abortable, handled, type Scope } from './scope.ts'
 import { withTimeLimit } from './time-limit.ts'
+import { Turns } from './turns.ts'
 import type { Upstream } from './upstream.ts'
 import { WriteBack } from './write-back.ts'
 import { ZipParts } from './zip-parts.ts'
@@ -64,6 +66,10 @@ export class FillContext {
   readonly budgets: Budgets
   readonly headStart: EarnedHeadStart
   readonly owners: OwnerTrust
+  /** What upstream costs, beside other sites. */
+  readonly routes: Routes
+  /** Zips that come from other sites take turns. */
+  readonly farTurns: Turns = new Turns(maxFarZips)
   readonly held: HeldParts
   /** Zips on their way, for those who wait for us. */
   readonly parts: ZipParts
@@ -87,6 +93,7 @@ export class FillContext {
     this.budgets = init.budgets
     this.headStart = new EarnedHeadStart(init.budgets)
     this.owners = new OwnerTrust(components)
+    this.routes = new Routes(components)
     const { clock } = components
     const onEvent = (event: FillEvent) => this.emit(event)
     this.held = new HeldParts({ store: this.store, background: this.background, onEvent })
@@ -120,13 +127,28 @@ export class FillContext {
   }
 
   /**
-   * The peer that asks upstream for all of our site; undefined is ourselves, or nobody. Who may not ask
-   * upstream does not do so through others either: with `--upstream off` nothing waits for the internet.
+   * The peer that asks upstream and other sites for all of our site; undefined is ourselves, or nobody.
+   * Who may not ask upstream does not do so through others either: with `--upstream off` nothing waits
+   * for the internet.
    */
   ownerOf(subject: OwnerSubject): PeerId | undefined {
-    if (!this.canAskPeers(subject.path) || !this.canAskUpstream(subject.path)) return undefined
+    if (!this.canAskPeers(subject.path)) return undefined
+    const reach = this.canAskUpstream(subject.path) ? 'upstream' : 'sites'
+    if (reach === 'sites' && this.peers.sites().length === 0) return undefined
     const { isTrusted } = this.owners
-    return this.peers.owner(ownerKey(subject), { isTrusted })
+    return this.peers.owner(ownerKey(subject), { isTrusted, reach })
+  }
+
+  /** How long peers alone are asked before others join: what the nearest other site needs is included. */
+  get headStartMs(): number {
+    const { headStartMs, haveQueryMs } = this.budgets
+    const earnedMs = this.headStart.ms
+    if (earnedMs < headStartMs) return earnedMs
+    const farMs = this.peers
+      .sites()
+      .filter((link) => this.routes.isNear(link))
+      .map(({ rttMs = 0 }) => Math.min(haveQueryMs, headStartRtts * rttMs))
+    return Math.max(headStartMs, ...farMs)
   }
 
   /** A remote store is believed as a peer is: it gets and gives only what can be proven. */

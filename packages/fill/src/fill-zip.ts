@@ -1,4 +1,5 @@
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
+import type { Budgets } from './budgets.ts'
 import { Changes } from './changes.ts'
 import { commitZip } from './commit-zip.ts'
 import { UpstreamUnavailableError } from './errors.ts'
@@ -101,7 +102,7 @@ class ZipFill {
         const { verified } = this.#sources
         if (verified !== undefined) return { verified, proof: (await sums).proof }
         this.#work.signal.throwIfAborted()
-        await this.#move(nextMove(this.#view(), this.#ctx.budgets))
+        await this.#move(nextMove(this.#view(), this.#budgets))
       }
     } finally {
       this.#sources.end()
@@ -113,6 +114,8 @@ class ZipFill {
     switch (move.kind) {
       case 'ask-holder':
         return this.#sources.askHolder()
+      case 'ask-far-holder':
+        return this.#sources.askFarHolder()
       case 'search-holders':
         return this.#sources.searchHolders()
       case 'ask-owner':
@@ -126,6 +129,11 @@ class ZipFill {
       case 'wait':
         return await this.#news(move.ms)
     }
+  }
+
+  get #budgets(): Budgets {
+    const { budgets, headStartMs } = this.#ctx
+    return { ...budgets, headStartMs: Math.max(budgets.headStartMs, headStartMs) }
   }
 
   #askUpstream(): void {

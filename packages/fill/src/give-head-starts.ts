@@ -46,7 +46,7 @@ export function startRemote<T>(
   const { remote } = ctx
   if (remote === undefined || !ctx.canAskRemote(module.path)) return undefined
   return scope.start(async (signal) => {
-    await giveTime(ctx, peers, ctx.headStart.ms, signal)
+    await giveTime(ctx, peers, ctx.headStartMs, signal)
     return await ask(remote, signal)
   })
 }
@@ -57,7 +57,7 @@ export async function giveHeadStarts(
   before: Before<unknown>,
   signal: AbortSignal,
 ): Promise<void> {
-  await giveTime(ctx, before.peers, ctx.headStart.ms, signal)
+  await giveTime(ctx, before.peers, ctx.headStartMs, signal)
   const { remote } = ctx
   if (before.remote === undefined || remote === undefined) return
   const startedMs = ctx.clock.monotonicMs()

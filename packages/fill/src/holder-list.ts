@@ -7,7 +7,7 @@ import { type Scope, until } from './scope.ts'
 import type { RaceView } from './zip-race.ts'
 
 /** A peer that is to be asked for a content it says it holds. */
-export interface KnownHolder extends Pick<Holder, 'peer' | 'rttMs'> {
+export interface KnownHolder extends Pick<Holder, 'peer' | 'rttMs' | 'far'> {
   readonly zipHash: ZipHash
 }
 
@@ -18,11 +18,14 @@ export class HolderList {
   readonly #onChange: () => void
   readonly #named = new Set<PeerId>()
   readonly #waiting: KnownHolder[] = []
+  /** Of other sites. */
+  readonly #far: KnownHolder[] = []
+  readonly #isKnownOnly: boolean
   #zipHash: ZipHash | undefined
   #state: RaceView['holderSearch']
   #searchStartedMs = 0
 
-  /** `isKnownOnly`: no search beyond the inventory. */
+  /** `isKnownOnly`: no search beyond the inventory, and nobody of another site. */
   constructor(
     ctx: FillContext,
     module: ModuleVersion,
@@ -32,6 +35,7 @@ export class HolderList {
     this.#ctx = ctx
     this.#scope = scope
     this.#onChange = init.onChange
+    this.#isKnownOnly = init.isKnownOnly
     const unsearched = init.isKnownOnly ? 'done' : 'unstarted'
     this.#state = ctx.canAskPeers(module.path) ? unsearched : 'none'
   }
@@ -39,6 +43,11 @@ export class HolderList {
   /** Holders not asked yet. */
   get waiting(): number {
     return this.#waiting.length
+  }
+
+  /** Those of other sites. */
+  get far(): readonly KnownHolder[] {
+    return this.#far
   }
 
   get state(): RaceView['holderSearch'] {
@@ -59,7 +68,7 @@ export class HolderList {
     if (records === undefined) return
     void this.#scope.start(async (signal) => {
       for await (const { peer, holdsZip } of until(records.records(), signal)) {
-        if (holdsZip) this.#add({ peer, rttMs: undefined })
+        if (holdsZip) this.#add({ peer, rttMs: undefined, ...farOf(this.#ctx, peer) })
       }
     })
   }
@@ -68,9 +77,13 @@ export class HolderList {
     return this.#waiting.shift()
   }
 
+  nextFar(): KnownHolder | undefined {
+    return this.#far.shift()
+  }
+
   /** Puts one that was busy behind the others. */
   again(holder: KnownHolder): void {
-    this.#waiting.push(holder)
+    this.#lineOf(holder).push(holder)
     this.#onChange()
   }
 
@@ -92,11 +105,17 @@ export class HolderList {
     this.#ctx.background(searching.then(end, end))
   }
 
-  #add(holder: Pick<Holder, 'peer' | 'rttMs'>): void {
+  #lineOf({ far }: Pick<Holder, 'far'>): KnownHolder[] {
+    return far === undefined ? this.#waiting : this.#far
+  }
+
+  #add(holder: Pick<Holder, 'peer' | 'rttMs' | 'far'>): void {
     const zipHash = this.#zipHash
     if (zipHash === undefined || this.#named.has(holder.peer)) return
-    this.#named.add(holder.peer)
-    this.#waiting.push({ peer: holder.peer, rttMs: holder.rttMs, zipHash })
+    if (holder.far !== undefined && this.#isKnownOnly) return
+    const { peer, rttMs, far } = holder
+    this.#named.add(peer)
+    this.#lineOf(holder).push({ peer, rttMs, zipHash, ...(far === undefined ? {} : { far }) })
     this.#onChange()
   }
 }
@@ -109,4 +128,9 @@ function spread(holders: readonly Holder[], random: () => number): readonly Hold
   while ((holders[equal]?.rttMs ?? Number.POSITIVE_INFINITY) <= best + equalRttMs) equal++
   const turn = Math.floor(random() * equal)
   return [...holders.slice(turn, equal), ...holders.slice(0, turn), ...holders.slice(equal)]
+}
+
+function farOf({ peers }: FillContext, peer: PeerId): Pick<Holder, 'far'> {
+  const far = peers.siteOf(peer)
+  return far === undefined ? {} : { far }
 }

@@ -23,20 +23,23 @@ export {
 export type { FillComponents, FillInit } from './fill-context.ts'
 export type { Asked, FillEvent, FillKind, OwnerOutcome, Source } from './fill-event.ts'
 export { acceptChange, type FirstHash, type FirstHashes, type PartHashes } from './first-hashes.ts'
+export { LinkMeter } from './link-meter.ts'
 export { ModuleFill } from './module-fill.ts'
 export type { Answer, Asker, AskOptions, ModuleSource } from './module-source.ts'
-export { pickOwner } from './owner.ts'
+export { ownerKey, pickOwner } from './owner.ts'
 export { findInfoFault, findStrangersInfoFault } from './peer-facts.ts'
 export type {
   Holder,
   ModuleRecord,
   OwnerAnswer,
+  OwnerChoice,
   OwnerNotice,
   OwnerQuestion,
   PartAsked,
   PeerId,
   Peers,
   ResumePoint,
+  SiteLink,
   ZipFetchOptions,
   ZipPart,
   ZipResume,

@@ -144,3 +144,28 @@ export const minCutBytes: number = 1 << 20
 
 /** go.mod files of a project that are read at a time: each is one question to a peer or to upstream. */
 export const maxParallelMods = 48
+
+/** Round trips of the nearest other site that peers' answers about a module version may take (design, section 6). */
+export const headStartRtts = 3
+
+/** Zips that one node fetches from other sites at a time: enough to fill 20 Mbit/s at 80 ms with small ones. */
+export const maxFarZips = 8
+
+/** A measurement older than this says nothing about a link any more, ms. */
+export const staleRouteMs = 600_000
+
+/** So many bytes, or so many ms of one link's work, make one measurement. */
+export const sampleBytes: number = 256 << 10
+export const sampleMs = 500
+
+/** Weight of the newest measurement among those before. */
+export const sampleWeight = 0.3
+
+/** The zip that links are compared by, bytes: most bytes of a build are in zips of at least this size. */
+export const typicalZipBytes: number = 1 << 20
+
+/** So many times quicker upstream must be than another site before it is asked first: it costs others, too. */
+export const clearlyQuicker = 1.25
+
+/** Links as quick as 100 Mbit/s are not worth a comparison, bytes per second. */
+export const quickLink = 12_500_000

@@ -23,6 +23,17 @@ export interface Holder {
   readonly via: 'inventory' | 'have' | 'dht'
   /** Measured round trip, or undefined when not connected. */
   readonly rttMs: number | undefined
+  /** Set when it is of another site. */
+  readonly far?: SiteLink
+}
+
+/** The link to another site, with what it costs: measured of late, undefined where nothing was. */
+export interface SiteLink {
+  readonly site: string
+  /** Shortest round trip to a connected member. */
+  readonly rttMs: number | undefined
+  /** While something is being fetched over it. */
+  readonly bytesPerSecond: number | undefined
 }
 
 /** What the owner of a key is asked, which asks upstream for all of its site. */
@@ -113,10 +124,24 @@ export interface ZipFetchOptions {
   readonly resume?: ZipResume
 }
 
+/** Who may be an owner. */
+export interface OwnerChoice {
+  readonly isTrusted: (peer: PeerId) => boolean
+  /**
+   * Whom it asks: `upstream`, for those only who can ask one themselves, beside other sites; `sites`,
+   * other sites alone, of those who have no upstream.
+   */
+  readonly reach: 'upstream' | 'sites'
+}
+
 /** The mesh as a fill needs it. Hints and bytes, never trust. */
 export interface Peers {
   /** Whether anybody could be asked at all: connected peers or a DHT with members. Memory only. */
   isAlone(): boolean
+  /** Other sites with a connected member that may be asked now. Memory only. */
+  sites(): readonly SiteLink[]
+  /** The link to a peer's site; undefined when that is ours. Memory only. */
+  siteOf(peer: PeerId): SiteLink | undefined
   /**
    * Asks connected peers, then providers of the path's name key, for what they know of a module
    * version; yields answers as they come and ends when all answered or the signal aborts. How long
@@ -148,11 +173,10 @@ export interface Peers {
     options: ZipFetchOptions,
   ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }>
   /**
-   * The live member of our site that asks upstream for a key: the first by rendezvous hashing of those
-   * that can ask one, are trusted, and ourselves. Undefined is ourselves. For those only who can ask upstream themselves.
-   * Memory only.
+   * The live member of our site that asks others for a key: the first by rendezvous hashing of those
+   * that can, are trusted, and ourselves. Undefined is ourselves. Memory only.
    */
-  owner(key: string, options: { readonly isTrusted: (peer: PeerId) => boolean }): PeerId | undefined
+  owner(key: string, options: OwnerChoice): PeerId | undefined
   /**
    * Asks an owner with one message and waits for its answer, however long it takes; `onNotice` is
    * called when it says that it works. Throws PeerError when it went away.

@@ -1,7 +1,7 @@
 import type { ModuleVersion } from '@modmesh/module'
 import type { FillContext } from './fill-context.ts'
 import type { Asked } from './fill-event.ts'
-import { Progress } from './zip-progress.ts'
+import { type Measure, Progress } from './zip-progress.ts'
 import type { Attempt } from './zip-race.ts'
 import type { HeldZip, StagedZip } from './zip-store.ts'
 import type { Transfer } from './zip-transfer.ts'
@@ -13,6 +13,8 @@ export interface RunningAttempt {
   readonly asked: Asked
   readonly startedMs: number
   readonly windowMs: number
+  /** From a peer of another site. */
+  readonly isFar: boolean
   readonly progress: Progress
   /** Where its bytes go. */
   staged: StagedZip | undefined
@@ -30,17 +32,23 @@ export class ZipBodies {
     this.#module = module
   }
 
-  begin(asked: Asked, windowMs: number): RunningAttempt {
+  begin(
+    asked: Asked,
+    windowMs: number,
+    how: { readonly isFar?: boolean; readonly measure?: Measure } = {},
+  ): RunningAttempt {
     const startedMs = this.#ctx.clock.monotonicMs()
-    const progress = new Progress(startedMs)
+    const progress = new Progress(startedMs, how.measure)
     const number = nextNumber++
-    const attempt = { number, asked, startedMs, windowMs, progress, staged: undefined }
+    const isFar = how.isFar === true
+    const attempt = { number, asked, startedMs, windowMs, isFar, progress, staged: undefined }
     this.#running.add(attempt)
     return attempt
   }
 
   end(attempt: RunningAttempt): void {
     this.#running.delete(attempt)
+    attempt.progress.end()
   }
 
   won(attempt: RunningAttempt): void {
@@ -48,9 +56,9 @@ export class ZipBodies {
   }
 
   views(): readonly Attempt[] {
-    return [...this.#running].map(({ asked: { kind }, startedMs, windowMs, progress }) => {
+    return [...this.#running].map(({ asked: { kind }, startedMs, windowMs, isFar, progress }) => {
       const { hasFirstByte, bytes } = progress
-      return { kind, startedMs, windowMs, hasFirstByte, bytes }
+      return { kind, startedMs, windowMs, isFar, hasFirstByte, bytes }
     })
   }
 

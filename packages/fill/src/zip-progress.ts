@@ -1,6 +1,10 @@
 import type { FillContext } from './fill-context.ts'
 import { minProgressBytes } from './limits.ts'
+import type { LinkMeter } from './link-meter.ts'
 import { abortable, Scope } from './scope.ts'
+
+/** Measures the link that a body comes over, from its first byte, so many ms after it was asked for. */
+export type Measure = (ms: number) => ReturnType<LinkMeter['begin']>
 
 /** How a body comes along; read by the race while it runs. */
 export class Progress {
@@ -16,8 +20,13 @@ export class Progress {
   isWriting = false
   /** How often it began anew. */
   restarts = 0
+  readonly #startedMs: number
+  readonly #measure: Measure | undefined
+  #measured: ReturnType<Measure> | undefined
 
-  constructor(nowMs: number) {
+  constructor(nowMs: number, measure?: Measure) {
+    this.#startedMs = nowMs
+    this.#measure = measure
     this.#markedMs = nowMs
     this.began = this.#begin.promise
   }
@@ -36,11 +45,18 @@ export class Progress {
     this.hasFirstByte = true
     this.mark(nowMs)
     this.#begin.resolve()
+    this.#measured ??= this.#measure?.(nowMs - this.#startedMs)
+  }
+
+  /** Nothing comes any more. */
+  end(): void {
+    this.#measured?.end()
   }
 
   /** Counts bytes; only a step of minProgressBytes restarts the patience. */
   add(bytes: number, nowMs: number): void {
     this.bytes += bytes
+    this.#measured?.bytes(bytes)
     if (this.bytes - this.#marked >= minProgressBytes || this.#marked === 0) this.mark(nowMs)
   }
 
@@ -66,6 +82,8 @@ export class Progress {
 export interface Patience {
   readonly progress: Progress
   readonly patienceMs: number
+  /** How long it may stand still then; the default of peers of our site when absent. */
+  readonly stallMs?: number | undefined
 }
 
 /** Waits for a body as long as it makes progress; else throws what `stalled` makes. */
@@ -89,7 +107,7 @@ export async function patiently<T>(
 /** Throws when the body makes no progress for too long; the time our own disk takes does not count. */
 async function watch(
   ctx: FillContext,
-  { progress, patienceMs }: Patience,
+  { progress, patienceMs, stallMs = ctx.budgets.stallMs }: Patience,
   signal: AbortSignal,
   stalled: () => Error,
 ): Promise<never> {
@@ -102,7 +120,7 @@ async function watch(
   }
   while (progress.hasFirstByte) {
     if (progress.isWriting) progress.mark(ctx.clock.monotonicMs())
-    const leftMs = ctx.budgets.stallMs - progress.idleMs(ctx.clock.monotonicMs())
+    const leftMs = stallMs - progress.idleMs(ctx.clock.monotonicMs())
     if (leftMs <= 0) break
     await ctx.clock.sleep(leftMs, { signal })
   }

@@ -7,6 +7,8 @@ export interface Attempt {
   readonly startedMs: number
   /** How long its first byte may take before others join. */
   readonly windowMs: number
+  /** From a peer of another site: one at a time, since each costs the link. */
+  readonly isFar?: boolean
   readonly hasFirstByte: boolean
   readonly bytes: number
 }
@@ -27,6 +29,10 @@ export interface RaceView {
   readonly upstream: 'none' | 'ready' | 'running' | 'failed' | 'no'
   /** Known holders that were not asked yet. */
   readonly candidates: number
+  /** Of other sites, beside them. */
+  readonly farCandidates?: number
+  /** Whether upstream is asked before those: it is quicker. */
+  readonly isUpstreamFirst?: boolean
   /** The search for holders beyond the inventory. */
   readonly holderSearch: 'none' | 'unstarted' | 'running' | 'done'
   readonly holderSearchMs: number
@@ -38,6 +44,7 @@ export interface RaceView {
 /** What to do next; after `wait` it is decided anew when something happens or `ms` have passed. */
 export type Move =
   | { readonly kind: 'ask-holder' }
+  | { readonly kind: 'ask-far-holder' }
   | { readonly kind: 'search-holders' }
   | { readonly kind: 'ask-owner' }
   | { readonly kind: 'ask-remote' }
@@ -47,12 +54,13 @@ export type Move =
 
 /**
  * Decides who is asked for a zip's bytes, and when (design, sections 4 and 6): the best holder; a second one
- * when its first byte is late; the owner, where there is one to ask; the remote store when the peers' budget
- * is spent, or at once when there is no holder; upstream when that one is late, too. The search for more
- * holders runs beside.
+ * when its first byte is late; one of another site, unless upstream is quicker; the owner, where there is
+ * one to ask; the remote store when the peers' budget is spent, or at once when there is no holder; upstream
+ * when that one is late, too. The search for more holders runs beside.
  */
 export function nextMove(view: RaceView, budgets: Budgets): Move {
   if (mayAskHolder(view)) return { kind: 'ask-holder' }
+  if (mayAskFarHolder(view, budgets)) return { kind: 'ask-far-holder' }
   if (shouldSearch(view)) return { kind: 'search-holders' }
   if (mayAskOwner(view, budgets)) return { kind: 'ask-owner' }
   if (mayAskRemote(view, budgets)) return { kind: 'ask-remote' }
@@ -70,9 +78,27 @@ function mayAskHolder(view: RaceView): boolean {
   return peers.length < limit && peers.every((attempt) => isLate(attempt, view.nowMs))
 }
 
+/** When nobody near has it in time, and never two: what is slow on that link is the link. */
+function mayAskFarHolder(view: RaceView, budgets: Budgets): boolean {
+  const { expected, candidates, farCandidates = 0 } = view
+  if (expected !== 'known' || candidates > 0 || farCandidates === 0 || isFlowing(view)) return false
+  const peers = peerAttempts(view)
+  if (peers.some(({ isFar }) => isFar) || !peers.every((at) => isLate(at, view.nowMs))) return false
+  if (view.isUpstreamFirst !== true || view.upstream === 'failed' || view.upstream === 'none') {
+    return true
+  }
+  const upstream = view.attempts.find(({ kind }) => kind === 'upstream')
+  return upstream !== undefined && view.nowMs - upstream.startedMs >= budgets.farHeadStartMs
+}
+
+/** Those of other sites that are asked before upstream. */
+function farBeforeUpstream(view: RaceView): number {
+  return view.isUpstreamFirst === true ? 0 : (view.farCandidates ?? 0)
+}
+
 function shouldSearch(view: RaceView): boolean {
   if (view.expected !== 'known' || view.holderSearch !== 'unstarted') return false
-  if (view.candidates > 0 || isFlowing(view)) return false
+  if (view.candidates + farBeforeUpstream(view) > 0 || isFlowing(view)) return false
   return peerAttempts(view).every((attempt) => isLate(attempt, view.nowMs))
 }
 
@@ -100,6 +126,7 @@ function isMeshSpent(view: RaceView, budgets: Budgets): boolean {
   if (isPeerBudgetSpent(view)) return true
   const peers = peerAttempts(view)
   if (view.candidates > 0 && peers.length < maxHedgedPeers) return false
+  if (farBeforeUpstream(view) > 0 && peers.length === 0) return false
   if (peers.length > 0) return peers.every((attempt) => isLate(attempt, view.nowMs))
   return view.holderSearch !== 'running' || view.nowMs - view.holderSearchMs >= budgets.headStartMs
 }
@@ -107,7 +134,7 @@ function isMeshSpent(view: RaceView, budgets: Budgets): boolean {
 function isOver(view: RaceView, budgets: Budgets): boolean {
   // Without a hash nothing can be accepted; only "no such module" is still worth waiting for.
   if (view.expected === 'failed') return view.upstream !== 'running' || isFlowing(view)
-  if (view.attempts.length > 0 || view.candidates > 0) return false
+  if (view.attempts.length > 0 || view.candidates + (view.farCandidates ?? 0) > 0) return false
   if ([view.owner, view.upstream, view.remote].includes('ready')) return false
   // Once upstream said no, peers that have not answered count as no.
   const patienceMs = view.upstream === 'no' ? budgets.haveQueryMs : budgets.meshOnlyMs
@@ -129,6 +156,7 @@ function nextChangeMs(view: RaceView, budgets: Budgets): number | undefined {
   if (firstPeer !== undefined) moments.push(firstPeer.startedMs + 2 * firstPeer.windowMs)
   for (const attempt of view.attempts) {
     moments.push(attempt.startedMs + attempt.windowMs)
+    if (attempt.kind === 'upstream') moments.push(attempt.startedMs + budgets.farHeadStartMs)
     if (attempt.hasFirstByte) moments.push(Math.max(attempt.startedMs, nowMs) + slowAfterMs)
   }
   const future = moments.filter((moment) => moment > nowMs && Number.isFinite(moment))

@@ -11,6 +11,7 @@ import { StoreFailure } from './store-failure.ts'
 import { blameLiar, fetchFromPeer, fetchFromRemote, fetchFromUpstream } from './zip-attempt.ts'
 import { type RunningAttempt, ZipBodies } from './zip-bodies.ts'
 import { fetchFromOwner } from './zip-from-owner.ts'
+import type { Patience } from './zip-progress.ts'
 import type { RaceView } from './zip-race.ts'
 import type { HeldZip } from './zip-store.ts'
 import type { Transfer, VerifiedZip } from './zip-transfer.ts'
@@ -39,6 +40,7 @@ export class ZipSources {
   #remote: RaceView['remote']
   #upstream: RaceView['upstream']
   #firstPeer: RaceView['firstPeer']
+  #isUpstreamFirst: boolean | undefined
   #verified: VerifiedZip | undefined
   #isOver = false
 
@@ -53,7 +55,11 @@ export class ZipSources {
     this.#upstream = !isRelay && ctx.canAskUpstream(module.path) ? 'ready' : 'none'
     this.#bodies = new ZipBodies(ctx, module)
     this.#cuts = new CutZips(ctx)
-    this.#holders = new HolderList(ctx, module, work, { isKnownOnly: isRelay, onChange })
+    const onHolder = (): void => {
+      this.#chooseRoute()
+      onChange()
+    }
+    this.#holders = new HolderList(ctx, module, work, { isKnownOnly: isRelay, onChange: onHolder })
   }
 
   /** The first zip that came and verified. */
@@ -68,6 +74,8 @@ export class ZipSources {
       remote: this.#remote,
       upstream: this.#upstream,
       candidates: this.#holders.waiting,
+      farCandidates: this.#holders.far.length,
+      isUpstreamFirst: this.#isUpstreamFirst ?? false,
       holderSearch: this.#holders.state,
       holderSearchMs: this.#holders.searchStartedMs,
       firstPeer: this.#firstPeer,
@@ -102,17 +110,29 @@ export class ZipSources {
 
   askHolder(): void {
     const holder = this.#holders.next()
-    if (holder === undefined) return
-    const { budgets } = this.#ctx
+    if (holder !== undefined) this.#ask(holder)
+  }
+
+  askFarHolder(): void {
+    const holder = this.#holders.nextFar()
+    if (holder !== undefined) this.#ask(holder)
+  }
+
+  #ask(holder: KnownHolder): void {
+    const { budgets, farTurns } = this.#ctx
+    const isFar = holder.far !== undefined
     const windowMs = Math.max(budgets.firstByteMs, budgets.firstByteRtts * (holder.rttMs ?? 0))
-    const attempt = this.#bodies.begin({ kind: 'peer', peer: holder.peer }, windowMs)
+    const attempt = this.#bodies.begin({ kind: 'peer', peer: holder.peer }, windowMs, { isFar })
     const cut = this.#cuts.take()
     // A cut is no reason to fetch from elsewhere what the next holder has the rest of.
     if (isWorthWaiting(cut)) this.#firstPeer = attempt
     this.#firstPeer ??= attempt
-    const patienceMs = this.#patienceMs(windowMs)
-    const job = { ...holder, patienceMs, ...this.#transfer(attempt), cut, cuts: this.#cuts }
-    const fetching = this.#work.start((signal) => fetchFromPeer(this.#ctx, job, { signal }))
+    const patience = this.#patience(windowMs, isFar)
+    const job = { ...holder, ...patience, ...this.#transfer(attempt), cut, cuts: this.#cuts }
+    const fetching = this.#work.start((signal) => {
+      const fetch = () => fetchFromPeer(this.#ctx, job, { signal })
+      return isFar ? farTurns.run(fetch, { signal }) : fetch()
+    })
     this.#follow(attempt, fetching, (error) => {
       blameLiar(this.#ctx, holder.peer, this.#init.module, error)
       const isBusy = error instanceof PeerError && error.fault === 'busy'
@@ -154,8 +174,7 @@ export class ZipSources {
     const windowMs = level.headStart.ms
     const attempt = this.#bodies.begin({ kind: 'remote' }, windowMs)
     const expected = this.#init.zipHash
-    const patienceMs = this.#patienceMs(windowMs)
-    const job = { level, expected, patienceMs, ...this.#transfer(attempt) }
+    const job = { level, expected, ...this.#patience(windowMs), ...this.#transfer(attempt) }
     const fetching = this.#work.start((signal) => fetchFromRemote(this.#ctx, job, { signal }))
     this.#follow(attempt, fetching, () => {
       this.#remote = 'over'
@@ -166,7 +185,8 @@ export class ZipSources {
     this.#upstream = 'running'
     const remote = this.#bodies.find('remote')
     if (remote?.progress.hasFirstByte === false) this.#ctx.remote?.headStart.missed()
-    const attempt = this.#bodies.begin({ kind: 'upstream' }, 0)
+    const measure = (ms: number) => this.#ctx.routes.began(ms)
+    const attempt = this.#bodies.begin({ kind: 'upstream' }, 0, { measure })
     const job = { expected: this.#init.zipHash, ...this.#transfer(attempt) }
     const fetching = this.#work.start((signal) => fetchFromUpstream(this.#ctx, job, { signal }))
     this.#follow(attempt, fetching, (error) => {
@@ -175,11 +195,20 @@ export class ZipSources {
   }
 
   /** How long a first byte may take: longer where nobody comes after. After an owner comes upstream. */
-  #patienceMs(windowMs: number): number {
-    const { stallMs, meshOnlyMs } = this.#ctx.budgets
+  #patience(windowMs: number, isFar = false): Omit<Patience, 'progress'> {
+    const { stallMs: nearMs, farStallMs, meshOnlyMs } = this.#ctx.budgets
+    const stallMs = isFar ? farStallMs : nearMs
     const ways = [this.#owner, this.#upstream]
     const hasNext = ways.some((way) => way === 'ready' || way === 'running')
-    return hasNext ? windowMs + stallMs : meshOnlyMs
+    const patienceMs = hasNext ? windowMs + stallMs : Math.max(meshOnlyMs, stallMs)
+    return { patienceMs, stallMs }
+  }
+
+  /** Chosen once, by what is measured now. */
+  #chooseRoute(): void {
+    const sites = this.#holders.far.flatMap(({ far }) => far ?? [])
+    if (sites.length === 0 || this.#upstream !== 'ready') return
+    this.#isUpstreamFirst ??= this.#ctx.routes.isUpstreamFirst(sites)
   }
 
   #transfer(attempt: RunningAttempt): Transfer {

@@ -68,3 +68,28 @@ export const askLimits = {
 
 /** Exceptions of ours that are told to the log. */
 export const failureLimits = { perSecond: 0.5, burst: 20 } as const
+
+/** How bytes to and from another site are paced. */
+export const sitePacing = {
+  /** What may go at once after a rest, milliseconds of the rate. */
+  burstMs: 100,
+  /** Pieces that wait for their turn, bytes: what an asker takes for progress. */
+  pieceBytes: 16_384,
+} as const
+
+/** Links to other sites. */
+export const siteLimits = {
+  /** Sites that are told apart: more are no mesh that one node could know. */
+  sites: 1_024,
+  /** Between two writes of the byte counts, milliseconds. */
+  saveMs: 10_000,
+  /** Between two looks whether the time of day changes what holds, milliseconds. */
+  lookMs: 5_000,
+  /** How long members of our own site alone are asked for a record, milliseconds: a LAN answers in some 2. */
+  nearFirstMs: 30,
+  /** After one of them knew something, milliseconds: enough to verify what it said. */
+  nearKnewMs: 150,
+  /** Before the next member of another site is asked the same, milliseconds, or three round trips. */
+  nextFarMs: 150,
+  nextFarRtts: 3,
+} as const

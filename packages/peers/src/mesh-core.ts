@@ -31,6 +31,8 @@ import type { Network } from './network/network.ts'
 import { PeerScores } from './peer-score.ts'
 import type { ShelfItem } from './peer-shelf.ts'
 import { ProvenSites } from './proven-sites.ts'
+import { SiteLinks } from './sites/site-links.ts'
+import { SiteTraffic } from './sites/site-traffic.ts'
 
 /** What a core works with. */
 export interface CoreComponents extends Omit<MeshComponents, 'membership' | 'ledger' | 'roster'> {
@@ -55,6 +57,8 @@ export class MeshCore {
   /** Wall clock of first contact of each connected peer. */
   readonly since: Map<PeerId, number> = new Map()
   readonly sites: ProvenSites
+  readonly traffic: SiteTraffic
+  readonly siteLinks: SiteLinks
   readonly #components: CoreComponents
   readonly #init: MeshInit
   readonly #clock: Clock
@@ -92,6 +96,10 @@ export class MeshCore {
     this.hub = new ControlHub({ libp2p, clock, owner: this.#hubOwner() }, { times })
     const { hub, scores } = this
     const self = network.peerId
+    const { siteBytes: file } = components
+    this.traffic = new SiteTraffic({ clock, file, failed: this.failed })
+    this.siteLinks = this.#newSiteLinks()
+    const { siteLinks } = this
     this.siteOwner = new SiteOwner({ hub, scores, isSameSite }, { self, times })
     const links = () => this.hub.links()
     this.#heads = new HeadGossip({ exchange: heads, links, failed: this.failed })
@@ -100,20 +108,25 @@ export class MeshCore {
     this.#links = this.#newLinks()
     const owner = {
       isSameSite,
-      given: (peer: PeerId, bytes: number) => this.scores.gave(peer, bytes),
+      links: siteLinks,
+      given: (peer: PeerId, bytes: number) => {
+        this.scores.gave(peer, bytes)
+        siteLinks.gave(peer, bytes)
+      },
       fault: (peer: PeerId, reason: string) => this.blame(peer, reason),
     }
     const isWan = (peer: PeerId) => !isSameSite(peer)
     this.uploads = new Uploads({ clock, isWan }, init.uploads)
     const { uploads } = this
     this.#server = new BodyServer({ libp2p, shelf, fetcher, clock, uploads, owner }, { times })
-    this.bodies = new BodyClient({ libp2p, clock }, { times })
+    this.bodies = new BodyClient({ libp2p, clock, isFar: isWan }, { times })
     const dht = this.#dht()
     this.#announcer = dht && this.#newAnnouncer(dht)
     this.finder = this.#newFinder(dht)
     const { peers: configured, connect, maxConnections = defaultMaxConnections } = init
     const dialled = { configured, connect, maxConnections }
-    this.#dialLoop = new DialLoop({ network, membership, isForeign, log }, dialled)
+    const isForbidden = (peer: PeerId) => isForeign(peer) && siteLinks.isForbidden(peer)
+    this.#dialLoop = new DialLoop({ network, membership, isForeign, isForbidden, log }, dialled)
     const isConfigured = (peer: PeerId) => this.#dialLoop.isConfigured(peer)
     this.#keeper = new ConnectionKeeper(
       { libp2p, isConfigured, isForeign },
@@ -126,6 +139,8 @@ export class MeshCore {
     this.#stopShelf = this.#components.shelf.onAdded((item) => this.added(item))
     void this.#loadShelf()
     this.#heads.start()
+    await this.traffic.start()
+    this.siteLinks.start()
     await this.#server.start()
     await this.hub.start()
     this.#announcer?.start()
@@ -145,6 +160,8 @@ export class MeshCore {
     await this.#lan?.[Symbol.asyncDispose]()
     await this.hub.stop()
     await this.#server.stop()
+    this.siteLinks.stop()
+    await this.traffic.stop()
     await this.network.stop()
     await this.membership.admitting.save().catch(this.failed)
   }
@@ -186,6 +203,13 @@ export class MeshCore {
     if (this.#failures.take(1)) this.#log({ kind: 'failed', error })
   }
 
+  #newSiteLinks(): SiteLinks {
+    const { hub, sites, traffic, network } = this
+    const cut = (peer: PeerId, reason: Error) => network.cut(peer, reason)
+    const rules = this.#init.siteRules
+    return new SiteLinks({ hub, sites, traffic, clock: this.#clock, cut }, { rules })
+  }
+
   #hubOwner(): HubOwner {
     return {
       newLink: (peer, wire) => this.#links.make(peer, wire),
@@ -205,7 +229,8 @@ export class MeshCore {
     const { own, membership, trust, failed } = this
     const { shelf, fetcher } = this.#components
     const told = { heads: this.#heads, members: this.#members, trust }
-    const asked = { shelf, fetcher, own, membership, isSameSite: this.sites.isSame }
+    const isOpenTo = (peer: PeerId) => this.siteLinks.isOpenTo(peer)
+    const asked = { shelf, fetcher, own, membership, isSameSite: this.sites.isSame, isOpenTo }
     const { inventory } = this.#init
     return new MeshLinks(
       { ...told, ...asked, clock: this.#clock, failed },
@@ -216,6 +241,10 @@ export class MeshCore {
   #up(link: PeerLink): void {
     const { peer } = link
     this.#dialLoop.linked(peer)
+    if (this.siteLinks.isForbidden(peer)) {
+      this.network.cut(peer, new Error('the link to its site is forbidden'))
+      return
+    }
     if (!this.since.has(peer)) {
       this.since.set(peer, this.#clock.wallMs())
       this.#log({
@@ -300,7 +329,8 @@ export class MeshCore {
       dht,
       scores: this.scores,
       missing: this.missing,
-      isSameSite: this.sites.isSame,
+      sites: this.sites,
+      siteLinks: this.siteLinks,
       isClosed: () => this.#members.isClosed(),
       failed: this.failed,
     })

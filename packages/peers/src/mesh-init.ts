@@ -6,6 +6,7 @@ import type { MembershipStore } from './membership/membership-store.ts'
 import type { NetworkEvent } from './network/network-event.ts'
 import type { Blame } from './peer-score.ts'
 import type { HeadExchange, PeerShelf, SiteFetcher } from './peer-shelf.ts'
+import type { SiteRules } from './sites/site-terms.ts'
 
 /** What the mesh tells a log. Names in it come from members: already bounded, never from strangers. */
 export type MeshEvent =
@@ -32,6 +33,8 @@ export interface MeshComponents {
   readonly ledger?: MembershipStore | undefined
   /** Where the members that were seen are kept; absent: not over a restart. */
   readonly roster?: MembershipStore | undefined
+  /** Where bytes by site are kept; absent: not over a restart. */
+  readonly siteBytes?: MembershipStore | undefined
   readonly heads: HeadExchange
   /** Asks upstream for members of our site; absent: we do not offer to. */
   readonly fetcher?: SiteFetcher | undefined
@@ -61,6 +64,8 @@ export interface MeshInit {
   readonly maxConnections?: number | undefined
   /** What this node gives to members at most; absent: no limit of bytes per second. */
   readonly uploads?: UploadLimits | undefined
+  /** What may cross the links to other sites; absent: everything. */
+  readonly siteRules?: SiteRules | undefined
   /** For tests of many nodes in one process: the DHT's message timeout, milliseconds. */
   readonly dhtTimeoutMs?: number | undefined
   /** For tests: how long a connection beyond that lasts at least, milliseconds. */

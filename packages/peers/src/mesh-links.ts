@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock, PeerId } from '@modmesh/fill'
-import { AnswerDesk } from './control/answer-desk.ts'
+import { AnswerDesk, emptyAnswer } from './control/answer-desk.ts'
 import { FetchDesk } from './control/fetch-desk.ts'
 import type { HeadGossip } from './control/head-gossip.ts'
 import { type ControlTimes, floodLimits } from './control/limits.ts'
@@ -15,6 +15,7 @@ import {
   inventoryCapability,
   type LinkOwner,
   PeerLink,
+  relayCapability,
 } from './control/peer-link.ts'
 import type { Wire } from './control/wire.ts'
 import type { Membership } from './membership/membership.ts'
@@ -29,6 +30,8 @@ export interface MeshLinksComponents extends Pick<MeshComponents, 'shelf' | 'fet
   readonly members: MemberGossip
   readonly trust: MembershipGossip
   readonly isSameSite: (peer: PeerId) => boolean
+  /** Whether anything of the shelf may be given to a peer now. */
+  readonly isOpenTo: (peer: PeerId) => boolean
   readonly failed: (error: unknown) => void
 }
 
@@ -73,7 +76,7 @@ export class MeshLinks {
   }
 
   #newOwner(): LinkOwner {
-    const { shelf, own, fetcher, clock, isSameSite, failed } = this.#components
+    const { shelf, own, fetcher, clock, isSameSite, isOpenTo, failed } = this.#components
     const { heads, members, trust } = this.#components
     const desk = new AnswerDesk({ shelf, own })
     const noticeMs = this.#init.times.fetchNoticeMs
@@ -82,7 +85,7 @@ export class MeshLinks {
       answer: (peer, query, options) => {
         if (query.kind === 'fetch-query') return fetchDesk.answer(peer, query, options)
         if (isMembershipQuery(query)) return trust.answer(peer, query)
-        return desk.answer(query)
+        return isOpenTo(peer) ? desk.answer(query) : Promise.resolve(emptyAnswer(query))
       },
       told: (link, notice) => {
         if (notice.kind === 'peers') members.told(link, notice)
@@ -108,11 +111,14 @@ export class MeshLinks {
   }
 
   #capabilities(): readonly string[] {
-    const canFetch = this.#components.fetcher?.canFetch() ?? false
+    const { fetcher } = this.#components
+    const canFetch = fetcher?.canFetch() ?? false
+    const canRelay = fetcher?.canRelay() ?? false
     return [
       membershipCapability,
       ...(this.#init.inventory ? [inventoryCapability] : []),
       ...(canFetch ? [fetchCapability] : []),
+      ...(canRelay ? [relayCapability] : []),
     ]
   }
 }

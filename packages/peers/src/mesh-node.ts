@@ -9,6 +9,7 @@ import {
   PeerError,
   type PeerId,
   type Peers,
+  type SiteLink,
   type ZipFetchOptions,
 } from '@modmesh/fill'
 import {
@@ -31,6 +32,8 @@ import { createNetwork } from './network/create-network.ts'
 import type { PeerTarget } from './network/dial-target.ts'
 import { defaultMaxConnections, passingConnections } from './network/limits.ts'
 import type { ShelfItem } from './peer-shelf.ts'
+import type { SiteStatus } from './sites/site-links.ts'
+import type { SiteRule } from './sites/site-terms.ts'
 
 /**
  * A node of the mesh: alone until it invites or joins, then connected to members, telling them what
@@ -143,6 +146,24 @@ export class MeshNode implements Peers, AsyncDisposable {
     return this.#core.isAlone()
   }
 
+  sites(): readonly SiteLink[] {
+    return this.#core.siteLinks.links()
+  }
+
+  siteOf(peer: PeerId): SiteLink | undefined {
+    return this.#core.siteLinks.linkOf(peer)
+  }
+
+  /** Links to other sites: what may cross them, what did, and what they are measured to carry. */
+  siteLinks(): readonly SiteStatus[] {
+    return this.#core.siteLinks.status()
+  }
+
+  /** Sets what may cross the link to a site, from now on. */
+  limitSite(site: string, rules: readonly SiteRule[]): void {
+    this.#core.siteLinks.limit(site, rules)
+  }
+
   holders(zipHash: ZipHash): readonly Holder[] {
     return this.#core.finder.holders(zipHash)
   }
@@ -180,25 +201,39 @@ export class MeshNode implements Peers, AsyncDisposable {
     sink: ByteSink,
     options: ZipFetchOptions,
   ): Promise<FetchedBody> {
-    const { bodies, scores } = this.#core
+    const { bodies, scores, siteLinks } = this.#core
+    const taking = siteLinks.taking(peer)
+    const closing = siteLinks.closing(peer)
+    const signal =
+      closing === undefined ? options.signal : AbortSignal.any([options.signal, closing])
     const done = scores.fetching(peer)
     let bytes = 0
     const counting: ByteSink = {
-      write(chunk) {
+      async write(chunk) {
         bytes += chunk.byteLength
-        return sink.write(chunk)
+        if (taking === undefined) return await sink.write(chunk)
+        for (const piece of siteLinks.piecesFrom(peer, chunk)) {
+          await taking.take(piece.byteLength, { signal })
+          await sink.write(piece)
+        }
       },
     }
     try {
-      const body = await bodies.fetch(peer, zipHash, counting, options)
+      const body = await bodies.fetch(peer, zipHash, counting, { ...options, signal })
       done({ outcome: 'good', bytes })
       return body
-    } catch (error) {
+    } catch (cause) {
+      const isClosed = closing?.aborted === true && !options.signal.aborted
+      const error = isClosed
+        ? new PeerError(peer, 'its link was closed', { cause, fault: 'unable' })
+        : cause
       // Who was cancelled, was to wait, or had no room for the bytes, says nothing about the peer.
       const isBad = error instanceof PeerError && error.fault !== 'busy'
       done({ outcome: isBad ? 'bad' : 'none', bytes })
       if (error instanceof PeerError) this.#notGiven(peer, zipHash, error)
       throw error
+    } finally {
+      taking?.end()
     }
   }
 

@@ -35,6 +35,8 @@ export interface PeerShelf {
 export interface SiteFetcher {
   /** Whether there is an upstream to ask: said in the hello. */
   canFetch(): boolean
+  /** Whether what members of other sites send can be proven, so that they can be asked: said in the hello. */
+  canRelay(): boolean
   /** Never asks another owner; goes on when the asker goes away. */
   answer(
     question: OwnerQuestion,

@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { OwnerAnswer, OwnerNotice, OwnerQuestion, PartAsked, ZipPart } from '@modmesh/fill'
+import type {
+  OwnerAnswer,
+  OwnerChoice,
+  OwnerNotice,
+  OwnerQuestion,
+  PartAsked,
+  ZipPart,
+} from '@modmesh/fill'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MeshNode } from '../src/mesh-node.ts'
 import type { SiteFetcher } from '../src/peer-shelf.ts'
@@ -13,7 +20,7 @@ import { MemorySink } from './support/test-node.ts'
 
 const calm = new AbortController().signal
 const soon = { timeout: 10_000, interval: 10 }
-const everybody = { isTrusted: () => true }
+const everybody: OwnerChoice = { isTrusted: () => true, reach: 'upstream' }
 const module = moduleOf('example.org/m@v1.0.0')
 const zipQuestion: OwnerQuestion = { what: 'zip', module }
 failOnUnhandled()
@@ -32,6 +39,10 @@ class TestFetcher implements SiteFetcher {
   answers: (question: OwnerQuestion) => Promise<OwnerAnswer> = async () => ({ kind: 'nothing' })
   gives: (asked: PartAsked) => Promise<ZipPart | undefined> = async () => undefined
   bytes = 0
+
+  canRelay(): boolean {
+    return true
+  }
 
   canFetch(): boolean {
     return this.isAble
@@ -135,7 +146,7 @@ describe('the owner of a key', () => {
     expect(otherOwner(first)).toBeUndefined()
     expect(otherOwner(elsewhere.node)).toBeUndefined()
     await expect.poll(() => otherOwner(unable.node), soon).toBe(first.peerId)
-    expect(otherOwner(unable.node, { isTrusted: () => false })).toBeUndefined()
+    expect(otherOwner(unable.node, { isTrusted: () => false, reach: 'upstream' })).toBeUndefined()
   })
 })
 

@@ -12,7 +12,7 @@ import { Lanes } from '../control/lanes.ts'
 import { isProtocolFault, ProtocolError } from '../errors.ts'
 import { StreamCutError, StreamOverrunError } from '../network/errors.ts'
 import { exchange, type ReceiveBody } from './exchange.ts'
-import { type BodyTimes, bodyLimits } from './limits.ts'
+import { type BodyTimes, bodyLimits, farBodyRate } from './limits.ts'
 import {
   type BodyHeader,
   type BodyRequest,
@@ -29,13 +29,20 @@ export class BodyClient {
   readonly #libp2p: Libp2p
   readonly #clock: Clock
   readonly #times: BodyTimes
+  readonly #isFar: (peer: PeerId) => boolean
   /** What is being fetched of each peer: as many at once as it gives, the rest in line here. */
   readonly #lanes = new Map<PeerId, { readonly lanes: Lanes; users: number }>()
 
   constructor(
-    components: { readonly libp2p: Libp2p; readonly clock: Clock },
+    components: {
+      readonly libp2p: Libp2p
+      readonly clock: Clock
+      /** Whether a peer is of another site. */
+      readonly isFar?: (peer: PeerId) => boolean
+    },
     init: { readonly times: BodyTimes },
   ) {
+    this.#isFar = components.isFar ?? (() => false)
     this.#libp2p = components.libp2p
     this.#clock = components.clock
     this.#times = init.times
@@ -122,7 +129,7 @@ export class BodyClient {
     { signal }: { readonly signal: AbortSignal },
   ): Promise<PartHeader> {
     const stream = await this.#open(peer, signal)
-    return await this.#exchange(stream, { request, signal }, async (header, receive) => {
+    return await this.#exchange(stream, { peer, request, signal }, async (header, receive) => {
       if (header.status === 'ok') throw new ProtocolError('a zip where a part was due')
       if (header.status !== 'part') throw new NotGivenError(header)
       await receive(sink, header.length)
@@ -180,8 +187,10 @@ export class BodyClient {
     const stream = await this.#open(peer, signal)
     const end = new EndWatch(stream)
     try {
-      return await this.#exchange(stream, { request: zip.request, signal }, (header, receive) =>
-        zip.take(header, receive),
+      return await this.#exchange(
+        stream,
+        { peer, request: zip.request, signal },
+        (header, receive) => zip.take(header, receive),
       )
     } catch (error) {
       throw end.explain(error)
@@ -190,11 +199,17 @@ export class BodyClient {
 
   #exchange<T>(
     stream: Stream,
-    how: { readonly request: BodyRequest; readonly signal: AbortSignal },
+    {
+      peer,
+      ...how
+    }: { readonly peer: PeerId; readonly request: BodyRequest; readonly signal: AbortSignal },
     take: (header: BodyHeader, receive: ReceiveBody) => Promise<T>,
   ): Promise<T> {
-    const stallMs = this.#times.receiveStallMs
-    return exchange({ stream, clock: this.#clock }, { ...how, stallMs }, take)
+    const { receiveStallMs, farReceiveStallMs } = this.#times
+    const patience = this.#isFar(peer)
+      ? { stallMs: farReceiveStallMs, rate: farBodyRate }
+      : { stallMs: receiveStallMs }
+    return exchange({ stream, clock: this.#clock }, { ...how, ...patience }, take)
   }
 }
 

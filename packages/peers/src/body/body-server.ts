@@ -6,7 +6,8 @@ import { validOrUndefined } from '../control/answer-desk.ts'
 import { isProtocolFault } from '../errors.ts'
 import { sendChunks } from '../network/stream-io.ts'
 import type { PeerShelf, SiteFetcher } from '../peer-shelf.ts'
-import { type BodyTimes, bodyLimits, bodyRate } from './limits.ts'
+import type { SiteLinks } from '../sites/site-links.ts'
+import { type BodyTimes, bodyLimits, bodyRate, farBodyRate } from './limits.ts'
 import {
   type BodyHeader,
   type BodyRequest,
@@ -24,6 +25,8 @@ import type { Upload, Uploads } from './uploads.ts'
 export interface BodyServerOwner {
   /** Whether we may be the owner for a peer. */
   isSameSite(peer: PeerId): boolean
+  /** What holds for bodies to its site. */
+  readonly links: Pick<SiteLinks, 'isOpenTo' | 'closing' | 'giving'>
   given(peer: PeerId, bytes: number): void
   fault(peer: PeerId, reason: string): void
 }
@@ -82,11 +85,14 @@ export class BodyServer {
   /** Serves one stream; never rejects. */
   async #serve(stream: Stream, connection: Connection): Promise<void> {
     const peer = connection.remotePeer.toString()
+    const rate = this.#owner.isSameSite(peer) ? bodyRate : farBodyRate
     const guard = new ProgressGuard(
       { clock: this.#clock },
-      { stallMs: this.#times.sendStallMs, ...bodyRate },
+      { stallMs: this.#times.sendStallMs, ...rate },
     )
-    const signal = AbortSignal.any([this.#stop.signal, guard.signal])
+    const closing = this.#owner.links.closing(peer)
+    const ends = [this.#stop.signal, guard.signal]
+    const signal = AbortSignal.any(closing === undefined ? ends : [...ends, closing])
     this.#streams.add(stream)
     try {
       await this.#answer(stream, { peer, guard, signal })
@@ -102,7 +108,8 @@ export class BodyServer {
   async #answer(stream: Stream, how: Serving): Promise<void> {
     const frames = lpStream(stream, bodyFraming)
     const request = decodeBodyRequest((await frames.read({ signal: how.signal })).subarray())
-    const found = await this.#find(request, how)
+    const isGiven = this.#owner.links.isOpenTo(how.peer)
+    const found = isGiven ? await this.#find(request, how) : absent
     const upload = found.chunks && this.#uploads.begin(how.peer)
     const { header, chunks } = found.chunks !== undefined && upload === undefined ? busy : found
     try {
@@ -154,7 +161,12 @@ export class BodyServer {
       this.#owner.given(how.peer, bytes - sent)
       sent = bytes
     }
-    await sendChunks(stream, upload.paced(chunks, how), { signal: how.signal, onProgress })
+    const { guard, signal } = how
+    const paced = upload.paced(chunks, how)
+    const around = { pause: () => guard.pause(), resume: () => guard.resume(), signal }
+    const isNear = this.#owner.isSameSite(how.peer)
+    const given = isNear ? paced : this.#owner.links.giving(how.peer, paced, around)
+    await sendChunks(stream, given, { signal, onProgress })
   }
 }
 

@@ -23,6 +23,8 @@ interface ExchangeInit {
   readonly request: BodyRequest
   /** Longest time without a byte from the peer while we are ready for one, milliseconds. */
   readonly stallMs: number
+  /** How slow is too slow; by default as within a site. */
+  readonly rate?: { readonly minRate: number; readonly rateAfterMs: number }
   readonly signal: AbortSignal
 }
 
@@ -39,7 +41,7 @@ export async function exchange<T>(
   init: ExchangeInit,
   take: (header: BodyHeader, receive: ReceiveBody) => Promise<T>,
 ): Promise<T> {
-  const guard = new ProgressGuard({ clock }, { stallMs: init.stallMs, ...bodyRate })
+  const guard = new ProgressGuard({ clock }, { stallMs: init.stallMs, ...(init.rate ?? bodyRate) })
   const signal = AbortSignal.any([init.signal, guard.signal])
   const receive: ReceiveBody = (sink, length) =>
     receiveInto(stream, guarded(sink, guard), { length, signal })

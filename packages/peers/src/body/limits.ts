@@ -52,6 +52,8 @@ export const uploadPacing = {
 export interface BodyTimes {
   /** Without a byte from the sender while we are ready for one (design section 6). */
   readonly receiveStallMs: number
+  /** The same from another site: there the link is what is slow. */
+  readonly farReceiveStallMs: number
   /** Without a byte taken by the receiver: its disk may pause, and what it holds is one upload slot. */
   readonly sendStallMs: number
   /** For the receiver to take what is on its way after the last byte was sent, and to close. */
@@ -64,11 +66,15 @@ export interface BodyTimes {
 
 export const bodyTimes: BodyTimes = {
   receiveStallMs: 2_000,
+  farReceiveStallMs: 10_000,
   sendStallMs: 10_000,
   closeMs: 30_000,
   lineMs: 2_000,
   connectMs: 3_000,
 }
+
+/** The same between sites: many bodies share a link that may be as slow as 64 kB/s. */
+export const farBodyRate = { minRate: 1_024, rateAfterMs: 10_000 } as const
 
 /** A body slower than this after its first seconds is given up: threat model, drip-feeding. */
 export const bodyRate = {

@@ -68,6 +68,20 @@ export class AnswerDesk {
   }
 }
 
+/** Says that nothing is held. */
+export function emptyAnswer(query: ShelfQuery): AnyReply {
+  switch (query.kind) {
+    case 'have-query':
+      return { kind: 'have-answer', keys: new Uint8Array() }
+    case 'record-query':
+      return formatRecord(undefined)
+    case 'versions-query':
+      return { kind: 'versions-answer', versions: '' }
+    case 'tile-query':
+      return { kind: 'tile-answer' }
+  }
+}
+
 /** Writes a record answer; parts beyond the limits are left out, as if not held. */
 function formatRecord(record: Omit<ModuleRecord, 'peer'> | undefined): Reply<'record-query'> {
   return { kind: 'record-answer', ...recordFields(record) }

@@ -34,8 +34,10 @@ export class FetchDesk {
   ): Promise<Reply<'fetch-query'>> {
     const fetcher = this.#fetcher
     const question = readQuestion(query)
-    const isOurs = fetcher?.canFetch() === true && this.#isSameSite(peer)
-    if (!isOurs || question === undefined) return { kind: 'fetch-answer', outcome: 'declined' }
+    const isAble = fetcher !== undefined && (fetcher.canFetch() || fetcher.canRelay())
+    if (!isAble || !this.#isSameSite(peer) || question === undefined) {
+      return { kind: 'fetch-answer', outcome: 'declined' }
+    }
     const working = new AbortController()
     const telling = this.#tell(working.signal, () => {
       options.tell({ kind: 'fetching', bytes: fetcher.notice(question).bytes })

@@ -13,6 +13,8 @@ import type { Wire } from './wire.ts'
 export const inventoryCapability = 'inventory'
 /** The ability to ask upstream for others of the site. */
 export const fetchCapability = 'fetch'
+/** The ability to ask other sites for others of the site. */
+export const relayCapability = 'relay'
 
 /** What a link needs of the node. */
 export interface LinkOwner {
@@ -92,8 +94,21 @@ export class PeerLink {
 
   /** Whether the peer can ask upstream for us, and has not gone quiet. */
   isFetcher(maxQuietMs: number): boolean {
-    const isAble = this.#hello?.capabilities.includes(fetchCapability) ?? false
-    return isAble && this.isAlive && this.session.quietMs < maxQuietMs
+    return this.#can(fetchCapability) && this.#isLively(maxQuietMs)
+  }
+
+  /** Whether the peer asks other sites for us, has no upstream, and has not gone quiet. */
+  isRelay(maxQuietMs: number): boolean {
+    const isAble = this.#can(relayCapability) && !this.#can(fetchCapability)
+    return isAble && this.#isLively(maxQuietMs)
+  }
+
+  #can(capability: string): boolean {
+    return this.#hello?.capabilities.includes(capability) ?? false
+  }
+
+  #isLively(maxQuietMs: number): boolean {
+    return this.isAlive && this.session.quietMs < maxQuietMs
   }
 
   #usesInventory(): boolean {

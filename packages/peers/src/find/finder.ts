@@ -1,5 +1,5 @@
 import type { Libp2p, PeerInfo } from '@libp2p/interface'
-import type { Holder, ModuleRecord, PeerId } from '@modmesh/fill'
+import { type Holder, type ModuleRecord, ownerKey, type PeerId } from '@modmesh/fill'
 import {
   InvalidVersionError,
   type ModulePath,
@@ -20,6 +20,9 @@ import type { DhtService } from '../dht/dht-service.ts'
 import { QueryFailedError, SessionClosedError } from '../errors.ts'
 import { askLimits, providersAfterMs } from '../limits.ts'
 import type { PeerScores } from '../peer-score.ts'
+import type { ProvenSites } from '../proven-sites.ts'
+import type { SiteLinks } from '../sites/site-links.ts'
+import { askInTurn, nearHadTheirChance, ownerFirst } from './far-order.ts'
 import { gather } from './gather.ts'
 import type { Missing } from './missing.ts'
 
@@ -42,7 +45,8 @@ export interface FinderComponents {
   readonly dht: DhtService | undefined
   readonly scores: PeerScores
   readonly missing: Missing
-  readonly isSameSite: (peer: PeerId) => boolean
+  readonly sites: Pick<ProvenSites, 'siteOf' | 'isSame'>
+  readonly siteLinks: Pick<SiteLinks, 'linkOf' | 'isOpenTo'>
   /** Whether everybody who can be reached is connected: then the DHT is not asked. */
   readonly isClosed: () => boolean
   readonly failed: (error: unknown) => void
@@ -61,7 +65,7 @@ export class Finder {
     const key = contentKey(zipHash)
     const claims = (link: PeerLink) =>
       link.inventory.has(key) && !this.#parts.missing.has(link.peer, zipHash)
-    return this.#ranked(claims).map(({ peer, rttMs }) => ({ peer, via: 'inventory', rttMs }))
+    return this.#ranked(claims).map(({ peer, rttMs }) => this.#holder(peer, 'inventory', rttMs))
   }
 
   /** Holders by have-query, where there is no inventory, and by the DHT. */
@@ -87,7 +91,8 @@ export class Finder {
   /** What connected peers, then providers of the path's name key, know of a module version. */
   findRecords(module: ModuleVersion, options: Ask): AsyncIterable<ModuleRecord> {
     const query = { kind: 'record-query', path: module.path, version: module.version } as const
-    return this.#askAround(module.path, options, async (link, signal) => {
+    const key = ownerKey(module)
+    return this.#askAround(module.path, key, options, async (link, signal) => {
       const answer = await link.session.ask<'record-query'>(query, { signal })
       const record = parseRecord(answer)
       return record && { ...record, peer: link.peer, module }
@@ -99,7 +104,7 @@ export class Finder {
     path: ModulePath,
     options: Ask,
   ): AsyncIterable<{ readonly peer: PeerId; readonly versions: readonly Version[] }> {
-    return this.#askAround(path, options, async (link, signal) => {
+    return this.#askAround(path, undefined, options, async (link, signal) => {
       const query = { kind: 'versions-query', path } as const
       const answer = await link.session.ask<'versions-query'>(query, { signal })
       const versions = parseVersions(answer.versions)
@@ -119,6 +124,7 @@ export class Finder {
 
   #askAround<T>(
     path: ModulePath,
+    key: string | undefined,
     options: Ask,
     ask: (link: PeerLink, signal: AbortSignal) => Promise<T | undefined>,
   ): AsyncIterable<T> {
@@ -126,15 +132,18 @@ export class Finder {
       async ({ push, signal }) => {
         const asked = new Set<PeerId>()
         const lanes = new Lanes(askLimits.peersAtOnce)
-        const askOnce = async (link: PeerLink) => {
-          if (asked.has(link.peer)) return
+        const askOnce = async (link: PeerLink): Promise<boolean> => {
+          if (asked.has(link.peer)) return false
           asked.add(link.peer)
           const finding = await this.#quietly(ask(link, signal), signal)
           if (finding !== undefined) push(finding)
+          return finding !== undefined
         }
-        const connected = Promise.all(
-          this.#ranked().map(({ link }) => lanes.run(() => askOnce(link), { signal })),
-        )
+        const ranked = this.#ranked().map(({ link }) => link)
+        const near = ranked.filter(({ peer }) => this.#parts.sites.isSame(peer))
+        const knew = near.map((link) => lanes.run(() => askOnce(link), { signal }))
+        const far = this.#askSites(ranked, key, knew, { askOnce, signal })
+        const connected = Promise.all([...knew, far])
         // A hung peer must not keep the providers waiting.
         await Promise.race([connected, wait(providersAfterMs)])
         await Promise.all([connected, this.#askProviders(path, askOnce, signal)])
@@ -145,12 +154,12 @@ export class Finder {
 
   async #askProviders(
     path: ModulePath,
-    ask: (link: PeerLink) => Promise<void>,
+    ask: (link: PeerLink) => Promise<unknown>,
     signal: AbortSignal,
   ): Promise<void> {
     const { dht, scores, isClosed } = this.#parts
     if (dht === undefined || isClosed()) return
-    const asking: Promise<void>[] = []
+    const asking: Promise<unknown>[] = []
     for await (const provider of dht.findName(path, { signal })) {
       if (scores.isAvoided(provider.id.toString())) continue
       asking.push(
@@ -174,7 +183,7 @@ export class Finder {
       const query = { kind: 'have-query', keys: key } as const
       const answer = await this.#quietly(link.session.ask<'have-query'>(query, { signal }), signal)
       if (answer !== undefined && Buffer.from(answer.keys).equals(key)) {
-        offer({ peer, via: 'have', rttMs })
+        offer(this.#holder(peer, 'have', rttMs))
       }
     }
     await Promise.all(unsure.map((one) => lanes.run(() => askOne(one), { signal })))
@@ -194,7 +203,7 @@ export class Finder {
       // A live inventory knows better than a record that may be two days old.
       if (link?.knowsInventory === true && !link.inventory.has(key)) continue
       if (link === undefined) await rememberAddresses(libp2p, provider)
-      offer({ peer, via: 'dht', rttMs: link?.session.rttMs })
+      offer(this.#holder(peer, 'dht', link?.session.rttMs))
     }
   }
 
@@ -215,20 +224,56 @@ export class Finder {
   }
 
   #ranked(wanted: (link: PeerLink) => boolean = () => true): RankedLink[] {
-    const { hub, scores, isSameSite } = this.#parts
-    const links = hub.links().filter((link) => !scores.isAvoided(link.peer) && wanted(link))
+    const { hub, scores, sites, siteLinks } = this.#parts
+    const mayAsk = ({ peer }: PeerLink) => !scores.isAvoided(peer) && siteLinks.isOpenTo(peer)
+    const links = hub.links().filter((link) => mayAsk(link) && wanted(link))
     return scores.rank(
       links.map((link) => ({
         peer: link.peer,
-        isSameSite: isSameSite(link.peer),
+        isSameSite: sites.isSame(link.peer),
         rttMs: link.session.rttMs,
         link,
       })),
     )
   }
 
+  #holder(peer: PeerId, via: Holder['via'], rttMs: number | undefined): Holder {
+    const far = this.#parts.siteLinks.linkOf(peer)
+    return { peer, via, rttMs, ...(far === undefined ? {} : { far }) }
+  }
+
+  /**
+   * Asks members of other sites, one of each site after the other, when our own site has had its chance:
+   * every question and answer costs the link. First the one that would fetch the key for its site; without
+   * a key all are asked, each knows something else.
+   */
+  async #askSites(
+    ranked: readonly PeerLink[],
+    key: string | undefined,
+    near: readonly Promise<boolean>[],
+    how: { readonly askOnce: (link: PeerLink) => Promise<boolean>; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { sites } = this.#parts
+    const far = Map.groupBy(
+      ranked.filter(({ peer }) => !sites.isSame(peer)),
+      ({ peer }) => sites.siteOf(peer),
+    )
+    if (far.size === 0) return
+    if (near.length > 0) await nearHadTheirChance(near)
+    await Promise.all(
+      [...far.values()].map(async (links) => {
+        if (key === undefined) await Promise.all(links.map((link) => how.askOnce(link)))
+        else await askInTurn(ownerFirst(links, key), how)
+      }),
+    )
+  }
+
   #mayHold(peer: PeerId, zipHash: ZipHash): boolean {
-    return !this.#parts.scores.isAvoided(peer) && !this.#parts.missing.has(peer, zipHash)
+    return (
+      this.#parts.siteLinks.isOpenTo(peer) &&
+      !this.#parts.scores.isAvoided(peer) &&
+      !this.#parts.missing.has(peer, zipHash)
+    )
   }
 
   /** What a peer answers; undefined when it does not. Only bugs of ours are told. */

@@ -1,5 +1,6 @@
 import {
   type OwnerAnswer,
+  type OwnerChoice,
   type OwnerNotice,
   type OwnerQuestion,
   PeerError,
@@ -38,15 +39,14 @@ export class SiteOwner {
   }
 
   /** The owner of a key among the live members of our site that can fetch, and us; undefined is ourselves. */
-  owner(
-    key: string,
-    options: { readonly isTrusted: (peer: PeerId) => boolean },
-  ): PeerId | undefined {
+  owner(key: string, { isTrusted, reach }: OwnerChoice): PeerId | undefined {
+    const maxQuietMs = this.#times.ownerQuietMs
     const candidates: PeerId[] = [this.#self]
     for (const link of this.#hub.links()) {
       const { peer } = link
-      const isAble = link.isFetcher(this.#times.ownerQuietMs) && this.#isSameSite(peer)
-      if (isAble && options.isTrusted(peer) && !this.#scores.isAvoided(peer)) candidates.push(peer)
+      const isAble = reach === 'upstream' ? link.isFetcher(maxQuietMs) : link.isRelay(maxQuietMs)
+      if (!isAble || !this.#isSameSite(peer)) continue
+      if (isTrusted(peer) && !this.#scores.isAvoided(peer)) candidates.push(peer)
     }
     const owner = pickOwner(key, candidates)
     return owner === this.#self ? undefined : owner

@@ -19,6 +19,8 @@ export interface DialLoopComponents {
   readonly membership: Membership
   /** Whether a peer is known to be of another site; absent: none is. */
   readonly isForeign?: ((peer: string) => boolean) | undefined
+  /** Whether no connection to a peer is wanted; absent: to none. */
+  readonly isForbidden?: ((peer: string) => boolean) | undefined
   readonly log?: ((event: NetworkEvent) => void) | undefined
   /** For tests: finds the addresses of names. */
   readonly resolve?: ResolveName | undefined
@@ -253,6 +255,8 @@ export class DialLoop implements AsyncDisposable {
 
   #mayDial(target: DialTarget): boolean {
     if (this.#stopped.signal.aborted || !this.#components.membership.isMember()) return false
+    const { isForbidden = () => false } = this.#components
+    if (isForbidden(target.peer ?? target.label)) return false
     return target.origin === 'configured' || this.#init.connect === 'all'
   }
 

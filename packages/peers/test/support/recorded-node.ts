@@ -91,7 +91,13 @@ export async function startRecorded(init: Parameters<typeof startNode>[0] = {}):
       ? { kind: 'record', record: { module, ...record, record: proof, holdsZip: true } }
       : { kind: 'bytes', bytes: Buffer.from('v1.2.3\n'), from: 'upstream', ageMs: 1 }
   const part = async () => undefined
-  const fetcher = { canFetch: () => true, answer, part, notice: () => ({ bytes: 0 }) }
+  const fetcher = {
+    canFetch: () => true,
+    canRelay: () => true,
+    answer,
+    part,
+    notice: () => ({ bytes: 0 }),
+  }
   const node = await startNode({ name: 'recorded', ...init, shelf, fetcher })
   node.heads.set(database, 'a signed note')
   return node

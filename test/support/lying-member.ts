@@ -47,6 +47,7 @@ export async function startLyingMember(
   let ownerAsked = 0
   const fetcher: SiteFetcher | undefined = owns && {
     canFetch: () => true,
+    canRelay: () => true,
     answer: async (question) => {
       ownerAsked += 1
       return owns(question)

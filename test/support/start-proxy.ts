@@ -117,6 +117,8 @@ const clock: Clock = {
 /** A node without a mesh. */
 const nobody: Peers = {
   isAlone: () => true,
+  sites: () => [],
+  siteOf: () => undefined,
   async *findRecords() {},
   async *findVersions() {},
   holders: () => [],

@@ -32,6 +32,10 @@ export class SiteFill implements SiteFetcher {
     return database !== undefined && upstream.isEnabled()
   }
 
+  canRelay(): boolean {
+    return this.#components.database !== undefined
+  }
+
   async answer(
     question: OwnerQuestion,
     asker: Parameters<SiteFetcher['answer']>[1],

@@ -66,7 +66,7 @@ async function ticketFor(node: StartedNode, site: string): Promise<string> {
 }
 
 /** Resolves when a node is connected to so many. */
-export async function whenConnected(node: StartedNode, count: number): Promise<void> {
+async function whenConnected(node: StartedNode, count: number): Promise<void> {
   const endMs = performance.now() + connectMs
   for (;;) {
     const { mesh } = await statusOf(node)

@@ -4,6 +4,7 @@ import { type Attempt, nextMove, type RaceView } from '../src/zip-race.ts'
 import { freshRace as begin, peerAttempt as peer } from './support/race-view.ts'
 
 const flowing: Attempt = { ...peer, hasFirstByte: true, bytes: 1_000_000 }
+const far: Attempt = { ...peer, isFar: true }
 const upstream: Attempt = { ...peer, kind: 'upstream', windowMs: 0 }
 const asked = { startedMs: 1000, windowMs: 250 }
 
@@ -46,6 +47,55 @@ const cases: [string, Partial<RaceView>, string][] = [
     'a late one is joined by the next',
     { attempts: [peer], candidates: 1, firstPeer: asked, nowMs: 1250 },
     'ask-holder',
+  ],
+  ['one of another site is asked before upstream', { farCandidates: 1 }, 'ask-far-holder'],
+  ['not while a near one waits', { candidates: 1, farCandidates: 1 }, 'ask-holder'],
+  [
+    'nor while a near one is in time',
+    { attempts: [peer], farCandidates: 1, firstPeer: asked, nowMs: 1249 },
+    'wait',
+  ],
+  [
+    'a second one of another site never joins the first',
+    { attempts: [far], farCandidates: 1, firstPeer: asked, upstream: 'none', nowMs: 9000 },
+    'wait',
+  ],
+  [
+    'upstream joins a late one of another site',
+    { attempts: [far], farCandidates: 1, firstPeer: asked, nowMs: 1250 },
+    'ask-upstream',
+  ],
+  [
+    'a quicker upstream is asked before another site',
+    { farCandidates: 1, isUpstreamFirst: true },
+    'ask-upstream',
+  ],
+  [
+    'which is given its time',
+    {
+      farCandidates: 1,
+      isUpstreamFirst: true,
+      upstream: 'running',
+      attempts: [upstream],
+      nowMs: 1999,
+    },
+    'wait',
+  ],
+  [
+    'and joined when it is late',
+    {
+      farCandidates: 1,
+      isUpstreamFirst: true,
+      upstream: 'running',
+      attempts: [upstream],
+      nowMs: 2000,
+    },
+    'ask-far-holder',
+  ],
+  [
+    'and replaced when it failed',
+    { farCandidates: 1, isUpstreamFirst: true, upstream: 'failed' },
+    'ask-far-holder',
   ],
   [
     'a lone late one is joined by upstream',

@@ -1,4 +1,4 @@
-import { OfflineError, UpstreamUnavailableError } from './errors.ts'
+import { ModuleNotFoundError, OfflineError, UpstreamUnavailableError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { MutableQuestion } from './mutable-question.ts'
 import { abortable, type Scope } from './scope.ts'
@@ -34,6 +34,9 @@ export async function askUpstream(
   } catch (error) {
     if (error instanceof OfflineError) return { kind: 'nobody' }
     if (error instanceof UpstreamUnavailableError) return { kind: 'dead', error }
+    // Members of the mesh may have what this host may not see.
+    const isHidden = error instanceof ModuleNotFoundError && ctx.canAskPrivateMesh(question.path)
+    if (isHidden) return { kind: 'dead', error }
     throw error
   }
 }

@@ -1,5 +1,6 @@
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import type { PeerId } from './peers.ts'
+import type { Published } from './private-modules.ts'
 
 /** Nobody who could be asked has it: the only error that becomes 404. */
 export class ModuleNotFoundError extends Error {
@@ -91,6 +92,18 @@ export class HashChangedError extends Error {
     this.first = first
     this.seen = seen
     this.from = from
+  }
+}
+
+/** Publishers of the mesh say different things of a private version: only people can tell who is right. */
+export class PublishersDisagreeError extends Error {
+  readonly code = 'PUBLISHERS_DISAGREE'
+  constructor(module: ModuleVersion, statements: readonly [Published, Published]) {
+    const lines = statements.map(
+      ({ zip, mod, publisher: { name, peer } }) => `${name} (${peer}): zip ${zip}, go.mod ${mod}`,
+    )
+    super([`${formatModuleVersion(module)}: two publishers disagree about it`, ...lines].join('\n'))
+    this.name = 'PublishersDisagreeError'
   }
 }
 

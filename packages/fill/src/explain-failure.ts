@@ -5,6 +5,7 @@ import {
   ModuleNotFoundError,
   NoProofError,
   OfflineError,
+  PublishersDisagreeError,
   UpstreamRefusedError,
   UpstreamUnavailableError,
 } from './errors.ts'
@@ -27,6 +28,7 @@ export function explainFailure(ctx: FillContext, module: ModuleVersion, failure:
   if (stored !== undefined) return asError(stored.cause)
   const said =
     find((error) => error instanceof HashChangedError) ??
+    find((error) => error instanceof PublishersDisagreeError) ??
     find((error) => error instanceof UpstreamRefusedError) ??
     find((error) => error instanceof ModuleNotFoundError) ??
     find((error) => error instanceof UpstreamUnavailableError)

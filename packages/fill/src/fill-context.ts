@@ -12,6 +12,7 @@ import { headStartRtts, maxFarZips, maxStrangers, meshNegativeTtlMs } from './li
 import { type OwnerSubject, ownerKey } from './owner.ts'
 import { OwnerTrust } from './owner-trust.ts'
 import type { PeerId, Peers } from './peers.ts'
+import type { PrivateMesh } from './private-modules.ts'
 import { RecentSet } from './recent-set.ts'
 import { RemoteLevel } from './remote-level.ts'
 import type { RemoteStore } from './remote-store.ts'
@@ -36,6 +37,8 @@ export interface FillComponents {
   readonly firstHashes?: FirstHashes
   /** Where answers that change outlive the process; absent: nowhere. */
   readonly answers?: AnswerStore
+  /** Members that may have private modules; absent: those never leave this host, nor come from another. */
+  readonly privateMesh?: PrivateMesh | undefined
   readonly clock: Clock
   /** From 0 up to and without 1; spreads fetches over equally good holders. */
   readonly random?: () => number
@@ -60,6 +63,7 @@ export class FillContext {
   readonly upstream: Upstream
   readonly checksumDb: ChecksumDb
   readonly firstHashes: FirstHashes | undefined
+  readonly privateMesh: PrivateMesh | undefined
   readonly remote: RemoteLevel | undefined
   readonly writeBack: WriteBack | undefined
   readonly clock: Clock
@@ -88,6 +92,7 @@ export class FillContext {
     this.upstream = components.upstream
     this.checksumDb = components.checksumDb
     this.firstHashes = components.firstHashes
+    this.privateMesh = components.privateMesh
     this.clock = components.clock
     this.random = components.random ?? (() => 0)
     this.budgets = init.budgets
@@ -126,6 +131,11 @@ export class FillContext {
     return this.isProvable(path) && !this.peers.isAlone()
   }
 
+  /** Members are asked for a private path only where the mesh shares those, and only members with the role. */
+  canAskPrivateMesh(path: ModulePath): boolean {
+    return this.isPrivate(path) && this.privateMesh?.canAsk() === true
+  }
+
   /**
    * The peer that asks upstream and other sites for all of our site; undefined is ourselves, or nobody.
    * Who may not ask upstream does not do so through others either: with `--upstream off` nothing waits
@@ -157,7 +167,8 @@ export class FillContext {
   }
 
   canAskAnybody(path: ModulePath): boolean {
-    return this.canAskPeers(path) || this.canAskRemote(path) || this.canAskUpstream(path)
+    if (this.canAskPeers(path) || this.canAskRemote(path)) return true
+    return this.canAskUpstream(path) || this.canAskPrivateMesh(path)
   }
 
   /** Names a liar to the mesh and to the log. */

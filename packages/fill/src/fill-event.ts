@@ -106,6 +106,8 @@ export type FillEvent =
     }
   /** Upstream sent something that does not verify. */
   | { readonly kind: 'upstream-refused'; readonly module: ModuleVersion; readonly reason: string }
+  /** What publishers of the mesh say of a private version cannot be taken. */
+  | { readonly kind: 'published-refused'; readonly module: ModuleVersion; readonly reason: string }
   /** A version that nobody can prove is not what it was when it was first seen. */
   | {
       readonly kind: 'hash-changed'

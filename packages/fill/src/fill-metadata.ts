@@ -1,12 +1,15 @@
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
 import type { FillContext } from './fill-context.ts'
+import { fileFromMembers } from './fill-private-file.ts'
 import { startRemote } from './give-head-starts.ts'
 import { learnSums } from './learn-sums.ts'
 import { fromPeers, fromRemote, fromUpstream } from './metadata-sources.ts'
 import type { Answer } from './module-source.ts'
 import { notHere } from './not-found.ts'
 import type { VerifiedParts } from './peer-facts.ts'
+import { publishedFirst } from './published-first.ts'
+import type { FoundPublished } from './published-search.ts'
 import { type Branch, firstSuccess } from './race.ts'
 import { type RecordSearch, searchRecords } from './record-search.ts'
 import { resolveSums } from './resolve-sums.ts'
@@ -24,7 +27,12 @@ export async function fillFile(
   const held = (await ctx.held.findRecord(module))?.[part]
   if (held !== undefined) return { value: held.bytes, source: { kind: 'store' } }
   if (!ctx.canAskAnybody(module.path)) throw notHere(formatModuleVersion(module))
-  return await runFill(ctx, module, (scope) => race(ctx, module, part, scope))
+  return await runFill(ctx, module, (scope) => {
+    const fromUpstream = () => race(ctx, module, part, scope)
+    if (!ctx.isPrivate(module.path)) return fromUpstream()
+    const fromMesh = async (found: FoundPublished) => fileFromMembers(ctx, module, part, found)
+    return publishedFirst(ctx, module, scope, { fromMesh, fromUpstream })
+  })
 }
 
 /** Makes the hashes of a module version known, and keeps what a peer sent along with them. */

@@ -1,6 +1,7 @@
 import type { ModHash, ModuleVersion, ZipHash } from '@modmesh/module'
 import { HashChangedError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
+import type { Published } from './private-modules.ts'
 import { StoreFailure } from './store-failure.ts'
 
 /** Hashes of the parts of a module version. */
@@ -12,6 +13,8 @@ export interface PartHashes {
 /** What was first seen of a module version for which nobody else vouches. */
 export interface FirstHash extends PartHashes {
   readonly module: ModuleVersion
+  /** Who of the mesh vouches for it, where somebody does. */
+  readonly published?: Pick<Published, 'publisher' | 'statement'>
   /** What came since and is not the same; refused until somebody accepts it. */
   readonly changed?: PartHashes & {
     /** Who sent it, never with credentials. */
@@ -40,10 +43,14 @@ export interface FirstHashes {
 export async function checkFirstHash(
   ctx: FillContext,
   module: ModuleVersion,
-  seen: PartHashes & { readonly from: string },
+  seen: PartHashes & {
+    readonly from: string
+    /** Kept with it, when it says the same. */
+    readonly published?: Published
+  },
 ): Promise<void> {
   if (ctx.firstHashes === undefined) return
-  const { from, ...hashes } = seen
+  const { from, published, ...hashes } = seen
   let changed: HashChangedError | undefined
   const atMs = ctx.clock.wallMs()
   const change = (kept: FirstHash | undefined): FirstHash => {
@@ -52,7 +59,9 @@ export async function checkFirstHash(
     if (hashes.mod !== undefined) changed ??= compare(first, 'mod', hashes.mod, from)
     if (changed !== undefined)
       return { ...first, changed: { ...kept?.changed, ...hashes, from, atMs } }
-    return isConfirmed(kept, hashes) ? kept : withoutChange({ ...first, ...hashes }, hashes)
+    const vouched = published && !isSaidBy(kept, published) ? statementOf(published) : {}
+    const isKnown = isConfirmed(kept, hashes) && Object.keys(vouched).length === 0
+    return isKnown ? kept : withoutChange({ ...first, ...hashes, ...vouched }, hashes)
   }
   try {
     await ctx.firstHashes.update(module, change)
@@ -64,10 +73,33 @@ export async function checkFirstHash(
   throw changed
 }
 
+/** Whether the zip of a version was seen before, here. Throws StoreFailure. */
+export async function wasSeen(ctx: FillContext, module: ModuleVersion): Promise<boolean> {
+  let isKnown = false
+  try {
+    await ctx.firstHashes?.update(module, (kept) => {
+      isKnown = kept?.zip !== undefined
+      return kept
+    })
+  } catch (error) {
+    throw new StoreFailure(error)
+  }
+  return isKnown
+}
+
 /** What is kept once somebody accepted what came since: of a part that did not change the next one counts as first. */
 export function acceptChange({ module, changed }: FirstHash): FirstHash {
   const { zip, mod } = changed ?? {}
   return { module, ...(zip && { zip }), ...(mod && { mod }) }
+}
+
+function isSaidBy(kept: FirstHash | undefined, { statement }: Published): boolean {
+  const known = kept?.published?.statement
+  return known !== undefined && Buffer.compare(known, statement) === 0
+}
+
+function statementOf({ publisher, statement }: Published): Pick<FirstHash, 'published'> {
+  return { published: { publisher, statement } }
 }
 
 function compare(

@@ -16,6 +16,7 @@ import {
   maxVersionsPerPeer,
 } from './limits.ts'
 import type { AskOptions } from './module-source.ts'
+import { searchPublished } from './published-search.ts'
 import { noLongerNeeded, Scope, until } from './scope.ts'
 
 /** Versions that stand in for upstream's list, newest last. */
@@ -55,7 +56,8 @@ async function sharedVersions(
   options: AskOptions,
 ): Promise<ReadonlySet<Version>> {
   const shared = new Set<Version>()
-  if (options.cachedOnly === true || !ctx.canAskPeers(path)) return shared
+  const isShared = ctx.canAskPeers(path) || ctx.canAskPrivateMesh(path)
+  if (options.cachedOnly === true || !isShared) return shared
   const scope = new Scope(options.signal)
   stopAfter(ctx, scope, ctx.budgets.meshOnlyMs)
   try {
@@ -79,7 +81,8 @@ async function namedByPeers(
   stopAfter(ctx, asking, ctx.budgets.dhtLookupMs)
   const named: Version[][] = []
   try {
-    const found = ctx.peers.findVersions(path, { signal: asking.signal })
+    const from = (ctx.canAskPrivateMesh(path) ? ctx.privateMesh : undefined) ?? ctx.peers
+    const found = from.findVersions(path, { signal: asking.signal })
     for await (const { versions } of until(found, asking.signal)) {
       named.push(versions.slice(0, maxVersionsPerPeer))
       if (named.length >= maxVersionAnswers) break
@@ -138,7 +141,8 @@ async function proven(
 async function isProven(ctx: FillContext, module: ModuleVersion, scope: Scope): Promise<boolean> {
   const work = new Scope(scope.signal)
   try {
-    await learnSums(ctx, module, work)
+    if (!ctx.isPrivate(module.path)) await learnSums(ctx, module, work)
+    else return await isPublished(ctx, module, work)
     return true
   } catch {
     // Unproven, for whatever reason: it is not offered.
@@ -146,6 +150,14 @@ async function isProven(ctx: FillContext, module: ModuleVersion, scope: Scope): 
   } finally {
     ctx.background(work.close())
   }
+}
+
+async function isPublished(
+  ctx: FillContext,
+  module: ModuleVersion,
+  { signal }: Scope,
+): Promise<boolean> {
+  return (await searchPublished(ctx, module, { ms: ctx.budgets.meshOnlyMs, signal })) !== undefined
 }
 
 function stopAfter(ctx: FillContext, scope: Scope, ms: number): void {

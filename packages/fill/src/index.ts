@@ -16,6 +16,7 @@ export {
   NoProofError,
   OfflineError,
   PeerError,
+  PublishersDisagreeError,
   RemoteError,
   UpstreamRefusedError,
   UpstreamUnavailableError,
@@ -59,6 +60,7 @@ export {
   VersionTimes,
   type VersionTimesComponents,
 } from './policy/version-times.ts'
+export type { PrivateMesh, Published, PublishedRecord, Publisher } from './private-modules.ts'
 export {
   brokenPins,
   type NeededInfo,
@@ -80,7 +82,7 @@ export {
 } from './project/project-file.ts'
 export type { Proof } from './proof.ts'
 export type { RemoteObject, RemotePart, RemoteStore } from './remote-store.ts'
-export { mayShare } from './share-policy.ts'
+export { mayShare, mayShareAsPublished } from './share-policy.ts'
 export type { MutableAsk, Upstream, UpstreamAnswer } from './upstream.ts'
 export type { UpstreamReason } from './why-upstream.ts'
 export type {

@@ -31,6 +31,8 @@ export interface Upstream {
     sink: ByteSink,
     options: { readonly signal: AbortSignal; readonly onReset: () => Promise<void> },
   ): Promise<Pick<UpstreamAnswer, 'from' | 'via'>>
+  /** Makes the next answers about a version come from its origin as it is then. Never rejects. */
+  forget?(module: ModuleVersion): Promise<void>
   fetchMod(
     module: ModuleVersion,
     options: { readonly signal: AbortSignal },

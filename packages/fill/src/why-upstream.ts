@@ -3,13 +3,14 @@ import type { FillContext } from './fill-context.ts'
 import type { RaceView } from './zip-race.ts'
 
 /**
- * Why upstream was asked. `private` and `no-database`: peers are not asked for what nobody can prove.
+ * Why upstream was asked. `not-published`: no member has it as a publisher signed it. `private` and `no-database`: peers are not asked for what nobody can prove.
  * `no-peers`: none is connected. `no-hash`: nobody had told in time what a zip must hash to. `no-holder`:
  * no peer is known to have it. `peers-late` and `peers-failed`: those that have it did not deliver.
  * `owner-failed`: nor did the peer that asks for our site.
  */
 export type UpstreamReason =
   | 'private'
+  | 'not-published'
   | 'no-database'
   | 'no-peers'
   | 'no-hash'
@@ -21,6 +22,7 @@ export type UpstreamReason =
 /** Says why peers cannot be asked for a path; undefined when they can. */
 export function whyNoPeers(ctx: FillContext, path: ModulePath): UpstreamReason | undefined {
   if (ctx.canAskPeers(path)) return undefined
+  if (ctx.canAskPrivateMesh(path)) return 'not-published'
   if (ctx.isPrivate(path)) return 'private'
   return ctx.isProvable(path) ? 'no-peers' : 'no-database'
 }

@@ -5,7 +5,7 @@
  */
 export { compareBytes } from './byte-order.ts'
 export { foldCase } from './case-fold.ts'
-export { contentId, nameKey } from './content-id.ts'
+export { contentId, nameKey, privateNameKey } from './content-id.ts'
 export {
   InvalidFileError,
   InvalidHashError,

@@ -14,6 +14,7 @@ import { firstHashesFile, type Layout } from './layout.ts'
 import { isObject } from './zip-record.ts'
 
 type Shard = Map<string, FirstHash>
+type Published = NonNullable<FirstHash['published']>
 
 /** Files read at once: there are 256 at most, and each takes two descriptors. */
 const shardsAtOnce = 32
@@ -26,8 +27,8 @@ export class DiskFirstHashes implements FirstHashes {
   readonly #disk: Disk
   readonly #layout: Layout
   readonly #files = new Map<string, DurableFile>()
-  /** Those of `changed`, by name, once they were read: status asks often, and there are many files. */
-  #changed: Promise<Shard> | undefined
+  /** Those that are listed, by name, once they were read: status asks often, and there are many files. */
+  #listed: Promise<Shard> | undefined
 
   constructor({ disk, layout }: { readonly disk: Disk; readonly layout: Layout }) {
     this.#disk = disk
@@ -57,33 +58,47 @@ export class DiskFirstHashes implements FirstHashes {
 
   /** The versions that came otherwise later and wait for somebody to accept that, in order of their names. */
   async changed(): Promise<readonly FirstHash[]> {
-    const reading = this.#changed ?? this.#readChanged()
-    this.#changed = reading
-    // A file that cannot be read now may be put right.
-    reading.catch(() => {
-      this.#changed = undefined
-    })
-    return [...(await reading)].toSorted(([a], [b]) => compareText(a, b)).map(([, entry]) => entry)
+    const entries = await this.#list()
+    return entries
+      .filter(([, entry]) => entry.changed !== undefined)
+      .toSorted(([a], [b]) => compareText(a, b))
+      .map(([, entry]) => entry)
   }
 
-  async #readChanged(): Promise<Shard> {
+  /** The versions for which a publisher of the mesh vouches, in no order. */
+  async published(): Promise<readonly FirstHash[]> {
+    const entries = await this.#list()
+    return entries.map(([, entry]) => entry).filter((entry) => entry.published !== undefined)
+  }
+
+  async #list(): Promise<readonly (readonly [string, FirstHash])[]> {
+    const reading = this.#listed ?? this.#readListed()
+    this.#listed = reading
+    // A file that cannot be read now may be put right.
+    reading.catch(() => {
+      this.#listed = undefined
+    })
+    return [...(await reading)]
+  }
+
+  async #readListed(): Promise<Shard> {
     const names = await this.#disk.list(this.#layout.firstHashes)
-    const changed: Shard = new Map()
+    const listed: Shard = new Map()
     const shards = names.filter(isShardName)
     for (let i = 0; i < shards.length; i += shardsAtOnce) {
       const some = shards.slice(i, i + shardsAtOnce).map((name) => this.#read(name))
       for (const shard of await Promise.all(some)) {
-        for (const [key, entry] of shard) if (entry.changed !== undefined) changed.set(key, entry)
+        for (const [key, entry] of shard) if (isListed(entry)) listed.set(key, entry)
       }
     }
-    return changed
+    return listed
   }
 
   async #noteChange(key: string, after: FirstHash | undefined): Promise<void> {
     // Nobody asked yet, or it failed, which is told to whoever asked.
-    const changed = await this.#changed?.catch(() => undefined)
-    if (after?.changed === undefined) changed?.delete(key)
-    else changed?.set(key, after)
+    const listed = await this.#listed?.catch(() => undefined)
+    if (after === undefined || !isListed(after)) listed?.delete(key)
+    else listed?.set(key, after)
   }
 
   async #read(name: string): Promise<Shard> {
@@ -105,7 +120,11 @@ function isShardName(name: string): boolean {
 }
 
 function formatShard(shard: Shard): Uint8Array {
-  const entries = [...shard.values()].map(({ module, ...rest }) => ({ ...module, ...rest }))
+  const entries = [...shard.values()].map(({ module, published, ...rest }) => ({
+    ...module,
+    ...rest,
+    ...(published && { published: formatPublished(published) }),
+  }))
   return Buffer.from(JSON.stringify(entries))
 }
 
@@ -126,7 +145,11 @@ function parseEntry(entry: unknown): FirstHash {
   if (!isObject(entry) || typeof entry.path !== 'string' || typeof entry.version !== 'string') {
     throw new TypeError('not an entry')
   }
-  const first = { module: parseModuleVersion(entry.path, entry.version), ...parseParts(entry) }
+  const first = {
+    module: parseModuleVersion(entry.path, entry.version),
+    ...parseParts(entry),
+    ...(entry.published !== undefined && { published: parsePublished(entry.published) }),
+  }
   const { changed } = entry
   if (changed === undefined) return first
   if (!isObject(changed) || typeof changed.from !== 'string' || typeof changed.atMs !== 'number') {
@@ -134,6 +157,24 @@ function parseEntry(entry: unknown): FirstHash {
   }
   const { from, atMs } = changed
   return { ...first, changed: { ...parseParts(changed), from, atMs } }
+}
+
+function formatPublished({ publisher, statement }: Published): object {
+  return { ...publisher, statement: Buffer.from(statement).toString('base64') }
+}
+
+function parsePublished(value: unknown): Published {
+  if (!isObject(value)) throw new TypeError('not a publisher')
+  const { peer, name, atMs, statement } = value
+  if (typeof peer !== 'string' || typeof name !== 'string') throw new TypeError('not a publisher')
+  if (typeof atMs !== 'number' || typeof statement !== 'string')
+    throw new TypeError('not a publisher')
+  const bytes = Uint8Array.from(Buffer.from(statement, 'base64'))
+  return { publisher: { peer, name, atMs }, statement: bytes }
+}
+
+function isListed({ changed, published }: FirstHash): boolean {
+  return changed !== undefined || published !== undefined
 }
 
 function parseParts({ zip, mod }: Readonly<Record<string, unknown>>): PartHashes {

@@ -71,14 +71,20 @@ export function parseProof(value: unknown): Proof | undefined {
   if (!isObject(value)) return undefined
   const { kind, database, record } = value
   if (kind === 'go-sum' || kind === 'upstream') return { kind }
+  if (kind === 'publisher') return parsePublisher(value)
   if (kind !== 'checksum-db') return undefined
   if (typeof database !== 'string' || typeof record !== 'number') return undefined
   return { kind, database, record }
 }
 
+function parsePublisher({ peer, name }: Record<string, unknown>): Proof | undefined {
+  if (typeof peer !== 'string' || typeof name !== 'string') return undefined
+  return { kind: 'publisher', peer, name }
+}
+
 /** Orders proofs by what they are worth: an upstream's word gives way to any other. */
 export function isStrongerProof(a: Proof, b: Proof): boolean {
-  const worth = { 'checksum-db': 2, 'go-sum': 1, upstream: 0 } as const
+  const worth = { 'checksum-db': 3, 'go-sum': 2, publisher: 1, upstream: 0 } as const
   return worth[a.kind] > worth[b.kind]
 }
 

@@ -128,6 +128,14 @@ export class HttpUpstream implements Upstream {
     })
   }
 
+  async forget(module: ModuleVersion): Promise<void> {
+    if (!this.isEnabled(module.path)) return
+    for (const { reader } of this.#entriesFor(module.path)) {
+      // Whatever kept it from that: it answers from what it has, as it would have.
+      await reader.forget?.(module).catch(() => {})
+    }
+  }
+
   fetchMod(module: ModuleVersion, options: Options): Promise<UpstreamAnswer> {
     const what = formatModuleVersion(module)
     return this.#read(module.path, { what, file: filePath(module, 'mod') }, modRules, options)

@@ -1,4 +1,5 @@
 import type { ByteSink } from '@modmesh/fill'
+import type { ModuleVersion } from '@modmesh/module'
 
 export interface ReadOptions {
   /** A longer answer is refused, bytes. */
@@ -29,6 +30,8 @@ export interface UpstreamReader {
   readonly kind?: 'direct'
   /** Whether it says anything at all to anybody; never rejects. Absent where nothing tells that. */
   answers?(): Promise<boolean>
+  /** Makes the next answers about a version come from its origin as it is then. Absent where they always do. */
+  forget?(module: ModuleVersion): Promise<void>
   /** Reads a small file whole. Throws FetchError. */
   read(path: string, options: ReadOptions): Promise<Uint8Array>
   /** As `read`, unless the file is still what `validator` names. Absent where nothing tells that. */

@@ -1,0 +1,100 @@
+import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
+import { agreePublished } from './agree-published.ts'
+import { ModuleNotFoundError, PublishersDisagreeError } from './errors.ts'
+import type { FillContext } from './fill-context.ts'
+import { checkFirstHash } from './first-hashes.ts'
+import { maxRecordsPerSearch } from './limits.ts'
+import type { Published, PublishedRecord } from './private-modules.ts'
+import { isOf } from './record-search.ts'
+import { noLongerNeeded, Scope, until } from './scope.ts'
+
+/** What the publishers of the mesh agree on, and the members that told. */
+export interface FoundPublished {
+  readonly published: Published
+  readonly records: readonly PublishedRecord[]
+}
+
+/** A search for what publishers say of a version. */
+interface Search {
+  readonly ms: number
+  readonly signal: AbortSignal
+}
+
+/**
+ * Asks members what publishers say of a private version, for `ms` at most, and holds it against what was
+ * first seen. Undefined where nobody has a statement that counts. Throws PublishersDisagreeError,
+ * HashChangedError, StoreFailure; ModuleNotFoundError where all that there is was refused.
+ */
+export async function searchPublished(
+  ctx: FillContext,
+  module: ModuleVersion,
+  { ms, signal }: Search,
+): Promise<FoundPublished | undefined> {
+  const refused = new Set<string>()
+  const records = await ask(ctx, module, { ms, signal }, (reason) => refused.add(reason))
+  const published = agreed(ctx, module, records)
+  if (published === undefined) {
+    if (refused.size > 0) throw allRefused(module, refused)
+    return undefined
+  }
+  const { zip, mod, publisher } = published
+  await checkFirstHash(ctx, module, { zip, mod, from: `publisher ${publisher.name}`, published })
+  return { published, records }
+}
+
+async function ask(
+  ctx: FillContext,
+  module: ModuleVersion,
+  { ms, signal }: Search,
+  onRefused: (reason: string) => void,
+): Promise<readonly PublishedRecord[]> {
+  const records: PublishedRecord[] = []
+  const startedMs = ctx.clock.monotonicMs()
+  const scope = new Scope(signal)
+  const timer = scope.start((ended) => ctx.clock.sleep(ms, { signal: ended }))
+  ctx.background(timer.then(() => scope.abort(noLongerNeeded)))
+  try {
+    const found = ctx.privateMesh?.findRecords(module, { signal: scope.signal, onRefused }) ?? []
+    for await (const record of until(asAsync(found), scope.signal)) {
+      if (isOf(record, module)) records.push(record)
+      else ctx.blame(record.peer, module, 'sent a record of another module version')
+      if (records.length >= maxRecordsPerSearch) break
+    }
+  } catch {
+    // A mesh that cannot answer knows nothing: the other ways decide.
+  } finally {
+    ctx.background(scope.close())
+    const answers = records.map(({ peer, holdsZip }) => ({ peer, holdsZip }))
+    ctx.emit({ kind: 'peers-told', module, answers, tookMs: ctx.clock.monotonicMs() - startedMs })
+  }
+  signal.throwIfAborted()
+  return records
+}
+
+function agreed(
+  ctx: FillContext,
+  module: ModuleVersion,
+  records: readonly PublishedRecord[],
+): Published | undefined {
+  try {
+    return agreePublished(
+      module,
+      records.map(({ published }) => published),
+    )
+  } catch (error) {
+    if (error instanceof PublishersDisagreeError) {
+      ctx.emit({ kind: 'published-refused', module, reason: error.message })
+    }
+    throw error
+  }
+}
+
+function allRefused(module: ModuleVersion, reasons: ReadonlySet<string>): Error {
+  const name = formatModuleVersion(module)
+  const message = [`${name}: no statement of a publisher counts`, ...reasons].join('\n')
+  return new ModuleNotFoundError(message)
+}
+
+async function* asAsync<T>(items: AsyncIterable<T> | Iterable<T>): AsyncGenerator<T> {
+  yield* items
+}

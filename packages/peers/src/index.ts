@@ -32,7 +32,11 @@ export type { Blame } from './peer-score.ts'
 export type {
   HeadExchange,
   PeerShelf,
+  PrivateRecord,
+  PrivateShelf,
   ReadTile,
   ShelfItem,
   SiteFetcher,
 } from './peer-shelf.ts'
+export type { PrivateMembers, PrivateSharing } from './private/private-members.ts'
+export type { Publishing } from './private/publication.ts'

@@ -30,6 +30,7 @@ import { defaultMaxConnections } from './network/limits.ts'
 import type { Network } from './network/network.ts'
 import { PeerScores } from './peer-score.ts'
 import type { ShelfItem } from './peer-shelf.ts'
+import { PrivateSide } from './private/private-side.ts'
 import { ProvenSites } from './proven-sites.ts'
 import { SiteLinks } from './sites/site-links.ts'
 import { SiteTraffic } from './sites/site-traffic.ts'
@@ -59,6 +60,8 @@ export class MeshCore {
   readonly sites: ProvenSites
   readonly traffic: SiteTraffic
   readonly siteLinks: SiteLinks
+  /** Private modules, of which members with the role alone hear. */
+  readonly privates: PrivateSide
   readonly #components: CoreComponents
   readonly #init: MeshInit
   readonly #clock: Clock
@@ -105,6 +108,7 @@ export class MeshCore {
     this.#heads = new HeadGossip({ exchange: heads, links, failed: this.failed })
     this.#members = new MemberGossip({ clock, owner: this.#gossipOwner() })
     this.trust = new MembershipGossip({ clock, membership, owner: this.#trustOwner(links) })
+    this.privates = this.#newPrivates()
     this.#links = this.#newLinks()
     const owner = {
       isSameSite,
@@ -117,8 +121,9 @@ export class MeshCore {
     }
     const isWan = (peer: PeerId) => !isSameSite(peer)
     this.uploads = new Uploads({ clock, isWan }, init.uploads)
-    const { uploads } = this
-    this.#server = new BodyServer({ libp2p, shelf, fetcher, clock, uploads, owner }, { times })
+    const { uploads, privates } = this
+    const served = { shelf, privates, own: this.own, fetcher }
+    this.#server = new BodyServer({ libp2p, ...served, clock, uploads, owner }, { times })
     this.bodies = new BodyClient({ libp2p, clock, isFar: isWan }, { times })
     const dht = this.#dht()
     this.#announcer = dht && this.#newAnnouncer(dht)
@@ -141,6 +146,7 @@ export class MeshCore {
     this.#heads.start()
     await this.traffic.start()
     this.siteLinks.start()
+    await this.privates.names?.start()
     await this.#server.start()
     await this.hub.start()
     this.#announcer?.start()
@@ -154,6 +160,7 @@ export class MeshCore {
     this.#heads.stop()
     this.#members.stop()
     this.trust.stop()
+    this.privates.names?.stop()
     this.#announcer?.stop()
     this.#dialLoop.stop()
     this.#keeper.stop()
@@ -226,16 +233,23 @@ export class MeshCore {
   }
 
   #newLinks(): MeshLinks {
-    const { own, membership, trust, failed } = this
+    const { own, membership, trust, failed, privates } = this
     const { shelf, fetcher } = this.#components
-    const told = { heads: this.#heads, members: this.#members, trust }
+    const told = { heads: this.#heads, members: this.#members, trust, names: privates.names }
+    const desks = { shelf, fetcher, own, privateDesk: privates.desk }
     const isOpenTo = (peer: PeerId) => this.siteLinks.isOpenTo(peer)
-    const asked = { shelf, fetcher, own, membership, isSameSite: this.sites.isSame, isOpenTo }
+    const asked = { ...desks, membership, isSameSite: this.sites.isSame, isOpenTo }
     const { inventory } = this.#init
     return new MeshLinks(
       { ...told, ...asked, clock: this.#clock, failed },
       { times: this.#times, inventory },
     )
+  }
+
+  #newPrivates(): PrivateSide {
+    const { privateShelf: shelf, nameSecret: secretStore } = this.#components
+    const parts = { core: this, clock: this.#clock, announcer: () => this.#announcer }
+    return new PrivateSide({ ...parts, shelf, secretStore }, this.#init)
   }
 
   #up(link: PeerLink): void {
@@ -319,7 +333,9 @@ export class MeshCore {
   #newAnnouncer(target: DhtService): Announcer {
     const { shelf } = this.#components
     const contents = () => shelf.contents()
-    return new Announcer({ clock: this.#clock, target, contents, failed: this.failed })
+    const furtherKeys = () => this.privates.keys()
+    const { failed } = this
+    return new Announcer({ clock: this.#clock, target, contents, furtherKeys, failed })
   }
 
   #newFinder(dht: DhtService | undefined): Finder {
@@ -344,6 +360,7 @@ export class MeshCore {
   async #loadShelf(): Promise<void> {
     try {
       for await (const { zipHash } of this.#components.shelf.contents()) this.own.add(zipHash)
+      this.own.complete()
     } catch (error) {
       this.failed(error)
     }

@@ -5,7 +5,7 @@ import type { ControlTimes } from './control/limits.ts'
 import type { MembershipStore } from './membership/membership-store.ts'
 import type { NetworkEvent } from './network/network-event.ts'
 import type { Blame } from './peer-score.ts'
-import type { HeadExchange, PeerShelf, SiteFetcher } from './peer-shelf.ts'
+import type { HeadExchange, PeerShelf, PrivateShelf, SiteFetcher } from './peer-shelf.ts'
 import type { SiteRules } from './sites/site-terms.ts'
 
 /** What the mesh tells a log. Names in it come from members: already bounded, never from strangers. */
@@ -27,6 +27,10 @@ export type MeshEvent =
 /** What a mesh node works with. */
 export interface MeshComponents {
   readonly shelf: PeerShelf
+  /** Private modules for members with the role; absent: they are neither given nor taken. */
+  readonly privateShelf?: PrivateShelf | undefined
+  /** Where the secret for their names is kept; absent: not over a restart. */
+  readonly nameSecret?: MembershipStore | undefined
   /** Where the membership is kept. */
   readonly membership: MembershipStore
   /** Where revocations are kept; absent: not over a restart. */

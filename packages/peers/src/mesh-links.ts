@@ -20,6 +20,8 @@ import {
 import type { Wire } from './control/wire.ts'
 import type { Membership } from './membership/membership.ts'
 import type { MeshComponents } from './mesh-init.ts'
+import type { PrivateDesk } from './private/private-desk.ts'
+import type { PrivateNames } from './private/private-names.ts'
 
 /** What links lead to. */
 export interface MeshLinksComponents extends Pick<MeshComponents, 'shelf' | 'fetcher'> {
@@ -29,6 +31,9 @@ export interface MeshLinksComponents extends Pick<MeshComponents, 'shelf' | 'fet
   readonly heads: HeadGossip
   readonly members: MemberGossip
   readonly trust: MembershipGossip
+  readonly privateDesk: PrivateDesk
+  /** Absent where private modules are not shared. */
+  readonly names: PrivateNames | undefined
   readonly isSameSite: (peer: PeerId) => boolean
   /** Whether anything of the shelf may be given to a peer now. */
   readonly isOpenTo: (peer: PeerId) => boolean
@@ -62,10 +67,11 @@ export class MeshLinks {
 
   /** Tells a new link what we know. */
   greet(link: PeerLink): void {
-    const { heads, members, trust } = this.#components
+    const { heads, members, trust, names } = this.#components
     heads.greet(link)
     members.greet(link)
     trust.greet(link)
+    names?.greet(link)
   }
 
   /** Notes that a peer's link is gone. */
@@ -77,7 +83,7 @@ export class MeshLinks {
 
   #newOwner(): LinkOwner {
     const { shelf, own, fetcher, clock, isSameSite, isOpenTo, failed } = this.#components
-    const { heads, members, trust } = this.#components
+    const { heads, members, trust, privateDesk, names } = this.#components
     const desk = new AnswerDesk({ shelf, own })
     const noticeMs = this.#init.times.fetchNoticeMs
     const fetchDesk = new FetchDesk({ fetcher, clock, isSameSite }, { noticeMs })
@@ -85,11 +91,13 @@ export class MeshLinks {
       answer: (peer, query, options) => {
         if (query.kind === 'fetch-query') return fetchDesk.answer(peer, query, options)
         if (isMembershipQuery(query)) return trust.answer(peer, query)
-        return isOpenTo(peer) ? desk.answer(query) : Promise.resolve(emptyAnswer(query))
+        if (!isOpenTo(peer)) return Promise.resolve(emptyAnswer(query))
+        return query.kind === 'private-query' ? privateDesk.answer(peer, query) : desk.answer(query)
       },
       told: (link, notice) => {
         if (notice.kind === 'peers') members.told(link, notice)
         else if (notice.kind === 'tree-head') heads.received(link, notice)
+        else if (notice.kind === 'private-secret') names?.told(link, notice)
         else trust.told(link, notice)
       },
       failed,

@@ -32,6 +32,7 @@ import { createNetwork } from './network/create-network.ts'
 import type { PeerTarget } from './network/dial-target.ts'
 import { defaultMaxConnections, passingConnections } from './network/limits.ts'
 import type { ShelfItem } from './peer-shelf.ts'
+import type { PrivateMembers } from './private/private-members.ts'
 import type { SiteStatus } from './sites/site-links.ts'
 import type { SiteRule } from './sites/site-terms.ts'
 
@@ -42,12 +43,15 @@ import type { SiteRule } from './sites/site-terms.ts'
 export class MeshNode implements Peers, AsyncDisposable {
   /** Who belongs to the mesh, and what administrators do about it. */
   readonly members: MeshMembers
+  /** Private modules: asked of members that may have them, and published to them. */
+  readonly privates: PrivateMembers
   readonly #core: MeshCore
   #stopping: Promise<void> | undefined
 
   private constructor(core: MeshCore) {
     this.#core = core
     this.members = new MeshMembers(core)
+    this.privates = core.privates.members
   }
 
   /**

@@ -31,6 +31,28 @@ export interface PeerShelf {
   tile(database: string, path: string): Promise<Uint8Array | undefined>
 }
 
+/** A private module version as a publisher signed it. */
+export interface PrivateRecord {
+  readonly info: Uint8Array | undefined
+  readonly mod: Uint8Array | undefined
+  readonly statement: Uint8Array
+  readonly holdsZip: boolean
+}
+
+/**
+ * What this node gives to members that may have private modules: what a publisher signed, as it is signed.
+ * Nobody else is answered from here.
+ */
+export interface PrivateShelf {
+  /** Paths of which there is something; one may come several times. */
+  paths(): AsyncIterable<ModulePath>
+  /** Calls the listener when there is something more of a path; returns a function that stops it. */
+  onAdded(listener: (path: ModulePath) => void): () => void
+  record(module: ModuleVersion): Promise<PrivateRecord | undefined>
+  versions(path: ModulePath): Promise<readonly Version[]>
+  findContent(zipHash: ZipHash): Promise<HeldZip | undefined>
+}
+
 /** Fetches for members of our site that take us for the owner. */
 export interface SiteFetcher {
   /** Whether there is an upstream to ask: said in the hello. */

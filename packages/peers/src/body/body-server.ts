@@ -1,11 +1,14 @@
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
 import type { Clock, HeldZip, PeerId, ZipPart } from '@modmesh/fill'
-import { parseModuleVersion, zipHashFromBytes } from '@modmesh/module'
+import { parseModuleVersion, type ZipHash, zipHashFromBytes } from '@modmesh/module'
 import { validOrUndefined } from '../control/answer-desk.ts'
+import { contentKey } from '../control/content-set.ts'
+import type { OwnInventory } from '../control/own-inventory.ts'
 import { isProtocolFault } from '../errors.ts'
 import { sendChunks } from '../network/stream-io.ts'
 import type { PeerShelf, SiteFetcher } from '../peer-shelf.ts'
+import type { PrivateSide } from '../private/private-side.ts'
 import type { SiteLinks } from '../sites/site-links.ts'
 import { type BodyTimes, bodyLimits, bodyRate, farBodyRate } from './limits.ts'
 import {
@@ -35,6 +38,8 @@ export interface BodyServerOwner {
 export class BodyServer {
   readonly #libp2p: Libp2p
   readonly #shelf: Pick<PeerShelf, 'findContent'>
+  readonly #privates: Pick<PrivateSide, 'findContent'> | undefined
+  readonly #own: Pick<OwnInventory, 'isComplete' | 'has'> | undefined
   readonly #fetcher: Pick<SiteFetcher, 'part'> | undefined
   readonly #clock: Clock
   readonly #uploads: Uploads
@@ -47,6 +52,10 @@ export class BodyServer {
     components: {
       readonly libp2p: Libp2p
       readonly shelf: Pick<PeerShelf, 'findContent'>
+      /** What some members may have besides. */
+      readonly privates?: Pick<PrivateSide, 'findContent'> | undefined
+      /** What is on the shelf, once that is known: for the rest nobody looks at the disk. */
+      readonly own?: Pick<OwnInventory, 'isComplete' | 'has'> | undefined
       readonly fetcher?: Pick<SiteFetcher, 'part'> | undefined
       readonly clock: Clock
       readonly uploads: Uploads
@@ -56,6 +65,8 @@ export class BodyServer {
   ) {
     this.#libp2p = components.libp2p
     this.#shelf = components.shelf
+    this.#privates = components.privates
+    this.#own = components.own
     this.#fetcher = components.fetcher
     this.#clock = components.clock
     this.#uploads = components.uploads
@@ -131,8 +142,15 @@ export class BodyServer {
   async #find(request: BodyRequest | undefined, how: Serving): Promise<Found> {
     if (request?.kind === 'unverified') return await this.#findPart(request, how)
     if (request === undefined) return { header: { status: 'unsupported' }, chunks: undefined }
-    const zip = await this.#shelf.findContent(zipHashFromBytes(request.zipHash))
+    const zip = await this.#findZip(zipHashFromBytes(request.zipHash), how.peer)
     return zip === undefined ? absent : foundZip(zip, request)
+  }
+
+  /** How long it takes to say no must not tell whether there is one that the peer may not have. */
+  async #findZip(zipHash: ZipHash, peer: PeerId): Promise<HeldZip | undefined> {
+    const mayBeHeld = this.#own?.isComplete !== true || this.#own.has(contentKey(zipHash))
+    const zip = mayBeHeld ? await this.#shelf.findContent(zipHash) : undefined
+    return zip ?? (await this.#privates?.findContent(peer, zipHash))
   }
 
   async #findPart(

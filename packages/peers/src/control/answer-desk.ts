@@ -6,6 +6,7 @@ import {
   parseModuleVersion,
 } from '@modmesh/module'
 import type { PeerShelf } from '../peer-shelf.ts'
+import type { PrivateQuery } from '../private/message.ts'
 import { joinKeys, splitKeys } from './content-set.ts'
 import { controlLimits as limits } from './limits.ts'
 import type { MembershipQuery } from './membership-message.ts'
@@ -14,7 +15,10 @@ import type { OwnInventory } from './own-inventory.ts'
 import type { NodeQuery } from './served-queries.ts'
 
 /** A query that is answered without asking anybody. */
-type ShelfQuery = Exclude<NodeQuery, { readonly kind: 'fetch-query' } | MembershipQuery>
+type ShelfQuery = Exclude<
+  NodeQuery,
+  { readonly kind: 'fetch-query' | 'private-query' } | MembershipQuery
+>
 
 /** Answers members' queries from the shelf alone. What is not on it costs one look. */
 export class AnswerDesk {
@@ -69,8 +73,10 @@ export class AnswerDesk {
 }
 
 /** Says that nothing is held. */
-export function emptyAnswer(query: ShelfQuery): AnyReply {
+export function emptyAnswer(query: ShelfQuery | PrivateQuery): AnyReply {
   switch (query.kind) {
+    case 'private-query':
+      return { kind: 'private-answer' }
     case 'have-query':
       return { kind: 'have-answer', keys: new Uint8Array() }
     case 'record-query':

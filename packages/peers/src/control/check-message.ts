@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { privateSchemas } from '../private/message.ts'
 import { controlLimits as limits } from './limits.ts'
 import { membershipSchemas } from './membership-message.ts'
 import { contentKeyBytes, fetchKinds, type Message } from './message.ts'
@@ -29,6 +30,7 @@ const member = v.object({
 
 const schemas = {
   ...membershipSchemas,
+  ...privateSchemas,
   hello: v.object({
     kind: v.literal('hello'),
     versions: v.pipe(v.array(count), v.maxLength(limits.helloItems)),

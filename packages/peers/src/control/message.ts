@@ -1,3 +1,4 @@
+import type { PrivateAnswer, PrivateQuery, PrivateSecret } from '../private/message.ts'
 import type { MembershipAnswer, MembershipNotice, MembershipQuery } from './membership-message.ts'
 
 /** The control protocol's name at multistream-select. */
@@ -161,7 +162,13 @@ interface ErrorAnswer {
   readonly reason: 'busy' | 'unsupported' | 'failed'
 }
 
-export type Notice = InventoryFrame | InventoryResync | TreeHead | PeersNotice | MembershipNotice
+export type Notice =
+  | InventoryFrame
+  | InventoryResync
+  | TreeHead
+  | PeersNotice
+  | MembershipNotice
+  | PrivateSecret
 export type Query =
   | HaveQuery
   | RecordQuery
@@ -169,6 +176,7 @@ export type Query =
   | TileQuery
   | FetchQuery
   | MembershipQuery
+  | PrivateQuery
   | Heartbeat
 export type Answer =
   | HaveAnswer
@@ -177,6 +185,7 @@ export type Answer =
   | TileAnswer
   | FetchAnswer
   | MembershipAnswer
+  | PrivateAnswer
   | HeartbeatAnswer
   | ErrorAnswer
 export type Message = Hello | Notice | Query | Answer | Fetching
@@ -191,6 +200,7 @@ export interface AnswerKinds {
   'ledger-query': 'ledger-answer'
   'ledger-read': 'ledger-records'
   'members-query': 'members-answer'
+  'private-query': 'private-answer'
   heartbeat: 'heartbeat-answer'
 }
 
@@ -215,6 +225,7 @@ export const answerKinds: Readonly<AnswerKinds> = {
   'ledger-query': 'ledger-answer',
   'ledger-read': 'ledger-records',
   'members-query': 'members-answer',
+  'private-query': 'private-answer',
   heartbeat: 'heartbeat-answer',
 }
 

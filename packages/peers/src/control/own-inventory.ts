@@ -9,6 +9,18 @@ export class OwnInventory {
   readonly #keys = new ContentSet()
   readonly #listeners = new Set<InventoryListener>()
 
+  #isComplete = false
+
+  /** Whether everything is in here: what is not cannot be served. */
+  get isComplete(): boolean {
+    return this.#isComplete
+  }
+
+  /** All that was held at the start is in here now. */
+  complete(): void {
+    this.#isComplete = true
+  }
+
   get size(): number {
     return this.#keys.size
   }

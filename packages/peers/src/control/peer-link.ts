@@ -1,4 +1,5 @@
 import type { Clock, PeerId } from '@modmesh/fill'
+import type { PrivateSecret } from '../private/message.ts'
 import { ControlSession, type SessionEnd, type SessionHandlers } from './control-session.ts'
 import { InventoryFeed } from './inventory-feed.ts'
 import type { ControlTimes, FloodLimits } from './limits.ts'
@@ -24,8 +25,8 @@ export interface LinkOwner {
     query: NodeQuery,
     options: Parameters<SessionHandlers['answer']>[1],
   ): Promise<AnyReply>
-  /** Takes a tree head, addresses or words about membership that a member told us. */
-  told(link: PeerLink, notice: TreeHead | PeersNotice | MembershipNotice): void
+  /** Takes a tree head, addresses, words about membership or a secret that a member told us. */
+  told(link: PeerLink, notice: TreeHead | PeersNotice | MembershipNotice | PrivateSecret): void
   /** Told of exceptions of ours. */
   failed(error: unknown): void
   /** Told of each message that goes out. Must not throw. */
@@ -140,6 +141,7 @@ export class PeerLink {
       case 'ledger':
       case 'own-chain':
       case 'your-chain':
+      case 'private-secret':
         this.#owner.told(this, notice)
     }
   }

@@ -25,6 +25,7 @@ export class Announcer {
   readonly #clock: Clock
   readonly #target: AnnounceTarget
   readonly #contents: () => AsyncIterable<ShelfItem>
+  readonly #furtherKeys: () => AsyncIterable<CID>
   readonly #failed: (error: unknown) => void
   readonly #random: () => number
   readonly #fresh: CID[] = []
@@ -40,6 +41,8 @@ export class Announcer {
     readonly clock: Clock
     readonly target: AnnounceTarget
     readonly contents: () => AsyncIterable<ShelfItem>
+    /** Keys that are announced beside those of contents. */
+    readonly furtherKeys?: (() => AsyncIterable<CID>) | undefined
     readonly failed: (error: unknown) => void
     /** From 0 up to and without 1; spreads the tries of many nodes. */
     readonly random?: (() => number) | undefined
@@ -47,6 +50,7 @@ export class Announcer {
     this.#clock = components.clock
     this.#target = components.target
     this.#contents = components.contents
+    this.#furtherKeys = components.furtherKeys ?? noKeys
     this.#failed = components.failed
     this.#random = components.random ?? Math.random
     this.#roundAt = components.clock.monotonicMs()
@@ -73,12 +77,21 @@ export class Announcer {
     for (const key of this.#keys(item)) this.#push(key)
   }
 
-  /** Announces a content no more, and no longer answers for it ourselves; what others keep runs out. */
-  async remove(zipHash: ZipHash): Promise<void> {
-    const key = contentId(zipHash)
+  /** Puts a key of another kind ahead of the round. */
+  addKey(key: CID): void {
+    this.#push(key)
+  }
+
+  /** Announces a key no more, and no longer answers for it ourselves. */
+  async withdrawKey(key: CID): Promise<void> {
     const waits = this.#fresh.findIndex((other) => other.equals(key))
     if (waits >= 0) this.#fresh.splice(waits, 1)
     await this.#target.withdraw(key, { signal: this.#stop.signal })
+  }
+
+  /** Announces a content no more, and no longer answers for it ourselves; what others keep runs out. */
+  async remove(zipHash: ZipHash): Promise<void> {
+    await this.withdrawKey(contentId(zipHash))
   }
 
   #push(key: CID): void {
@@ -163,5 +176,8 @@ export class Announcer {
     for await (const item of this.#contents()) {
       for (const key of this.#keys(item)) if (await this.#isDue(key)) yield key
     }
+    for await (const key of this.#furtherKeys()) if (await this.#isDue(key)) yield key
   }
 }
+
+async function* noKeys(): AsyncGenerator<CID> {}

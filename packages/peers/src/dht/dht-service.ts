@@ -1,6 +1,6 @@
 import type { PeerInfo } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
-import { contentId, type ModulePath, nameKey, type ZipHash } from '@modmesh/module'
+import { contentId, type ZipHash } from '@modmesh/module'
 import type { CID } from 'multiformats/cid'
 import { askLimits } from '../limits.ts'
 import type { AnnounceTarget } from './announcer.ts'
@@ -59,9 +59,9 @@ export class DhtService implements AnnounceTarget {
     return this.#find(contentId(zipHash), options)
   }
 
-  /** Peers that announced versions of a path. Ends when the query does or the signal aborts. */
-  findName(path: ModulePath, options: { readonly signal: AbortSignal }): AsyncIterable<PeerInfo> {
-    return this.#find(nameKey(path), options)
+  /** Peers that announced a key of names. Ends when the query does or the signal aborts. */
+  findKey(key: CID, options: { readonly signal: AbortSignal }): AsyncIterable<PeerInfo> {
+    return this.#find(key, options)
   }
 
   async *#find(key: CID, options: { readonly signal: AbortSignal }): AsyncGenerator<PeerInfo> {

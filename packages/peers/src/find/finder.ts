@@ -4,10 +4,12 @@ import {
   InvalidVersionError,
   type ModulePath,
   type ModuleVersion,
+  nameKey,
   parseVersion,
   type Version,
   type ZipHash,
 } from '@modmesh/module'
+import type { CID } from 'multiformats/cid'
 import { bodyTimes } from '../body/limits.ts'
 import { parseRecord } from '../control/answer-desk.ts'
 import { contentKey } from '../control/content-set.ts'
@@ -28,6 +30,15 @@ import type { Missing } from './missing.ts'
 
 interface Ask {
   readonly signal: AbortSignal
+}
+
+/** Who is asked around. */
+export interface Around {
+  readonly isWanted: (peer: PeerId) => boolean
+  /** Under which further providers are looked up; absent: connected peers alone are asked. */
+  readonly key: CID | undefined
+  /** By which one member of each other site is asked before the others of it; absent: all are. */
+  readonly owner?: string
 }
 
 /** A link with what ranks it. */
@@ -91,8 +102,8 @@ export class Finder {
   /** What connected peers, then providers of the path's name key, know of a module version. */
   findRecords(module: ModuleVersion, options: Ask): AsyncIterable<ModuleRecord> {
     const query = { kind: 'record-query', path: module.path, version: module.version } as const
-    const key = ownerKey(module)
-    return this.#askAround(module.path, key, options, async (link, signal) => {
+    const around = { ...anybody(module.path), owner: ownerKey(module) }
+    return this.askAround(around, options, async (link, signal) => {
       const answer = await link.session.ask<'record-query'>(query, { signal })
       const record = parseRecord(answer)
       return record && { ...record, peer: link.peer, module }
@@ -104,7 +115,7 @@ export class Finder {
     path: ModulePath,
     options: Ask,
   ): AsyncIterable<{ readonly peer: PeerId; readonly versions: readonly Version[] }> {
-    return this.#askAround(path, undefined, options, async (link, signal) => {
+    return this.askAround(anybody(path), options, async (link, signal) => {
       const query = { kind: 'versions-query', path } as const
       const answer = await link.session.ask<'versions-query'>(query, { signal })
       const versions = parseVersions(answer.versions)
@@ -122,9 +133,9 @@ export class Finder {
     return undefined
   }
 
-  #askAround<T>(
-    path: ModulePath,
-    key: string | undefined,
+  /** What connected peers, then providers of a key, answer. */
+  askAround<T>(
+    { isWanted, key, owner }: Around,
     options: Ask,
     ask: (link: PeerLink, signal: AbortSignal) => Promise<T | undefined>,
   ): AsyncIterable<T> {
@@ -133,34 +144,34 @@ export class Finder {
         const asked = new Set<PeerId>()
         const lanes = new Lanes(askLimits.peersAtOnce)
         const askOnce = async (link: PeerLink): Promise<boolean> => {
-          if (asked.has(link.peer)) return false
+          if (asked.has(link.peer) || !isWanted(link.peer)) return false
           asked.add(link.peer)
           const finding = await this.#quietly(ask(link, signal), signal)
           if (finding !== undefined) push(finding)
           return finding !== undefined
         }
-        const ranked = this.#ranked().map(({ link }) => link)
+        const ranked = this.#ranked(({ peer }) => isWanted(peer)).map(({ link }) => link)
         const near = ranked.filter(({ peer }) => this.#parts.sites.isSame(peer))
         const knew = near.map((link) => lanes.run(() => askOnce(link), { signal }))
-        const far = this.#askSites(ranked, key, knew, { askOnce, signal })
+        const far = this.#askSites(ranked, owner, knew, { askOnce, signal })
         const connected = Promise.all([...knew, far])
         // A hung peer must not keep the providers waiting.
         await Promise.race([connected, wait(providersAfterMs)])
-        await Promise.all([connected, this.#askProviders(path, askOnce, signal)])
+        await Promise.all([connected, this.#askProviders(key, askOnce, signal)])
       },
       { signal: options.signal, failed: this.#parts.failed },
     )
   }
 
   async #askProviders(
-    path: ModulePath,
+    key: CID | undefined,
     ask: (link: PeerLink) => Promise<unknown>,
     signal: AbortSignal,
   ): Promise<void> {
     const { dht, scores, isClosed } = this.#parts
-    if (dht === undefined || isClosed()) return
+    if (dht === undefined || key === undefined || isClosed()) return
     const asking: Promise<unknown>[] = []
-    for await (const provider of dht.findName(path, { signal })) {
+    for await (const provider of dht.findKey(key, { signal })) {
       if (scores.isAvoided(provider.id.toString())) continue
       asking.push(
         this.#connect(provider, signal).then((link) =>
@@ -288,7 +299,12 @@ export class Finder {
   }
 }
 
-function parseVersions(text: string): Version[] {
+function anybody(path: ModulePath): Around {
+  return { isWanted: () => true, key: nameKey(path) }
+}
+
+/** Reads a list of versions; those that go would not accept are left out. */
+export function parseVersions(text: string): Version[] {
   const versions = new Set<Version>()
   for (const line of text.split('\n')) {
     if (line === '' || versions.size >= askLimits.versions) continue

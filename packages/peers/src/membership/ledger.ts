@@ -138,6 +138,21 @@ export class Ledger implements MeshView {
     return this.#digest
   }
 
+  /** SHA-256 of who and which invites were ended: alike where the same are known to be. */
+  endings(): Uint8Array {
+    const ends = [...this.#entries.values()].filter(({ record: { fact } }) =>
+      ['revoke', 'leave'].includes(fact.kind),
+    )
+    return sha256(
+      Buffer.from(
+        ends
+          .map(({ record }) => subjectOf(record))
+          .toSorted()
+          .join(),
+      ),
+    )
+  }
+
   has(id: string): boolean {
     return this.#entries.has(id)
   }

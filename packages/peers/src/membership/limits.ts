@@ -57,3 +57,9 @@ export const recordIdBytes = 16
 export const maxRecordBytes: number = 8192 + maxKnownMembers * keptBytes
 /** Most bytes of all records: 1 KiB each. */
 export const maxLedgerBytes = 8_388_608
+/** Most bytes of a module path, or of a version, in a statement about a private module: it fits a body. */
+export const maxModuleTextBytes = 512
+/** Bytes of the secret under which private modules are announced: a key of HMAC-SHA-256. */
+export const secretBytes = 32
+/** Most bytes of a signed statement with its signer's chain. */
+export const maxSignedBytes: number = maxBodyBytes + maxChainBytes + 256

@@ -15,6 +15,16 @@ export function mayAdmit(roles: readonly string[]): boolean {
   return roles.includes(admitRole) || roles.includes(adminRole)
 }
 
+/** Whether the word of somebody with these roles counts for a private module. Who gives a role has it. */
+export function mayPublish(roles: readonly string[]): boolean {
+  return roles.includes(publisherRole) || roles.includes(adminRole)
+}
+
+/** Whether somebody with these roles may be given private modules: publishers, too. */
+export function mayHavePrivate(roles: readonly string[]): boolean {
+  return roles.includes(privateRole) || mayPublish(roles)
+}
+
 /** Whether somebody with these roles may revoke. */
 export function mayRevoke(roles: readonly string[]): boolean {
   return roles.includes(adminRole)

@@ -4,7 +4,15 @@ import { decodeFields, encodeFields, exactBytes, plainText, someBytes } from './
 import type { SignedBody } from './certificate.ts'
 import { serialBytes } from './certificate.ts'
 import { isSignedBy, keyBytes, signBody } from './ed25519.ts'
-import { maxBodyBytes, maxPeerIdBytes, maxReasonBytes, maxRoleBytes, maxRoles } from './limits.ts'
+import {
+  maxBodyBytes,
+  maxModuleTextBytes,
+  maxPeerIdBytes,
+  maxReasonBytes,
+  maxRoleBytes,
+  maxRoles,
+  secretBytes,
+} from './limits.ts'
 
 /** Bytes of a SHA-256. */
 const hashBytes = 32
@@ -76,6 +84,33 @@ export interface Exhaustion {
   readonly invite: Uint8Array
 }
 
+/** A publisher says what a private module version is. */
+export interface Publication {
+  readonly v: 1
+  /** The first root key of the mesh that it is said in. */
+  readonly mesh: Uint8Array
+  readonly peer: Uint8Array
+  readonly path: string
+  readonly version: string
+  /** The SHA-256 in the h1 of the zip. */
+  readonly zip: Uint8Array
+  /** The SHA-256 in the h1 of the go.mod. */
+  readonly mod: Uint8Array
+  readonly at: number
+}
+
+/** A member makes the secret under which private modules are announced. */
+export interface Keying {
+  readonly v: 1
+  /** The first root key of the mesh. */
+  readonly mesh: Uint8Array
+  readonly peer: Uint8Array
+  /** Whose going was known: see endingsOf. Another one ends the secret. */
+  readonly endings: Uint8Array
+  readonly secret: Uint8Array
+  readonly at: number
+}
+
 const timeMs = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const peer = someBytes(maxPeerIdBytes)
 const serial = exactBytes(serialBytes)
@@ -138,6 +173,34 @@ export const departures: Statement<Departure> = statement(
 export const exhaustions: Statement<Exhaustion> = statement(
   'modmesh exhaustion 1\n',
   v.looseObject({ v: one, at: timeMs, invite: serial }),
+)
+
+/** See Publication. */
+export const publications: Statement<Publication> = statement(
+  'modmesh private module 1\n',
+  v.looseObject({
+    v: one,
+    mesh: exactBytes(keyBytes),
+    peer,
+    path: plainText(maxModuleTextBytes),
+    version: plainText(maxModuleTextBytes),
+    zip: exactBytes(hashBytes),
+    mod: exactBytes(hashBytes),
+    at: timeMs,
+  }),
+)
+
+/** See Keying. */
+export const keyings: Statement<Keying> = statement(
+  'modmesh private names 1\n',
+  v.looseObject({
+    v: one,
+    mesh: exactBytes(keyBytes),
+    peer,
+    endings: exactBytes(hashBytes),
+    secret: exactBytes(secretBytes),
+    at: timeMs,
+  }),
 )
 
 function statement<T>(domain: string, schema: v.GenericSchema<unknown, T>): Statement<T> {

@@ -19,6 +19,8 @@ import { openConnections, openDirect, openUpstream } from './open-upstream.ts'
 import { nodePages } from './pages.ts'
 import { openPolicedSource } from './policed-source.ts'
 import { printableName } from './printable.ts'
+import { SharedPrivateShelf } from './private-shelf.ts'
+import { Publishing } from './publishing.ts'
 import { Refill } from './refill.ts'
 import { openRemoteStore } from './remote-store.ts'
 import type { Surroundings } from './settings.ts'
@@ -69,6 +71,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
     logFillEvent(log, event)
     audit.record(event)
     if (event.kind === 'hash-changed') void forgetClone(event.module, state, log)
+    if (event.kind === 'committed') notePublished(state, event)
   }
 
   const reporter = new StatusReporter({ state, traffic, store, storeHealth }, plan)
@@ -88,21 +91,20 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const remote = await openRemoteStore(plan, { log, around })
   if (remote !== undefined) state.remote = lifecycle.add('remote store', remote)
 
-  const mesh = await startMesh(plan, { store, database, state, upstream, ...context })
-  state.mesh = mesh
+  const mesh = await openMesh(plan, { store, database, state, upstream, ...context })
   if (plan.ticket !== undefined) await mesh.join(plan.ticket)
 
   const checksumDb = database?.client ?? noChecksumDb
   const { answers, firstHashes } = store
-  const own = { store, answers, firstHashes, clock: machineClock }
+  const own = { store, answers, firstHashes, clock: machineClock, privateMesh: mesh.privates }
   const fill = lifecycle.add(
     'fill',
     openFill(plan, { ...own, peers: mesh, remote, upstream, checksumDb }, onEvent),
   )
   state.fill = fill
   startRefill(store, fill, { log, lifecycle })
-  const parts = { source: audit.watch(fill), store, upstream, log, lifecycle, onEvent }
-  const source = await openPolicedSource(plan, parts)
+  const sources = { source: audit.watch(fill), store, upstream, log, lifecycle, onEvent }
+  const source = await openPolicedSource(plan, sources)
   if (database !== undefined) lifecycle.add('upkeep', startUpkeep(database, { log, around }))
 
   const pages = openPages(state, reporter, store)
@@ -111,6 +113,24 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   lifecycle.defer('local port', async () => await state.proxy?.close({ drainMs }))
   for (const text of state.openDoors()) log.warn(text)
   return { mesh, state }
+}
+
+/** Starts the mesh, and what signs private modules into it. */
+async function openMesh(
+  plan: StartPlan,
+  parts: Omit<Parameters<typeof startMesh>[1], 'privateShelf'>,
+): Promise<MeshNode> {
+  const { settings, isPrivate } = plan
+  const { store, state, lifecycle, log } = parts
+  const shelf = settings.sharePrivate ? new SharedPrivateShelf({ store }, { isPrivate }) : undefined
+  const mesh = await startMesh(plan, { ...parts, privateShelf: shelf })
+  state.mesh = mesh
+  const publishing = new Publishing(
+    { store, mesh, shelf, fill: () => state.fill, log },
+    { isPrivate },
+  )
+  state.publishing = lifecycle.add('publishing', publishing)
+  return mesh
 }
 
 function openProxy(
@@ -209,6 +229,14 @@ function startUpkeep(
   { log, around }: Pick<BuildContext, 'log' | 'around'>,
 ): SumdbUpkeep {
   return new SumdbUpkeep({ client, clock: machineClock, log }, { key, around })
+}
+
+/** What came from its origin, and not from a member, is for a publisher to sign. */
+function notePublished(
+  { publishing }: NodeState,
+  { module, source }: Extract<FillEvent, { readonly kind: 'committed' }>,
+): void {
+  if (source.kind === 'direct' || source.kind === 'upstream') publishing?.fetched(module)
 }
 
 /** Git keeps a tag that it has fetched: without this it would stay the wrong one after it was set right. Never rejects. */

@@ -33,17 +33,11 @@ export function logFillEvent(log: Logger, event: FillEvent): void {
     case 'zip-asked':
     case 'upstream-chosen':
       return // too many for a log: `modmesh why` shows them
-    case 'upstream-refused': {
-      const module = formatModuleVersion(event.module)
-      log.error({ module, reason: printableName(event.reason) }, 'refused what upstream sent')
-      return
-    }
+    case 'upstream-refused':
+    case 'published-refused':
     case 'remote-refused': {
       const module = formatModuleVersion(event.module)
-      log.error(
-        { module, reason: printableName(event.reason) },
-        'refused what the remote store sent',
-      )
+      log.error({ module, reason: printableName(event.reason) }, refusalWords[event.kind])
       return
     }
     case 'hash-changed': {
@@ -64,6 +58,12 @@ export function logFillEvent(log: Logger, event: FillEvent): void {
     }
   }
 }
+
+const refusalWords = {
+  'upstream-refused': 'refused what upstream sent',
+  'published-refused': 'refused what publishers say',
+  'remote-refused': 'refused what the remote store sent',
+} as const
 
 /** What was fetched through others of the site, and for them. */
 function logSite(

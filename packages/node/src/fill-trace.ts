@@ -120,6 +120,8 @@ export class FillTrace {
         return this.#refused(event, { source: 'peer', peer: event.peer, reason: event.reason })
       case 'upstream-refused':
         return this.#refused(event, { source: 'upstream', reason: event.reason })
+      case 'published-refused':
+        return this.#refused(event, { source: 'peer', reason: event.reason })
       case 'remote-refused':
         return this.#refused(event, { source: 'remote', reason: event.reason })
       case 'hash-changed':

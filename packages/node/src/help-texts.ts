@@ -24,6 +24,7 @@ type CommandName =
   | 'join'
   | 'members'
   | 'revoke'
+  | 'publish'
   | 'leave'
   | 'rekey'
   | 'root'
@@ -112,6 +113,14 @@ by it and was not counter-signed is out.
 
 There is no way back: to take a host in again, give it a new key and ticket.
 Only nodes that hold the root key, and administrators, can revoke.`,
+  publish: `Sign private module versions that this node holds into the mesh: members with
+the role private may then have them from here, and believe them. Needs the role
+publisher, and --share-private on at the nodes that give and take.
+
+  modmesh publish git.example.com/team/lib@v1.2.0
+
+A node with the role signs by itself what it fetches from version control while
+private modules are shared. Exits 20 when only some were signed, 1 when none.`,
   leave: `Leave the mesh: tell its members, and be a lone node from now on. What the
 node holds stays. To come back it needs a new ticket. Whoever holds the root
 key is asked to export it first.`,

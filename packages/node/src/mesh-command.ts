@@ -1,5 +1,5 @@
 import { askNode } from './control-socket/client.ts'
-import type { MeshRequest } from './control-socket/protocol.ts'
+import type { MeshRequest, PublishRequest } from './control-socket/protocol.ts'
 import { type FlagTexts, readDirOption } from './read-options.ts'
 import type { Surroundings } from './settings.ts'
 
@@ -13,7 +13,7 @@ export type MeshFlags = FlagTexts & { readonly json?: true }
 export async function askMesh<T>(
   flags: MeshFlags,
   around: Surroundings,
-  request: MeshRequest,
+  request: MeshRequest | PublishRequest,
 ): Promise<T> {
   const dir = await readDirOption(flags, around)
   const signal = AbortSignal.timeout(answerTimeoutMs)

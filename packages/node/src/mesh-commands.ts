@@ -31,6 +31,12 @@ export function addMeshCommands(program: Command, bind: Bind): void {
         bind(async () => (await import('./commands/revoke.ts')).revoke),
       ),
     )
+  const publish = bind<FlagTexts & { readonly names: readonly string[] }>(
+    async () => (await import('./commands/publish.ts')).publish,
+  )
+  add(program, 'publish', 'publish', 'sign private module versions into the mesh')
+    .argument('<names...>', 'PATH@VERSION')
+    .action((names: readonly string[], flags: FlagTexts) => publish({ ...flags, names }))
   add(program, 'leave', 'leave', 'leave the mesh')
     .option('--forget-root', 'also when the mesh’s root key goes with it')
     .action(bind(async () => (await import('./commands/leave.ts')).leave))

@@ -8,13 +8,14 @@ import { CommandError } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 import { toIso } from './iso-time.ts'
 import { answerMeshRequest, isMeshRequest } from './mesh-answers.ts'
-import type { NodeState } from './node-state.ts'
+import type { NodeState, Phase } from './node-state.ts'
 import { peersReport } from './peers-report.ts'
+import type { Publishing } from './publishing.ts'
 import type { StatusReporter } from './status-reporter.ts'
 import { answerStoreRequest } from './store-answers.ts'
 import type { Repair } from './verify-store.ts'
 import { programVersion } from './version.ts'
-import { type WhyComponents, whyReport } from './why-report.ts'
+import { parseName, type WhyComponents, whyReport } from './why-report.ts'
 
 /** Builds the answers of the control socket. */
 export function answerControl({
@@ -41,6 +42,8 @@ export function answerControl({
         return peersReport(state.mesh)
       case 'why':
         return await whyReport({ store, state, trace, isPrivate }, request.module)
+      case 'publish':
+        return await runningPublishing(state).publish(request.modules.map(parseName))
       default:
         if (isMeshRequest(request)) {
           return await answerMeshRequest(runningMesh(state), request, { ...options, dir })
@@ -103,7 +106,16 @@ function trustOf(state: NodeState): AdoptTrust {
 
 function runningMesh({ mesh, phase }: NodeState): MeshNode {
   if (mesh !== undefined && phase !== 'stopping') return mesh
-  throw new CommandError(`the node is ${phase}; try again in a moment`, {
+  throw notNow(phase)
+}
+
+function runningPublishing({ publishing, phase }: NodeState): Publishing {
+  if (publishing !== undefined && phase !== 'stopping') return publishing
+  throw notNow(phase)
+}
+
+function notNow(phase: Phase): CommandError {
+  return new CommandError(`the node is ${phase}; try again in a moment`, {
     exitCode: exitCodes.failed,
   })
 }

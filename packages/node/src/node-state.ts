@@ -11,6 +11,7 @@ import type { MeshNode } from '@modmesh/peers'
 import type { SumdbClient, VerifierKey } from '@modmesh/sumdb'
 import type { GoRecords } from './adopt/go-records.ts'
 import { type GoEnv, goEnv, otherWays } from './client-env.ts'
+import type { Publishing } from './publishing.ts'
 import type { StartPlan } from './start-plan.ts'
 
 export type Phase = 'starting' | 'ready' | 'stopping'
@@ -26,6 +27,7 @@ export class NodeState {
   fill: ModuleFill | undefined
   /** What `go` kept of the checksum database in a module cache that was adopted. */
   goRecords: GoRecords | undefined
+  publishing: Publishing | undefined
   upstream: Pick<Upstream, 'isEnabled'> | undefined
   /** Resolves when the first peer is connected. */
   readonly firstPeer: Promise<void>

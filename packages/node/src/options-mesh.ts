@@ -21,6 +21,7 @@ export const meshOptions: OptionTable<
   | 'peer'
   | 'mdns'
   | 'inventory'
+  | 'sharePrivate'
   | 'connect'
   | 'maxConnections'
 > = {
@@ -94,6 +95,15 @@ export const meshOptions: OptionTable<
     schema: switchValue,
     fallback: () => true,
     fallbackText: 'on',
+  },
+  sharePrivate: {
+    group: 'Mesh',
+    kind: 'switch',
+    placeholder: 'on|off',
+    help: 'give private modules that a publisher signed to members with the role private, and take them from those',
+    schema: switchValue,
+    fallback: () => false,
+    fallbackText: 'off',
   },
   connect: {
     group: 'Mesh',

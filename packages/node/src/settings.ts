@@ -49,6 +49,8 @@ export interface Settings {
   readonly peer: readonly string[]
   readonly mdns: boolean
   readonly inventory: boolean
+  /** Private modules are given to members with the role, and taken from them. */
+  readonly sharePrivate: boolean
   readonly connect: 'all' | 'configured'
   readonly maxConnections: number
   /** Bytes per second; undefined for no limit. */

@@ -11,6 +11,7 @@ import type { Lifecycle } from './lifecycle.ts'
 import type { Logger } from './log.ts'
 import { MeshLog } from './mesh-log.ts'
 import type { NodeState } from './node-state.ts'
+import type { SharedPrivateShelf } from './private-shelf.ts'
 import { SharedShelf } from './shelf.ts'
 import { SiteFill } from './site-fill.ts'
 import type { StartPlan } from './start-plan.ts'
@@ -24,6 +25,8 @@ export interface MeshParts {
   readonly upstream: HttpUpstream
   readonly log: Logger
   readonly lifecycle: Lifecycle
+  /** Absent: private modules do not leave this host. */
+  readonly privateShelf: SharedPrivateShelf | undefined
 }
 
 /** Starts this node's part of the mesh, as a lone node or with the members it knew. What the store loses is withdrawn. */
@@ -40,6 +43,8 @@ export async function startMesh(
     {
       shelf: new SharedShelf({ store, client }, { isPrivate }),
       membership: new DurableFile(join(meshDir, 'membership')),
+      privateShelf: parts.privateShelf,
+      nameSecret: new DurableFile(join(meshDir, 'private-names')),
       ledger: new DurableFile(join(meshDir, 'ledger')),
       roster: new DurableFile(join(meshDir, 'roster')),
       heads,

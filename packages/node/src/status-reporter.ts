@@ -1,4 +1,6 @@
+import type { FirstHash } from '@modmesh/fill'
 import { displayUpstreams } from '@modmesh/goproxy'
+import type { MeshNode } from '@modmesh/peers'
 import { type DiskStore, StoreDamagedError } from '@modmesh/store'
 import { type ChangedLine, listChanged } from './changed-hashes.ts'
 import { databaseWarnings } from './database-warnings.ts'
@@ -80,6 +82,7 @@ export class StatusReporter {
         levels: report.levels,
         failed: report.failed,
       },
+      privateModules: privateModules(state.mesh, changed.published),
       siteFetches: report.site,
       refused: {
         total: report.refusedTotal,
@@ -130,14 +133,17 @@ export class StatusReporter {
 
   async #changed(): Promise<{
     readonly lines: readonly ChangedLine[]
+    readonly published: readonly FirstHash[]
     readonly warnings: readonly string[]
   }> {
     try {
-      return { lines: await listChanged(this.#components.store), warnings: [] }
+      const { store } = this.#components
+      const published = await store.firstHashes.published()
+      return { lines: await listChanged(store), published, warnings: [] }
     } catch (error) {
       if (!(error instanceof StoreDamagedError)) throw error
       const text = `what was first seen of private versions cannot be read: ${error.message}`
-      return { lines: [], warnings: [text] }
+      return { lines: [], published: [], warnings: [text] }
     }
   }
 
@@ -173,6 +179,20 @@ export class StatusReporter {
     const head = await client.head()
     const { fork, refusedAnswers } = client
     return { name, treeSize: head?.size ?? null, forked: fork !== undefined, refusedAnswers }
+  }
+}
+
+function privateModules(
+  mesh: MeshNode | undefined,
+  published: readonly FirstHash[],
+): RunningStatus['privateModules'] {
+  const sharing = mesh?.privates.sharing()
+  const names = published.flatMap((entry) => entry.published?.publisher.name ?? [])
+  return {
+    shared: sharing?.isOn ?? false,
+    role: sharing?.isPublisher ? 'publisher' : sharing?.isAllowed ? 'private' : null,
+    published: published.length,
+    publishers: [...new Set(names)].toSorted(),
   }
 }
 

@@ -17,6 +17,7 @@ export interface TextOptions {
 const shownPeers = 12
 const shownRefusals = 3
 const shownChanged = 5
+const shownPublishers = 3
 
 /** Writes a status for people. Colour only repeats what a word says. */
 export function formatStatus(status: Status, options: TextOptions): string {
@@ -44,6 +45,7 @@ function runningLines(status: RunningStatus, options: TextOptions): string[] {
     field('All', countText(status.answers.sinceStart)),
     ...levelLines(status.answers),
     ...siteLines(status.siteFetches),
+    ...privateLines(status),
     field('Store', storeText(status.store)),
     ...status.warnings.map((text) => `! ${escapeInvisible(text)}`),
     ...changedLines(status, options),
@@ -208,6 +210,19 @@ function siteLines({ asked, answered }: SiteCounts): string[] {
   ].filter((part) => part !== '')
   return parts.length === 0 ? [] : [field('Site', parts.join(', '))]
 }
+
+/** Whether private modules are shared, and who vouches for those that are. */
+function privateLines({ privateModules, mesh }: RunningStatus): string[] {
+  const { shared, role, published, publishers } = privateModules
+  if (!shared) return []
+  const who = role === null ? 'this node has no role for them' : `this node is ${roleWords[role]}`
+  const by = publishers.slice(0, shownPublishers).map(printableName).join(', ')
+  const count = `${formatNumber(published)} ${plural(published, 'version')} published`
+  const what = published === 0 ? '' : `; ${count} by ${by}`
+  return [field('Private', `${mesh.id === null ? 'no mesh to share them with' : who}${what}`)]
+}
+
+const roleWords = { publisher: 'a publisher', private: 'given them' } as const
 
 function storeText(store: StoreStatus): string {
   const zips = `${formatNumber(store.zips)} ${plural(store.zips, 'zip')}`

@@ -114,6 +114,14 @@ export interface RunningStatus {
     readonly levels: CountByLevel
     readonly failed: number
   }
+  /** Private modules: whether they are shared, what this node may do about it, and how many are vouched for. */
+  readonly privateModules: {
+    readonly shared: boolean
+    readonly role: 'publisher' | 'private' | null
+    /** Versions that a publisher signed, and who those are. */
+    readonly published: number
+    readonly publishers: readonly string[]
+  }
   /** Since the start: what others of the site fetched for us, and we for them. */
   readonly siteFetches: SiteCounts
   readonly refused: { readonly total: number; readonly latest: readonly RefusalLine[] }

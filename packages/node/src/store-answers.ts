@@ -19,7 +19,9 @@ export interface ZipLine {
   readonly module: string
   readonly bytes: number
   readonly h1: string
-  readonly proof: 'checksum-db' | 'go-sum' | 'upstream'
+  readonly proof: 'checksum-db' | 'go-sum' | 'publisher' | 'upstream'
+  /** Who of the mesh vouches for a private module; null where nobody does. */
+  readonly publisher: { readonly name: string; readonly peer: string } | null
   readonly committedAt: string
   /** Last read, or committed. */
   readonly usedAt: string
@@ -89,7 +91,7 @@ export async function answerStoreRequest(
 ): Promise<ListPage | VerifyReport | GcReport | PinReport | AcceptReport | AdoptReport> {
   switch (request.command) {
     case 'ls':
-      return listPage(store, request)
+      return await listPage(store, request)
     case 'verify':
       return await verifyStore(store, options)
     case 'gc':
@@ -105,7 +107,11 @@ export async function answerStoreRequest(
   }
 }
 
-function listPage(store: DiskStore, request: Extract<StoreRequest, { command: 'ls' }>): ListPage {
+async function listPage(
+  store: DiskStore,
+  request: Extract<StoreRequest, { command: 'ls' }>,
+): Promise<ListPage> {
+  const publishers = await publishersOf(store)
   const wanted = request.patterns.map(readPin)
   const matching: { readonly name: string; readonly zip: ListedZip }[] = []
   for (const zip of store.list()) {
@@ -118,17 +124,33 @@ function listPage(store: DiskStore, request: Extract<StoreRequest, { command: 'l
   const page = matching.slice(0, maxPageLines)
   const last = page.at(-1)?.name ?? null
   return {
-    zips: page.map(({ name, zip }) => zipLine(name, zip)),
+    zips: page.map(({ name, zip }) => zipLine(name, zip, publishers.get(name))),
     next: matching.length > page.length ? last : null,
   }
 }
 
-function zipLine(module: string, zip: ListedZip): ZipLine {
+/** Who vouches for which version. */
+async function publishersOf(store: DiskStore): Promise<ReadonlyMap<string, ZipLine['publisher']>> {
+  const publishers = new Map<string, ZipLine['publisher']>()
+  for (const { module, published } of await store.firstHashes.published()) {
+    if (published === undefined) continue
+    const { name, peer } = published.publisher
+    publishers.set(formatModuleVersion(module), { name, peer })
+  }
+  return publishers
+}
+
+function zipLine(
+  module: string,
+  zip: ListedZip,
+  publisher: ZipLine['publisher'] | undefined,
+): ZipLine {
   return {
     module,
     bytes: zip.size,
     h1: zip.zipHash,
     proof: zip.proof.kind,
+    publisher: publisher ?? null,
     committedAt: toIso(zip.committedMs),
     usedAt: toIso(zip.usedMs),
     checkedAt: toIso(zip.checkedMs),

@@ -120,6 +120,14 @@ export class Traffic {
           reason: event.reason,
         })
         return
+      case 'published-refused':
+        this.#refuse({
+          source: 'peer',
+          peer: undefined,
+          module: formatModuleVersion(event.module),
+          reason: event.reason,
+        })
+        return
       case 'upstream-refused':
       case 'remote-refused':
         this.#refuse({

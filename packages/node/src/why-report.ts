@@ -1,4 +1,4 @@
-import type { Upstream } from '@modmesh/fill'
+import type { FirstHash, Upstream } from '@modmesh/fill'
 import {
   formatModuleVersion,
   InvalidModulePathError,
@@ -14,6 +14,7 @@ import { exitCodes } from './exit-codes.ts'
 import type { FillTrace, Trace } from './fill-trace.ts'
 import { toIso } from './iso-time.ts'
 import type { NodeState } from './node-state.ts'
+import { readFirst } from './private-shelf.ts'
 
 /** A peer that says it can serve a zip. */
 interface HolderLine {
@@ -25,8 +26,18 @@ interface HolderLine {
 /** What `why` is answered with. Absent is null, times are ISO 8601. */
 export interface WhyReport {
   readonly module: string
-  /** Never spoken of to peers, never looked up at the checksum database. */
+  /** Never looked up at the checksum database, nor spoken of but to members that may have it. */
   readonly private: boolean
+  /** Whether members that may have it are asked for it. */
+  readonly shared: boolean
+  /** Who of the mesh vouches for it. */
+  readonly published: {
+    readonly publisher: string
+    readonly peer: string
+    readonly at: string
+    readonly h1: string | null
+    readonly mod: string | null
+  } | null
   readonly held: {
     readonly h1: string
     readonly sha256: string
@@ -72,6 +83,8 @@ export async function whyReport(parts: WhyComponents, name: string): Promise<Why
   return {
     module: formatModuleVersion(module),
     private: isPrivate(module.path),
+    shared: mayAskMembers(parts, module),
+    published: publishedLine(await readFirst(store, module)),
     held:
       zip === undefined
         ? null
@@ -98,7 +111,8 @@ export async function whyReport(parts: WhyComponents, name: string): Promise<Why
   }
 }
 
-function parseName(name: string): ModuleVersion {
+/** Reads PATH@VERSION. Throws CommandError. */
+export function parseName(name: string): ModuleVersion {
   try {
     return parsePathAtVersion(name)
   } catch (error) {
@@ -117,12 +131,26 @@ function holdersOf({ mesh }: NodeState, zipHash: ZipHash | undefined): readonly 
   return found.map(({ peer, rttMs }) => ({ peer, via: 'inventory', rttMs: rttMs ?? null }))
 }
 
+function publishedLine(first: FirstHash | undefined): WhyReport['published'] {
+  if (first?.published === undefined) return null
+  const { name, peer, atMs } = first.published.publisher
+  const hashes = { h1: first.zip ?? null, mod: first.mod ?? null }
+  return { publisher: name, peer, at: toIso(atMs), ...hashes }
+}
+
+function mayAskMembers({ state, isPrivate }: WhyComponents, { path }: ModuleVersion): boolean {
+  return isPrivate(path) && state.mesh?.privates.canAsk() === true
+}
+
 function whoIsNext(
-  { state, isPrivate }: WhyComponents,
-  { path }: ModuleVersion,
+  parts: WhyComponents,
+  module: ModuleVersion,
   holders: readonly HolderLine[],
 ): WhyReport['next'] {
+  const { state, isPrivate } = parts
+  const { path } = module
   if (holders.length > 0) return 'peer'
+  if (mayAskMembers(parts, module)) return 'mesh'
   if (canAskUpstream(state.upstream, path)) return 'upstream'
   if (isPrivate(path)) return 'nobody'
   if (connected(state) > 0) return 'mesh'
@@ -157,7 +185,10 @@ function proofText(proof: {
   readonly kind: string
   readonly database?: string
   readonly record?: number
+  readonly peer?: string
+  readonly name?: string
 }): string {
+  if (proof.kind === 'publisher') return `publisher ${proof.name} (${proof.peer})`
   if (proof.kind !== 'checksum-db') return proof.kind
   return `${proof.database} record ${proof.record}`
 }

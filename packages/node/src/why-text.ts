@@ -24,9 +24,14 @@ export function formatWhy(report: WhyReport, nowMs: number): string[] {
   return [...lines, 'history', ...steps, ...left, ...hitLines(report, nowMs)]
 }
 
-function heldLines({ held, expected, private: isPrivate }: WhyReport): string[] {
+function heldLines(report: WhyReport): string[] {
+  const { held, expected, private: isPrivate, published } = report
   const lines: string[] = []
-  if (isPrivate) lines.push('private    peers and the checksum database are never asked')
+  if (isPrivate) lines.push(`private    ${privateText(report)}`)
+  if (published !== null) {
+    const by = `${printableName(published.publisher)} (${printableName(published.peer)})`
+    lines.push(`published  by ${by}, ${published.at}`)
+  }
   if (held !== null) {
     lines.push(`held       ${formatBytes(held.bytes)}, ${held.h1}`)
     lines.push(`           sha256 ${held.sha256}`, `proof      ${printableName(held.proof)}`)
@@ -39,7 +44,14 @@ function heldLines({ held, expected, private: isPrivate }: WhyReport): string[] 
   return lines
 }
 
-function nextText({ next, connectedPeers }: WhyReport): string {
+function privateText({ shared }: WhyReport): string {
+  return shared
+    ? 'only members with the role are asked, never the checksum database'
+    : 'peers and the checksum database are never asked'
+}
+
+function nextText({ next, connectedPeers, shared }: WhyReport): string {
+  if (next === 'mesh' && shared) return 'members with the role, then upstream where there is one'
   switch (next) {
     case 'store':
       return 'from the store of this node'
@@ -125,6 +137,7 @@ function outcomeText({ outcome, bytes }: TraceStep): string {
 
 const reasonWords: Readonly<Record<UpstreamReason, string>> = {
   private: 'private modules are not asked of peers',
+  'not-published': 'no member with the role had it as a publisher signed it',
   'no-database':
     'no checksum database speaks for it, and what nobody can prove is not asked of peers',
   'no-peers': 'no peer was connected',

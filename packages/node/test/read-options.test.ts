@@ -82,6 +82,7 @@ const cases: {
   ],
   mdns: ['0', 'false', false],
   inventory: ['off', '"off"', false],
+  sharePrivate: ['on', 'true', true],
   connect: ['configured', '"configured"', 'configured'],
   maxConnections: ['12', '12', 12],
   uploadRate: ['10MB/s', '"10MB/s"', 10_000_000],

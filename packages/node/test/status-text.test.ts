@@ -79,6 +79,7 @@ const lone: RunningStatus = {
   remote: null,
   store: { zips: 0, zipBytes: 0, mods: 0 },
   answers: { sinceStart: noCounts, lastHour: noCounts, levels: noLevels, failed: 0 },
+  privateModules: { shared: false, role: null, published: 0, publishers: [] },
   siteFetches: noSiteFetches,
   refused: { total: 0, latest: [] },
   changed: [],

@@ -20,6 +20,8 @@ const none = {
 const report: WhyReport = {
   module: 'example.com/mod@v1.0.0',
   private: false,
+  shared: false,
+  published: null,
   held: null,
   expected: null,
   next: 'upstream',

@@ -2,6 +2,7 @@ import { askStore } from '../ask-store.ts'
 import { formatBytes } from '../byte-size.ts'
 import { formatDuration } from '../duration.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { printableName } from '../printable.ts'
 import { type FlagTexts, readDirOption } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'
 import type { ListPage, ZipLine } from '../store-answers.ts'
@@ -38,7 +39,8 @@ function asJson(zip: ZipLine): string {
   return `${JSON.stringify({ schema: 'modmesh.ls/1', ...zip })}\n`
 }
 
-function asText({ module, bytes, usedAt, pinned }: ZipLine): string {
+function asText({ module, bytes, usedAt, pinned, publisher }: ZipLine): string {
   const used = formatDuration(Date.now() - Date.parse(usedAt))
-  return `${module}  ${formatBytes(bytes)}  used ${used} ago${pinned ? '  pinned' : ''}\n`
+  const by = publisher === null ? '' : `  published by ${printableName(publisher.name)}`
+  return `${module}  ${formatBytes(bytes)}  used ${used} ago${by}${pinned ? '  pinned' : ''}\n`
 }

@@ -58,10 +58,17 @@ export type MeshRequest =
   | { readonly command: 'root-import'; readonly key: string }
   | { readonly command: 'root-grant'; readonly target: string }
 
+/** Signs private modules into the mesh; each is PATH@VERSION. */
+export interface PublishRequest {
+  readonly command: 'publish'
+  readonly modules: readonly string[]
+}
+
 /** What a client may ask of a running node. */
 export type ControlRequest =
   | StoreRequest
   | MeshRequest
+  | PublishRequest
   /** Who are you: answered even while starting. */
   | { readonly command: 'hello' }
   | { readonly command: 'status' | 'peers' }
@@ -113,7 +120,7 @@ const requestSchema = v.variant('command', [
   }),
   v.strictObject({
     v: v.literal(controlVersion),
-    command: v.literal('accept'),
+    command: v.picklist(['accept', 'publish']),
     modules: v.array(v.string()),
   }),
   v.strictObject({

@@ -240,6 +240,7 @@ function mismatch({ proof }: KnownSums, expected: readonly string[], seen: strin
   const who = {
     'checksum-db': proof.kind === 'checksum-db' ? proof.database : '',
     'go-sum': 'the go.sum',
+    publisher: 'its publisher',
     upstream: 'what was first seen',
   }[proof.kind]
   return `${who} says ${expected.join(' or ')}, its bytes are ${seen}`

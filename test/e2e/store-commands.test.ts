@@ -199,6 +199,7 @@ describe.for(['beside a running node', 'with none running'])('%s', (place) => {
     expect(json).toMatchObject({ code: 1, stderr: 'modmesh: nope is not pinned\n' })
     expect(JSON.parse(json.stdout)).toEqual({
       schema: 'modmesh.pins/1',
+      projects: [],
       pins: [
         { pin: 'golang.org/x/*', zips: 2, bytes: sizesOf([text, textNew]) },
         { pin: 'example.org/later', zips: 0, bytes: 0 },
@@ -290,6 +291,45 @@ describe('gc', () => {
     await expect.poll(zips, { timeout: 20_000 }).toBe(3)
     expect((await running.run(['ls'])).stdout).not.toContain(nameOf(large))
     expect(await running.run(['gc'])).toMatchObject({ code: 0 })
+  })
+})
+
+describe('a project that is pinned by its go.sum', () => {
+  test('stays under its name until that ends, and a new go.sum takes the place of the old one', async () => {
+    const dir = await stoppedDir()
+    const run = (...words: string[]): Promise<RunResult> => runModmesh([...words, '--dir', dir])
+    const sums = join(dir, 'go.sum')
+    const lines = (modules: readonly Module[]): string =>
+      modules
+        .map((each) => `${each.path} ${each.version} ${moduleHashes(each, each.files).zip}\n`)
+        .join('')
+    await writeFile(
+      sums,
+      lines([large, toml]) + `${text.path} v1.0.0/go.mod ${moduleHashes(text, text.files).mod}\n`,
+    )
+    expect((await run('pin', '--for', dir, '--name', 'app')).stdout).toMatch(
+      /^project app {2}2 of 2 zips held, [\d.]+ kB\n$/u,
+    )
+    const plan = await run('gc', '--to', '0', '--dry-run')
+    expect(plan.code).toBe(20)
+    expect(plan.stdout).toContain(`${nameOf(text)}  `)
+    expect(plan.stdout).toMatch(/would remove: 2 zips .*; left: 2 zips/u)
+    expect((await run('ls')).stdout.trim().split('\n')).toHaveLength(4)
+    await writeFile(sums, lines([toml]))
+    await run('pin', '--for', sums, '--name', 'app')
+    await run('gc', '--to', '0')
+    expect((await run('ls')).stdout).toMatch(/^github\.com\/BurntSushi\/toml@v1\.0\.0 .*pinned\n$/u)
+    expect(await run('unpin', '--name', 'none')).toMatchObject({ code: 1 })
+    expect(await run('unpin', '--name', 'app')).toMatchObject({ code: 0, stdout: '' })
+    expect(await run('gc', '--to', '0')).toMatchObject({ code: 0 })
+  })
+
+  test.for([
+    ['a name alone', ['pin', '--name', 'app']],
+    ['nothing to end', ['unpin']],
+    ['no go.sum there', ['pin', '--for', '/nowhere']],
+  ] as const)('%s is wrong usage', async ([, words]) => {
+    expect(await node.run(words)).toMatchObject({ code: 2, stdout: '' })
   })
 })
 

@@ -158,18 +158,23 @@ served.
 Exits 23 when a file is not what it should be, 20 when one could not be proven
 or read.`,
   verify: `Hash every zip and go.mod that is held, and compare with what was proven when
-it came in. Whatever is wrong is set aside; the next request has it fetched
-anew. Exits 23 when something was wrong.
+it came in. Whatever is wrong is set aside, and fetched anew by the running
+node, from peers or upstream. Exits 23 when something was wrong.
 
 The running node hashes all zips in the background, too: --scrub.`,
   gc: `Remove the zips that were not used for the longest time, until the rest takes
 at most --to, or the configured --max-size. Pinned ones stay, and those that
-were used within the last minute; exits 20 when that is more than the size.`,
+were used within the last minute; exits 20 when that is more than the size.
+
+  modmesh gc --to 10GB --dry-run     what would be removed`,
   pin: `Keep module versions whatever --max-size says, also those that come later.
 Prints all pins.
 
   modmesh pin golang.org/x/text@v0.32.0
-  modmesh pin 'corp.example.com/*'   all versions of all modules there`,
+  modmesh pin 'corp.example.com/*'   all versions of all modules there
+  modmesh pin --for ~/src/app/go.sum --name app
+                                     the zips of a project; given again, its
+                                     new go.sum counts instead of the old one`,
   unpin: `End pins; name them as they were pinned. Prints those that are left.`,
   accept: `Take a version that is no longer what this node saw first, such as a private
 module whose tag was moved. No checksum database speaks for those, so the

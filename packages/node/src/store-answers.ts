@@ -1,17 +1,12 @@
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
-import {
-  type DiskStore,
-  InvalidPinError,
-  type ListedZip,
-  parsePin,
-  pinCovers,
-} from '@modmesh/store'
+import { type DiskStore, type ListedZip, pinCovers } from '@modmesh/store'
 import type { AdoptReport } from './adopt/adopt-report.ts'
 import { type AdoptTrust, answerAdopt } from './adopt/answer-adopt.ts'
 import { type AcceptReport, acceptChanged } from './changed-hashes.ts'
 import type { StoreRequest } from './control-socket/protocol.ts'
-import { errorText, UsageError } from './errors.ts'
+import { errorText } from './errors.ts'
 import { toIso } from './iso-time.ts'
+import { type PinReport, pin, readPin, unpin } from './pin-answers.ts'
 import { type Repair, type VerifyReport, verifyStore } from './verify-store.ts'
 
 /** One zip of `ls`. Times are ISO 8601. */
@@ -40,6 +35,8 @@ export interface ListPage {
 export interface GcReport {
   /** Null when no size is set anywhere. */
   readonly maxBytes: number | null
+  /** Nothing was removed: the numbers say what would be, and this what. */
+  readonly wouldEvict?: readonly { readonly module: string; readonly bytes: number }[]
   readonly evicted: number
   readonly evictedBytes: number
   readonly zips: number
@@ -47,24 +44,6 @@ export interface GcReport {
   readonly pinnedBytes: number
   /** Why the disk removed no more; null when it did what it was told. */
   readonly trouble: string | null
-}
-
-/** A pin, and what of it is held. */
-export interface PinLine {
-  readonly pin: string
-  readonly zips: number
-  readonly bytes: number
-}
-
-/** Every pin after the change, and what the change was. */
-export interface PinReport {
-  readonly pins: readonly PinLine[]
-  /** Nobody knows what was pinned: nothing is removed until somebody pins again. */
-  readonly lost: boolean
-  readonly added: readonly string[]
-  readonly removed: readonly string[]
-  /** Asked to be removed, and not there. */
-  readonly unknown: readonly string[]
 }
 
 /** Lines of one answer: it is made and sent in one piece. */
@@ -95,11 +74,11 @@ export async function answerStoreRequest(
     case 'verify':
       return await verifyStore(store, options)
     case 'gc':
-      return await collect(store, request.maxBytes)
+      return await collect(store, request)
     case 'pin':
-      return await pin(store, request.pins)
+      return await pin(store, request)
     case 'unpin':
-      return await unpin(store, request.pins)
+      return await unpin(store, request)
     case 'adopt':
       return await answerAdopt(store, request, { ...options, trust: await options.trust(store) })
     case 'accept':
@@ -158,50 +137,20 @@ function zipLine(
   }
 }
 
-async function collect(store: DiskStore, asked: number | undefined): Promise<GcReport> {
+async function collect(
+  store: DiskStore,
+  { maxBytes: asked, dryRun }: Extract<StoreRequest, { command: 'gc' }>,
+): Promise<GcReport> {
   const maxBytes = asked ?? store.budget().maxBytes
-  const shrunk = await store.shrink(maxBytes ?? Number.MAX_SAFE_INTEGER)
-  const { failure, ...counts } = shrunk
+  const target = maxBytes ?? Number.MAX_SAFE_INTEGER
+  if (dryRun === true) {
+    const { candidates, ...counts } = store.planShrink(target)
+    const wouldEvict = candidates.map(({ module, size }) => {
+      return { module: formatModuleVersion(module), bytes: size }
+    })
+    return { maxBytes: maxBytes ?? null, ...counts, wouldEvict, trouble: null }
+  }
+  const { failure, ...counts } = await store.shrink(target)
   const trouble = failure === undefined ? null : errorText(failure)
   return { maxBytes: maxBytes ?? null, ...counts, trouble }
-}
-
-async function pin(store: DiskStore, texts: readonly string[]): Promise<PinReport> {
-  const before = new Set(store.pins())
-  for (const text of texts) readPin(text)
-  if (texts.length > 0) await store.pin(texts)
-  const added = [...new Set(texts)].filter((text) => !before.has(text))
-  return { ...allPins(store), added, removed: [], unknown: [] }
-}
-
-async function unpin(store: DiskStore, texts: readonly string[]): Promise<PinReport> {
-  const removed = await store.unpin(texts)
-  const unknown = texts.filter((text) => !removed.includes(text))
-  return { ...allPins(store), added: [], removed, unknown }
-}
-
-function allPins(store: DiskStore): Pick<PinReport, 'pins' | 'lost'> {
-  return { pins: pinLines(store), lost: store.budget().arePinsLost }
-}
-
-function pinLines(store: DiskStore): PinLine[] {
-  const pinned = [...store.list()].filter((zip) => zip.isPinned)
-  return store.pins().map((text) => {
-    const each = parsePin(text)
-    const covered = pinned.filter(({ module }) => pinCovers(each, module))
-    return {
-      pin: text,
-      zips: covered.length,
-      bytes: covered.reduce((sum, { size }) => sum + size, 0),
-    }
-  })
-}
-
-function readPin(text: string): ReturnType<typeof parsePin> {
-  try {
-    return parsePin(text)
-  } catch (error) {
-    if (!(error instanceof InvalidPinError)) throw error
-    throw new UsageError(error.message, { cause: error })
-  }
 }

@@ -24,8 +24,8 @@ import {
   writeModuleMeta,
 } from './module-meta.ts'
 import { type OpenedStore, openStore, type StoreInit } from './open-store.ts'
-import { parsePin } from './pins.ts'
-import type { Shrunk } from './size-budget.ts'
+import { type PinnedProject, parsePin } from './pins.ts'
+import type { ShrinkPlan, Shrunk } from './size-budget.ts'
 import { type StagedComponents, StagedFile, type VerifiedFile } from './staged-zip.ts'
 import { DiskSumdbCache, type SumdbCache } from './sumdb-cache.ts'
 import { canKeep } from './try-write.ts'
@@ -237,9 +237,32 @@ export class DiskStore implements ZipStore, AsyncDisposable {
     return removed.map(({ text }) => text)
   }
 
+  /** Projects that are pinned by name. */
+  pinnedProjects(): readonly PinnedProject[] {
+    return this.#parts.pins.projects()
+  }
+
+  /** Pins the modules of a project instead of those pinned under its name before. Throws InvalidPinError, StoreWriteError. */
+  async pinProject(project: PinnedProject): Promise<void> {
+    await this.#parts.pins.putProject(project)
+    this.#parts.budget.checkAnew()
+  }
+
+  /** Ends the pins of a project, durably; false when there is none of that name. Throws StoreWriteError. */
+  async unpinProject(name: string): Promise<boolean> {
+    const isThere = await this.#parts.pins.removeProject(name)
+    this.#parts.budget.checkAnew()
+    return isThere
+  }
+
   /** Evicts what was not used for the longest time until the zips take `bytes`, as far as pins and readers allow. */
   async shrink(bytes: number): Promise<Shrunk> {
     return await this.#parts.budget.shrink(bytes)
+  }
+
+  /** What `shrink` would remove now. */
+  planShrink(bytes: number): ShrinkPlan {
+    return this.#parts.budget.plan(bytes)
   }
 
   /** What the zips may take, and what of them may not be evicted. */

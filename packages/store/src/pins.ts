@@ -28,6 +28,12 @@ export function parsePin(text: string): Pin {
   return { kind: 'paths', text, patterns: parsePatterns(text) }
 }
 
+/** The module versions of a project, pinned together under a name. */
+export interface PinnedProject {
+  readonly name: string
+  readonly modules: readonly ModuleVersion[]
+}
+
 /** Whether a pin speaks of a module version. */
 export function pinCovers(pin: Pin, module: ModuleVersion): boolean {
   if (pin.kind === 'paths') return matchesPatterns(pin.patterns, module.path)
@@ -49,16 +55,19 @@ function parseVersionPin(text: string): ModuleVersion {
 export class Pins {
   readonly #file: DurableFile
   #pins: readonly Pin[]
+  #projects: readonly PinnedProject[]
   #exact: ReadonlySet<string>
   #isLost: boolean
   #tail: Promise<unknown> = Promise.resolve()
 
   /** Undefined pins are lost ones. */
-  private constructor(file: DurableFile, pins: readonly Pin[] | undefined) {
+  private constructor(file: DurableFile, kept: KeptPins | undefined) {
     this.#file = file
-    this.#isLost = pins === undefined
-    this.#pins = pins ?? []
-    this.#exact = exactNames(this.#pins)
+    this.#isLost = kept === undefined
+    const { pins, projects } = kept ?? noPins
+    this.#pins = pins
+    this.#projects = projects
+    this.#exact = exactNames({ pins, projects })
   }
 
   /** Reads the pins; damaged ones are reported, and then everything counts as pinned. */
@@ -81,6 +90,11 @@ export class Pins {
     return this.#pins
   }
 
+  /** Projects that are pinned, in order of their names. */
+  projects(): readonly PinnedProject[] {
+    return this.#projects
+  }
+
   /** Whether a module version must stay. */
   covers(module: ModuleVersion): boolean {
     if (this.#isLost || this.#exact.has(formatModuleVersion(module))) return true
@@ -90,10 +104,29 @@ export class Pins {
   /** Adds pins, durably. Throws InvalidPinError when there would be too many, StoreWriteError. */
   add(added: readonly Pin[]): Promise<void> {
     return this.#inOrder(async () => {
-      const pins = new Map([...this.#pins, ...added].map((pin) => [pin.text, pin]))
-      if (pins.size > maxPins) throw new InvalidPinError(`more than ${maxPins} pins`)
-      const isNew = this.#isLost || pins.size > this.#pins.length
-      if (isNew) await this.#write([...pins.values()])
+      const all = new Map([...this.#pins, ...added].map((pin) => [pin.text, pin]))
+      const isNew = this.#isLost || all.size > this.#pins.length
+      const pins = [...all.values()]
+      if (isNew) await this.#write({ pins, projects: this.#projects })
+    })
+  }
+
+  /** Pins the modules of a project, instead of those that were pinned under its name; durably. Throws as `add` does. */
+  putProject(project: PinnedProject): Promise<void> {
+    return this.#inOrder(async () => {
+      const others = this.#projects.filter(({ name }) => name !== project.name)
+      const projects = [...others, project].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      await this.#write({ pins: this.#pins, projects })
+    })
+  }
+
+  /** Ends the pins of a project, durably; false when there is none of that name. Throws StoreWriteError. */
+  removeProject(name: string): Promise<boolean> {
+    return this.#inOrder(async () => {
+      const projects = this.#projects.filter((project) => project.name !== name)
+      const isThere = projects.length < this.#projects.length
+      if (isThere) await this.#write({ pins: this.#pins, projects })
+      return isThere
     })
   }
 
@@ -104,7 +137,7 @@ export class Pins {
       const removed = this.#pins.filter(({ text }) => unwanted.has(text))
       const left = this.#pins.filter(({ text }) => !unwanted.has(text))
       // Ending what was not there says nothing about pins that got lost.
-      if (removed.length > 0) await this.#write(left)
+      if (removed.length > 0) await this.#write({ pins: left, projects: this.#projects })
       return removed
     })
   }
@@ -117,16 +150,27 @@ export class Pins {
     return result
   }
 
-  async #write(pins: readonly Pin[]): Promise<void> {
-    await this.#file.replace(formatPins(pins))
-    this.#pins = pins
-    this.#exact = exactNames(pins)
+  async #write(kept: KeptPins): Promise<void> {
+    const count = kept.projects.reduce((sum, { modules }) => sum + modules.length, kept.pins.length)
+    if (count > maxPins) throw new InvalidPinError(`more than ${maxPins} pins`)
+    await this.#file.replace(formatPins(kept))
+    this.#pins = kept.pins
+    this.#projects = kept.projects
+    this.#exact = exactNames(kept)
     this.#isLost = false
   }
 }
 
+/** All that is pinned. */
+interface KeptPins {
+  readonly pins: readonly Pin[]
+  readonly projects: readonly PinnedProject[]
+}
+
+const noPins: KeptPins = { pins: [], projects: [] }
+
 /** Undefined when nobody knows what was pinned. */
-async function readPins(file: DurableFile): Promise<readonly Pin[] | undefined> {
+async function readPins(file: DurableFile): Promise<KeptPins | undefined> {
   try {
     return parsePins(await file.read())
   } catch (error) {
@@ -135,24 +179,42 @@ async function readPins(file: DurableFile): Promise<readonly Pin[] | undefined> 
   }
 }
 
-function exactNames(pins: readonly Pin[]): ReadonlySet<string> {
-  const exact = pins.filter((pin) => pin.kind === 'version')
-  return new Set(exact.map(({ module }) => formatModuleVersion(module)))
+function exactNames({ pins, projects }: KeptPins): ReadonlySet<string> {
+  const exact = pins.filter((pin) => pin.kind === 'version').map(({ module }) => module)
+  const ofProjects = projects.flatMap(({ modules }) => modules)
+  return new Set([...exact, ...ofProjects].map(formatModuleVersion))
 }
 
-function formatPins(pins: readonly Pin[]): Uint8Array {
-  return Buffer.from(JSON.stringify({ format: 1, pins: pins.map(({ text }) => text) }))
+function formatPins({ pins, projects }: KeptPins): Uint8Array {
+  const named = projects.map(({ name, modules }) => {
+    return { name, modules: modules.map(formatModuleVersion) }
+  })
+  const texts = pins.map(({ text }) => text)
+  return Buffer.from(JSON.stringify({ format: 1, pins: texts, projects: named }))
 }
 
 /** Undefined for sound bytes of a form that we do not know. */
-function parsePins(bytes: Uint8Array | undefined): readonly Pin[] | undefined {
-  if (bytes === undefined) return []
+function parsePins(bytes: Uint8Array | undefined): KeptPins | undefined {
+  if (bytes === undefined) return noPins
   try {
     const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
     if (!isObject(value) || value.format !== 1 || !Array.isArray(value.pins)) return undefined
-    return value.pins.map((text) => parsePin(String(text)))
+    const pins = value.pins.map((text) => parsePin(String(text)))
+    const projects: unknown = value.projects ?? []
+    if (!Array.isArray(projects)) return undefined
+    return { pins, projects: projects.map(parseProject) }
   } catch {
     // Written by another version of us: as good as lost.
     return undefined
+  }
+}
+
+function parseProject(value: unknown): PinnedProject {
+  if (!isObject(value) || typeof value.name !== 'string' || !Array.isArray(value.modules)) {
+    throw new TypeError('not a project')
+  }
+  return {
+    name: value.name,
+    modules: value.modules.map((name) => parsePathAtVersion(String(name))),
   }
 }

@@ -2,6 +2,7 @@ import { asError } from './errors.ts'
 import { evictRetryMs, evictShare, evictSpreadMs } from './limits.ts'
 import type { Pins } from './pins.ts'
 import type { ReportEvent } from './store-event.ts'
+import type { ZipRecord } from './zip-record.ts'
 import type { ShelvedZip, ZipShelf } from './zip-shelf.ts'
 import type { ZipVault } from './zip-vault.ts'
 
@@ -15,6 +16,12 @@ export interface Shrunk {
   readonly pinnedBytes: number
   /** Why the disk removed no more. */
   readonly failure?: Error
+}
+
+/** What an eviction would do, and what would be left. */
+export interface ShrinkPlan extends Shrunk {
+  /** What would go, the longest unused first. */
+  readonly candidates: readonly ZipRecord[]
 }
 
 interface BudgetInit {
@@ -77,6 +84,21 @@ export class SizeBudget {
     // How this one ends is for its own caller.
     this.#running = shrinking.catch(() => {})
     return shrinking
+  }
+
+  /** What `shrink` would do now: looks only, and removes nothing. */
+  plan(targetBytes: number): ShrinkPlan {
+    const { shelf } = this.#components
+    const zips: ZipRecord[] = []
+    let evictedBytes = 0
+    for (const { record } of shelf.bytes > targetBytes ? this.#candidates() : []) {
+      if (shelf.bytes - evictedBytes <= targetBytes) break
+      zips.push(record)
+      evictedBytes += record.size
+    }
+    const left = { zips: shelf.count - zips.length, zipBytes: shelf.bytes - evictedBytes }
+    const pinnedBytes = this.pinned().bytes
+    return { candidates: zips, evicted: zips.length, evictedBytes, ...left, pinnedBytes }
   }
 
   /** What pins keep. */

@@ -77,6 +77,22 @@ describe('pins', () => {
     expect((await openPins(path)).texts().toSorted()).toEqual(names.toSorted())
   })
 
+  test('of projects are read again, replaced by name, and cover what they name', async () => {
+    const path = await newPath()
+    const { pins, add } = await openPins(path)
+    await add('example.com/a')
+    await pins.putProject({ name: 'app', modules: [module, moduleAt('v1.0.0')] })
+    await pins.putProject({ name: 'app', modules: [module] })
+    const again = (await openPins(path)).pins
+    expect(again.projects()).toEqual([{ name: 'app', modules: [module] }])
+    expect(again.covers(module)).toBe(true)
+    expect(again.covers(moduleAt('v1.0.0'))).toBe(false)
+    expect(await again.removeProject('other')).toBe(false)
+    expect(await again.removeProject('app')).toBe(true)
+    const last = await openPins(path)
+    expect([last.texts(), last.pins.projects()]).toEqual([['example.com/a'], []])
+  })
+
   test('that the disk would not take are not there, and those before are', async () => {
     let isFull = false
     const disk = guardedDisk((call) => {

@@ -12,19 +12,21 @@ const answerTimeoutMs = 600_000
 
 /** `modmesh gc`: evicts the longest unused zips; 20 when pins or readers kept more than the size allows. */
 export async function gc(
-  flags: FlagTexts & { readonly json?: true; readonly to?: string },
+  flags: FlagTexts & { readonly json?: true; readonly to?: string; readonly dryRun?: true },
   around: Surroundings,
 ): Promise<ExitCode> {
   const maxBytes = flags.to === undefined ? undefined : readSize(flags.to)
+  const { dryRun } = flags
   const dir = await readDirOption(flags, around)
   const signal = AbortSignal.timeout(answerTimeoutMs)
   const report = (await askStore(
     dir,
-    { command: 'gc', maxBytes },
+    { command: 'gc', maxBytes, dryRun },
     {
       signal,
       withoutNode: async () => {
-        return { command: 'gc', maxBytes: maxBytes ?? (await readMaxSizeOption(flags, around)) }
+        const ownBytes = maxBytes ?? (await readMaxSizeOption(flags, around))
+        return { command: 'gc', maxBytes: ownBytes, dryRun }
       },
     },
   )) as GcReport
@@ -49,7 +51,10 @@ function asText(report: GcReport): string {
   if (maxBytes === null) {
     return `nothing removed: no size is set; say --to SIZE here, or start the node with --max-size; held: ${held}`
   }
-  const done = `removed: ${zipCount(evicted)} (${formatBytes(evictedBytes)}); held: ${held}`
+  const [verb, left] = report.wouldEvict ? ['would remove', 'left'] : ['removed', 'held']
+  const zips = report.wouldEvict?.map(({ module, bytes }) => `${module}  ${formatBytes(bytes)}\n`)
+  const sums = `${verb}: ${zipCount(evicted)} (${formatBytes(evictedBytes)}); ${left}: ${held}`
+  const done = `${zips?.join('') ?? ''}${sums}`
   return isOver(report)
     ? `${done}, more than ${formatBytes(maxBytes)}: ${reasons(report).join('; ')}`
     : done

@@ -26,9 +26,24 @@ export type StoreRequest =
     }
   | { readonly command: 'verify' }
   /** Absent: the size that the node was started with. Bytes. */
-  | { readonly command: 'gc'; readonly maxBytes?: number | undefined }
-  | { readonly command: 'pin'; readonly pins: readonly string[] }
-  | { readonly command: 'unpin'; readonly pins: readonly string[] }
+  | {
+      readonly command: 'gc'
+      readonly maxBytes?: number | undefined
+      /** Only tells what would be removed. */
+      readonly dryRun?: boolean | undefined
+    }
+  | {
+      readonly command: 'pin'
+      readonly pins: readonly string[]
+      /** The text of the go.sum files of a project, whose zips are pinned under its name. */
+      readonly project?: { readonly name: string; readonly sums: string } | undefined
+    }
+  /** `project`: a name under which one was pinned. */
+  | {
+      readonly command: 'unpin'
+      readonly pins: readonly string[]
+      readonly project?: string | undefined
+    }
   | {
       readonly command: 'adopt'
       /** Absolute path of a GOMODCACHE. */
@@ -112,11 +127,19 @@ const requestSchema = v.variant('command', [
     v: v.literal(controlVersion),
     command: v.literal('gc'),
     maxBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+    dryRun: v.optional(v.boolean()),
   }),
   v.strictObject({
     v: v.literal(controlVersion),
-    command: v.picklist(['pin', 'unpin']),
+    command: v.literal('pin'),
     pins: v.array(v.string()),
+    project: v.optional(v.strictObject({ name: v.string(), sums: v.string() })),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('unpin'),
+    pins: v.array(v.string()),
+    project: v.optional(v.string()),
   }),
   v.strictObject({
     v: v.literal(controlVersion),

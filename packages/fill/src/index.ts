@@ -62,6 +62,14 @@ export {
 } from './policy/version-times.ts'
 export type { PrivateMesh, Published, PublishedRecord, Publisher } from './private-modules.ts'
 export {
+  type FilledFile,
+  type FillListener,
+  filesOf,
+  fillFiles,
+  type NeededFile,
+} from './project/fill-files.ts'
+export { namedFiles } from './project/named-files.ts'
+export {
   brokenPins,
   type NeededInfo,
   type NeededMod,

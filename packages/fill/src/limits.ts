@@ -169,3 +169,6 @@ export const clearlyQuicker = 1.25
 
 /** Links as quick as 100 Mbit/s are not worth a comparison, bytes per second. */
 export const quickLink = 12_500_000
+
+/** Zips of a project that are asked for at a time: more than the members of a site that give them. */
+export const maxParallelZips = 16

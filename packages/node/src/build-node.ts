@@ -105,6 +105,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   startRefill(store, fill, { log, lifecycle })
   const sources = { source: audit.watch(fill), store, upstream, log, lifecycle, onEvent }
   const source = await openPolicedSource(plan, sources)
+  state.source = source
   if (database !== undefined) lifecycle.add('upkeep', startUpkeep(database, { log, around }))
 
   const pages = openPages(state, reporter, store)

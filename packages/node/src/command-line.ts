@@ -7,6 +7,7 @@ import { commandHelp, exitCodeHelp, firstSteps } from './help-texts.ts'
 import { addMeshCommands } from './mesh-commands.ts'
 import { optionNames } from './options.ts'
 import { escapeInvisible } from './printable.ts'
+import { addProjectCommands } from './project-commands.ts'
 import { type FlagTexts, takeSurroundings } from './read-options.ts'
 import { addReportCommands } from './report-commands.ts'
 import type { Surroundings } from './settings.ts'
@@ -55,6 +56,7 @@ function buildProgram(around: Surroundings, done: (exitCode: ExitCode) => void):
   addEnv(program, bind)
   addMeshCommands(program, bind)
   addStoreCommands(program, bind)
+  addProjectCommands(program, bind)
   for (const command of allCommands(program)) quiet(command)
   return program
 }

@@ -2,6 +2,7 @@ import type { ModuleVersion } from '@modmesh/module'
 import type { MeshNode } from '@modmesh/peers'
 import type { AdoptTrust } from './adopt/answer-adopt.ts'
 import { noChecksumDb } from './checksum-database.ts'
+import { machineClock } from './clock.ts'
 import type { Hello } from './control-socket/protocol.ts'
 import type { AnswerControl } from './control-socket/server.ts'
 import { CommandError } from './errors.ts'
@@ -10,6 +11,7 @@ import { toIso } from './iso-time.ts'
 import { answerMeshRequest, isMeshRequest } from './mesh-answers.ts'
 import type { NodeState, Phase } from './node-state.ts'
 import { peersReport } from './peers-report.ts'
+import { type PrefetchComponents, prefetch } from './prefetch/prefetch.ts'
 import type { Publishing } from './publishing.ts'
 import type { StatusReporter } from './status-reporter.ts'
 import { answerStoreRequest } from './store-answers.ts'
@@ -40,6 +42,8 @@ export function answerControl({
         return await reporter.status()
       case 'peers':
         return peersReport(state.mesh)
+      case 'prefetch':
+        return await prefetch(prefetchParts(state, store), request, options)
       case 'why':
         return await whyReport({ store, state, trace, isPrivate }, request.module)
       case 'publish':
@@ -61,6 +65,18 @@ function hello(state: NodeState): Hello {
     env: state.goEnv,
     otherWays: state.otherWays,
   }
+}
+
+function prefetchParts(
+  { source, mesh }: NodeState,
+  store: WhyComponents['store'],
+): PrefetchComponents {
+  if (source === undefined || mesh === undefined) throw notNow('starting')
+  const isFar = (id: string): boolean => {
+    const site = mesh.peers().find(({ peer }) => peer === id)?.site
+    return site !== undefined && site !== mesh.site
+  }
+  return { source, store, clock: machineClock, isFar }
 }
 
 /** Memory, and the clones of version control, may still hold what was there first. */

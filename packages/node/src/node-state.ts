@@ -1,4 +1,4 @@
-import type { Clock, ModuleFill, Upstream } from '@modmesh/fill'
+import type { Clock, ModuleFill, ModuleSource, Upstream } from '@modmesh/fill'
 import {
   type DirectReader,
   formatListenAddress,
@@ -28,6 +28,8 @@ export class NodeState {
   /** What `go` kept of the checksum database in a module cache that was adopted. */
   goRecords: GoRecords | undefined
   publishing: Publishing | undefined
+  /** What clients are answered from: the fill behind the policy. */
+  source: ModuleSource | undefined
   upstream: Pick<Upstream, 'isEnabled'> | undefined
   /** Resolves when the first peer is connected. */
   readonly firstPeer: Promise<void>

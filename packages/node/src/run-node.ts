@@ -60,8 +60,8 @@ async function orExit<T>(starting: Promise<T>, stopSignal: Promise<unknown>): Pr
   return first === undefined ? process.exit(exitCodes.done) : first.value
 }
 
-/** A lone node is ready when it serves; one with a mesh has its first peer, or has waited for it. */
-async function firstPeer({ mesh, state }: RunningNode): Promise<void> {
+/** Resolves when a node may say ready: a lone one at once, one with a mesh with its first peer, or after waiting for it. */
+export async function firstPeer({ mesh, state }: RunningNode): Promise<void> {
   if (mesh.meshId() === undefined) return
   const waited = new AbortController()
   const late = sleep(Math.max(0, firstPeerMs - state.uptimeMs), undefined, waited)

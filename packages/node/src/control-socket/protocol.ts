@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { GoEnv } from '../client-env.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import type { PrefetchRequest } from '../prefetch/prefetch-request.ts'
 
 /**
  * The control protocol: the client sends one line of JSON, the node answers with one line and closes. Where the
@@ -84,6 +85,7 @@ export type ControlRequest =
   | StoreRequest
   | MeshRequest
   | PublishRequest
+  | PrefetchRequest
   /** Who are you: answered even while starting. */
   | { readonly command: 'hello' }
   | { readonly command: 'status' | 'peers' }
@@ -114,6 +116,9 @@ export const helloSchema: v.GenericSchema<unknown, Hello> = v.object({
   env: v.optional(v.record(v.string(), v.string())),
   otherWays: v.optional(v.array(v.string())),
 })
+
+const fileKinds = ['go.mod', 'go.sum', 'go.work', 'modules.txt', 'versions'] as const
+const sentFile = { path: v.string(), bytes: v.pipe(v.string(), v.base64()) }
 
 const requestSchema = v.variant('command', [
   v.strictObject({
@@ -152,6 +157,15 @@ const requestSchema = v.variant('command', [
     cache: v.string(),
     only: v.optional(v.array(v.string())),
     sums: v.optional(v.string()),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('prefetch'),
+    files: v.array(v.strictObject({ ...sentFile, kind: v.picklist(fileKinds) })),
+    locals: v.array(v.strictObject(sentFile)),
+    platforms: v.array(v.string()),
+    all: v.boolean(),
+    pin: v.optional(v.string()),
   }),
   v.strictObject({ v: v.literal(controlVersion), command: v.literal('hello') }),
   v.strictObject({ v: v.literal(controlVersion), command: v.picklist(['status', 'peers']) }),

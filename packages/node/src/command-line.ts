@@ -17,15 +17,16 @@ import { programVersion } from './version.ts'
  * Runs one command and returns its exit code. Errors become one line on stderr. Commands are loaded
  * when they run, so that clients never load the mesh.
  */
-export async function runCommandLine(args: readonly string[]): Promise<ExitCode> {
+export async function runCommandLine(args: readonly string[]): Promise<number> {
   const around = takeSurroundings()
   endQuietlyOnClosedPipe()
-  const outcome: { exitCode: ExitCode } = { exitCode: exitCodes.done }
+  const outcome: { exitCode: number } = { exitCode: exitCodes.done }
   const program = buildProgram(around, (exitCode) => {
     outcome.exitCode = exitCode
   })
   try {
     checkCommandName(program, args[0])
+    checkRunArguments(args)
     await program.parseAsync(oneDashAsTwo(program, args), { from: 'user' })
     return outcome.exitCode
   } catch (error) {
@@ -34,7 +35,7 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
 }
 
 /** Builds the command table: names, flags and help; what each does is loaded when it runs. */
-function buildProgram(around: Surroundings, done: (exitCode: ExitCode) => void): Command {
+function buildProgram(around: Surroundings, done: (exitCode: number) => void): Command {
   const program = new Command('modmesh')
   const bind =
     <T>(load: () => Promise<Run<T>>) =>
@@ -171,6 +172,12 @@ function checkCommandName(program: Command, first: string | undefined): void {
   const meant = closestWord(first, names)
   const hint = meant === undefined ? 'see: modmesh --help' : `did you mean "${meant}"?`
   throw new UsageError(`unknown command ${JSON.stringify(first)}; ${hint}`)
+}
+
+/** Without the mark nobody could tell our flags from those of the command. */
+function checkRunArguments(args: readonly string[]): void {
+  if (args[0] !== 'run' || args.includes('--') || args.includes('--help')) return
+  throw new UsageError('say what to run after two dashes: modmesh run -- go build ./...')
 }
 
 /** Go people type one dash: `-json` is taken for `--json` where such a long flag exists. */

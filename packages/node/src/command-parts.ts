@@ -1,10 +1,9 @@
 import { Option as Flag } from 'commander'
-import type { ExitCode } from './exit-codes.ts'
 import { flagName, options, variableName } from './options.ts'
 import type { Option, OptionName, Surroundings } from './settings.ts'
 
-/** What a command is run with; returns its exit code or throws CommandError. */
-export type Run<T> = (flags: T, around: Surroundings) => Promise<ExitCode>
+/** What a command is run with; returns its exit code (`run`: that of what it ran) or throws CommandError. */
+export type Run<T> = (flags: T, around: Surroundings) => Promise<number>
 
 /** Makes what a command does of how it is loaded. */
 export type Bind = <T>(load: () => Promise<Run<T>>) => (flags: T) => Promise<void>

@@ -206,7 +206,8 @@ Meanwhile what the nearest project needs (as \`modmesh prefetch\` finds it) is
 fetched in the background, many modules at a time.
 
 Signals go to the command, and its exit status is that of \`run\`: 128 and the
-number of the signal when one ended it. Before it was started: as other commands.`,
+number of the signal when one ended it, 127 when there is no such program. When
+no node can be had: as other commands.`,
   accept: `Take a version that is no longer what this node saw first, such as a private
 module whose tag was moved. No checksum database speaks for those, so the
 first hash counts: another one is refused (409 in status, 502 to go) until

@@ -26,7 +26,16 @@ export function addProjectCommands(program: Command, bind: Bind): void {
     )
     .option('--json', 'print one JSON object')
     .action((names: readonly string[], flags: FlagTexts) => prefetch({ ...flags, names }))
+  const run = bind<RunFlags>(async () => (await import('./commands/run.ts')).run)
+  add(program, 'run', 'run a command with GOPROXY set to a node')
+    .argument('<command...>', 'what to run, after --')
+    .option('--no-prefetch', 'fetch only what the command asks for')
+    .action((command: readonly string[], flags: Omit<RunFlags, 'command'>) =>
+      run({ ...flags, command }),
+    )
 }
+
+type RunFlags = FlagTexts & { readonly command: readonly string[]; readonly prefetch: boolean }
 
 function add(program: Command, name: 'prefetch' | 'run', summary: string): Command {
   const command = program.command(name).summary(summary).description(commandHelp[name])

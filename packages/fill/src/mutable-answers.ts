@@ -201,7 +201,9 @@ export class MutableAnswers {
       if (answer === undefined) throw notHere(question.name)
       return answer
     }
-    const answer = await standInWhenDead(question, older, { signal })
+    // Where upstream says that there is nothing, its older word is no answer any more.
+    const isGone = asked.error instanceof ModuleNotFoundError
+    const answer = await standInWhenDead(question, isGone ? undefined : older, { signal })
     if (answer === undefined) throw asked.error
     this.#kept.standIn(question.key, answer, known)
     return answer

@@ -51,11 +51,12 @@ async function ask(
   const records: PublishedRecord[] = []
   const startedMs = ctx.clock.monotonicMs()
   const scope = new Scope(signal)
-  const timer = scope.start((ended) => ctx.clock.sleep(ms, { signal: ended }))
-  ctx.background(timer.then(() => scope.abort(noLongerNeeded)))
+  endAfter(ctx, scope, ms)
   try {
     const found = ctx.privateMesh?.findRecords(module, { signal: scope.signal, onRefused }) ?? []
     for await (const record of until(asAsync(found), scope.signal)) {
+      // Once one has told, the others have the time of a question to say otherwise.
+      if (records.length === 0) endAfter(ctx, scope, ctx.budgets.haveQueryMs)
       if (isOf(record, module)) records.push(record)
       else ctx.blame(record.peer, module, 'sent a record of another module version')
       if (records.length >= maxRecordsPerSearch) break
@@ -69,6 +70,11 @@ async function ask(
   }
   signal.throwIfAborted()
   return records
+}
+
+function endAfter(ctx: FillContext, scope: Scope, ms: number): void {
+  const timer = scope.start((signal) => ctx.clock.sleep(ms, { signal }))
+  ctx.background(timer.then(() => scope.abort(noLongerNeeded)))
 }
 
 function agreed(

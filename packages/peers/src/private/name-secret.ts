@@ -34,9 +34,9 @@ export function checkSecret(
   against: Omit<RecordView, 'may'>,
 ): NameSecret {
   const read = parseSigned(record)
-  const { body } = checkSigned(keyings, read, { ...against, may: mayHavePrivate })
+  const { body, clean } = checkSigned(keyings, read, { ...against, may: mayHavePrivate })
   if (!isEqual(body.endings, endings)) {
     throw new StatementRefusedError('outdated', 'the secret is of before or after somebody went')
   }
-  return { secret: body.secret, record, order: sha256(read.signed.body) }
+  return { secret: body.secret, record: clean, order: sha256(read.signed.body) }
 }

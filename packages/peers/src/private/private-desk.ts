@@ -3,7 +3,6 @@ import { parseModulePath, parseModuleVersion } from '@modmesh/module'
 import { validOrUndefined } from '../control/answer-desk.ts'
 import { controlLimits as limits } from '../control/limits.ts'
 import type { Ask, Reply } from '../control/message.ts'
-import { maxSignedBytes } from '../membership/limits.ts'
 import type { PrivateShelf } from '../peer-shelf.ts'
 import type { PrivateStanding } from './private-standing.ts'
 
@@ -53,7 +52,8 @@ export class PrivateDesk {
   async #record(shelf: PrivateShelf, path: string, version: string): Promise<Answer> {
     const module = validOrUndefined(() => parseModuleVersion(path, version))
     const record = module && (await shelf.record(module))
-    if (record === undefined || record.statement.byteLength > maxSignedBytes) {
+    // Of a mesh that this node has left: members of ours would take us for a liar.
+    if (record === undefined || !this.#standing.isOfMesh(record.statement)) {
       return { kind: 'private-answer' }
     }
     const { info, mod, statement, holdsZip } = record

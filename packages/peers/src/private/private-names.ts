@@ -45,7 +45,8 @@ export class PrivateNames {
 
   async start(): Promise<void> {
     const { membership, keeper, shelf } = this.#parts
-    await keeper.restore()
+    // What is lost is made anew.
+    await keeper.restore().catch(this.#parts.failed)
     this.#stopListening = [
       shelf.onAdded((path) => void this.#announce(path)),
       keeper.onChange(() => this.#plan()),

@@ -1,11 +1,13 @@
 import type { PeerId } from '@modmesh/fill'
+import { hex } from '../membership/bytes.ts'
 import type { Member } from '../membership/chain.ts'
 import { NotAllowedError } from '../membership/errors.ts'
 import type { Membership } from '../membership/membership.ts'
 import { seedOfPrivateKey } from '../membership/peer-key.ts'
 import { peerBytes, peerText } from '../membership/peer-text.ts'
 import { mayHavePrivate, mayPublish } from '../membership/roles.ts'
-import type { Signer } from './publication.ts'
+import { judgedMs } from './limits.ts'
+import { isMadeIn, type Signer } from './publication.ts'
 import type { RecordView } from './signed-record.ts'
 
 /** What standing rests on. */
@@ -20,6 +22,8 @@ export class PrivateStanding {
   readonly #membership: Membership
   readonly #member: (peer: PeerId) => Member | undefined
   readonly #privateKey: Uint8Array
+  /** A judgement takes some signatures, and there is one for each question. */
+  readonly #judged = new WeakMap<Member, { readonly at: string; readonly isGood: boolean }>()
 
   constructor(components: PrivateStandingComponents, init: { readonly privateKey: Uint8Array }) {
     this.#membership = components.membership
@@ -45,7 +49,23 @@ export class PrivateStanding {
   isAllowedPeer(peer: PeerId): boolean {
     const member = this.#member(peer)
     if (member === undefined || !mayHavePrivate(member.roles)) return false
-    return this.#membership.judge(member) === undefined
+    const known = this.#judged.get(member)
+    if (known !== undefined && known.at === this.moment()) return known.isGood
+    const isGood = this.#membership.judge(member) === undefined
+    this.#judged.set(member, { at: this.moment(), isGood })
+    return isGood
+  }
+
+  /** Whether a statement was made in our mesh; nothing of it is checked. */
+  isOfMesh(statement: Uint8Array): boolean {
+    const [root] = this.#membership.ledger?.roots ?? []
+    return root !== undefined && isMadeIn(root, statement)
+  }
+
+  /** What was judged at one counts until the next: another word about members, or another time. */
+  moment(): string {
+    const digest = this.#membership.ledger?.digest() ?? new Uint8Array()
+    return `${hex(digest)} ${Math.floor(this.nowMs() / judgedMs)}`
   }
 
   /** How this node signs; undefined on a lone one. */

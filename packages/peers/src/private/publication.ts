@@ -9,6 +9,7 @@ import {
   zipHashBytes,
   zipHashFromBytes,
 } from '@modmesh/module'
+import { isEqual } from '../membership/bytes.ts'
 import { peerText } from '../membership/peer-text.ts'
 import { mayPublish } from '../membership/roles.ts'
 import { publications } from '../membership/statement.ts'
@@ -43,6 +44,16 @@ export function signPublication(what: Publishing, signer: Signer, atMs: number):
   return { zip, mod, publisher: { peer: peerText(peer), name, atMs: at }, statement }
 }
 
+/** Whether a statement names a mesh by its first root key; nothing of it is checked. */
+export function isMadeIn(root: Uint8Array, statement: Uint8Array): boolean {
+  try {
+    const { signed } = parseSigned(statement)
+    return isEqual(publications.parse(signed.body).mesh, root)
+  } catch {
+    return false // whatever it is, it is none
+  }
+}
+
 /**
  * Checks a statement that says what a version is. Throws StatementRefusedError, NotAMemberError: it does
  * not count, whoever brought it.
@@ -53,7 +64,8 @@ export function checkPublication(
   against: Omit<RecordView, 'may'>,
 ): Published {
   const record = parseSigned(bytes)
-  const { body, proof } = checkSigned(publications, record, { ...against, may: mayPublish })
+  const rule = { ...against, may: mayPublish }
+  const { body, proof, clean: statement } = checkSigned(publications, record, rule)
   if (body.path !== module.path || body.version !== module.version) {
     const name = formatModuleVersion(module)
     throw new StatementRefusedError('other-module', `the statement is not about ${name}`)
@@ -63,6 +75,6 @@ export function checkPublication(
     zip: zipHashFromBytes(body.zip),
     mod: parseModHash(zipHashFromBytes(body.mod)),
     publisher: { peer: peerText(peer), name: proof.claim.name, atMs },
-    statement: bytes,
+    statement,
   }
 }

@@ -16,6 +16,8 @@ export class SecretKeeper {
   readonly #file: DurableValue
   readonly #listeners = new Set<() => void>()
   #current: NameSecret | undefined
+  /** The moment at which it was found good. */
+  #goodAt: string | undefined
 
   constructor(components: {
     readonly standing: PrivateStanding
@@ -37,7 +39,11 @@ export class SecretKeeper {
   current(): NameSecret | undefined {
     if (!this.#standing.isAllowed()) return undefined
     const known = this.#current
-    if (known !== undefined && this.#check(known.record) === undefined) this.#current = undefined
+    const moment = this.#standing.moment()
+    if (known !== undefined && moment !== this.#goodAt) {
+      if (this.#check(known.record) === undefined) this.#current = undefined
+      this.#goodAt = moment
+    }
     return this.#current
   }
 
@@ -71,6 +77,7 @@ export class SecretKeeper {
 
   async #take(secret: NameSecret): Promise<void> {
     this.#current = secret
+    this.#goodAt = undefined
     for (const listener of this.#listeners) listener()
     await this.#file.save()
   }

@@ -58,13 +58,14 @@ export function parseSigned(bytes: Uint8Array): SignedRecord {
 
 /**
  * Checks who signed a record, and that he might when he did: a member with the role, not revoked since, and
- * one that nobody counter-signed is one still. Throws StatementRefusedError, NotAMemberError.
+ * one that nobody counter-signed is one still. `clean` is the record as it may be passed on: what its
+ * signature does not cover is ours. Throws StatementRefusedError, NotAMemberError.
  */
 export function checkSigned<T extends Claim>(
   kind: Statement<T>,
   record: SignedRecord,
   against: RecordView,
-): { readonly body: T; readonly proof: Proof } {
+): { readonly body: T; readonly proof: Proof; readonly clean: Uint8Array } {
   const body = parseBody(kind, record.signed)
   const root = against.view.roots[0]
   if (root === undefined || Buffer.compare(body.mesh, root) !== 0) {
@@ -73,7 +74,8 @@ export function checkSigned<T extends Claim>(
   if (body.at > against.nowMs + clockSkewMs) {
     throw new StatementRefusedError('from-the-future', 'the statement is dated in the future')
   }
-  return { body, proof: checkSigner(kind, record, body, against) }
+  const { proof, by } = checkSigner(kind, record, body, against)
+  return { body, proof, clean: formatSigned({ signed: record.signed, by }) }
 }
 
 function parseBody<T>(kind: Statement<T>, { body }: SignedBody): T {
@@ -89,17 +91,17 @@ function checkSigner<T extends Claim>(
   { signed, by }: SignedRecord,
   body: T,
   against: RecordView,
-): Proof {
+): { readonly proof: Proof; readonly by: Uint8Array } {
   if (!isSignedByPeer(kind, signed, body.peer)) {
     throw new StatementRefusedError('bad-signature', 'the statement is not signed by who it names')
   }
   try {
-    return judgeChain(by, body, against)
+    return { proof: judgeChain(by, body, against), by }
   } catch (error) {
     // Who was counter-signed after it spoke, or had its membership renewed, may have a better one by now.
     const known = against.chainOf(body.peer)
     if (known === undefined) throw error
-    return judgeChain(known, body, against)
+    return { proof: judgeChain(known, body, against), by: known }
   }
 }
 

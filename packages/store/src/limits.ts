@@ -100,3 +100,13 @@ export const scrubIdleMs = 600_000
 export const scrubBytesPerSecond: number = 16 << 20
 /** Times of files are those of the last tick of the system's clock, which comes at least this often, generously. Milliseconds. */
 export const clockTickMs = 50
+/** The inventory of a bundle: 60,000 module versions with all their parts. Bytes. */
+export const maxInventoryBytes: number = 64 << 20
+/** Upper and edge tiles of a bundle, kept in memory while it comes in: those of a log of 4e8 records. Bytes. */
+export const maxFrameTileBytes: number = 64 << 20
+/** Zips of a bundle that are verified and committed at once: their folder syncs are shared. */
+export const bundleZipsAtOnce = 8
+/** Small parts of a bundle that become durable together, and tiles or files read ahead of their turn. */
+export const bundlePartsAtOnce = 64
+/** Refusals that an import lists: one wrong key refuses everything. */
+export const maxListedRefusals = 1_000

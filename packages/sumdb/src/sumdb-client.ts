@@ -16,6 +16,7 @@ import { type Refusal, Refusals } from './refusals.ts'
 import type { SumdbOps } from './sumdb-ops.ts'
 import { TileAnswers } from './tile-answers.ts'
 import { TileReader } from './tile-reader.ts'
+import { TreeSnapshot } from './tree-snapshot.ts'
 
 interface Waiting {
   readonly signal: AbortSignal
@@ -199,6 +200,12 @@ export class SumdbClient implements AsyncDisposable {
   async answerLatest({ signal }: Waiting): Promise<Uint8Array> {
     const own = (await this.#heads.current()) ?? (await this.#heads.refresh({ signal }))
     return Buffer.from(own.head.note)
+  }
+
+  /** Our tree as it is now, for a copy of it; undefined before the first head. */
+  async snapshot(): Promise<TreeSnapshot | undefined> {
+    const own = await this.#heads.current()
+    return own && new TreeSnapshot({ own, prover: this.#prover }, { database: this.name })
   }
 
   /** Finds a tile for a peer: only what is kept here and verifies under our head. */

@@ -17,11 +17,49 @@ export type FetchTile = (
   options: { readonly signal: AbortSignal },
 ) => Promise<Uint8Array | undefined>
 
-/** A checksum database in use: the client, and the way to the database itself. */
+/** Tiles that came in with a bundle, while they are verified: found before anybody is asked. */
+export class SuppliedTiles {
+  readonly #tiles = new Map<string, Uint8Array>()
+
+  /** Lets a tile be found by its path (`tile/8/0/000`); returns how to end that. */
+  supply(path: string, bytes: Uint8Array): () => void {
+    this.#tiles.set(`/${path}`, bytes)
+    return () => {
+      if (this.#tiles.get(`/${path}`) === bytes) this.#tiles.delete(`/${path}`)
+    }
+  }
+
+  find(path: string): Uint8Array | undefined {
+    return this.#tiles.get(path)
+  }
+}
+
+/** A checksum database in use: the client, what it keeps, and the way to the database itself. */
 export interface ChecksumDatabase {
   readonly key: VerifierKey
   readonly client: SumdbClient
-  readonly remote: HttpSumdb
+  readonly cache: SumdbCache
+  readonly supplied: SuppliedTiles
+  /** Undefined in a process that asks nobody. */
+  readonly remote: HttpSumdb | undefined
+}
+
+/** Opens a checksum database of which nobody is asked: what is kept, and what comes in with bundles. */
+export function openKeptDatabase(
+  plan: StartPlan,
+  store: DiskStore,
+): (ChecksumDatabase & { readonly remote: undefined }) | undefined {
+  const { sumdb, isPrivate } = plan
+  if (sumdb.kind === 'off') return undefined
+  const supplied = new SuppliedTiles()
+  const cache = store.sumdbCache(sumdb.name)
+  const ask = async (path: string): Promise<Uint8Array> => {
+    const found = supplied.find(path)
+    if (found !== undefined) return found
+    throw new SumdbUnavailableError(`${sumdb.name} is not asked: no node is running`)
+  }
+  const client = new SumdbClient({ ops: sumdbOps(cache, ask) }, { key: sumdb.key, isPrivate })
+  return { key: sumdb.key, client, cache, supplied, remote: undefined }
 }
 
 /** Opens the configured checksum database, or returns undefined for `off`. */
@@ -44,11 +82,13 @@ export function openChecksumDatabase(
     fetchTimeoutMs: settings.fetchTimeout * 1_000,
   })
   const cache = components.store.sumdbCache(name)
-  const ops = sumdbOps(cache, (path, options) =>
-    readRemote(name, remote, components.fetchTile, path, options),
-  )
+  const supplied = new SuppliedTiles()
+  const ops = sumdbOps(cache, async (path, options) => {
+    const found = options.databaseOnly === true ? undefined : supplied.find(path)
+    return found ?? (await readRemote(name, remote, components.fetchTile, path, options))
+  })
   const client = new SumdbClient({ ops }, { key: sumdb.key, isPrivate: plan.isPrivate })
-  return { key: sumdb.key, client, remote }
+  return { key: sumdb.key, client, cache, supplied, remote }
 }
 
 /** Everything that a client of a checksum database does outside itself: what it keeps, and how it asks. */

@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { StringDecoder } from 'node:string_decoder'
 import { CommandError, errorCode, errorText, NodeNotRunningError } from '../errors.ts'
 import { exitCodes } from '../exit-codes.ts'
+import { endFrames, SocketReader, sendFrame } from './frames.ts'
 import {
   type ControlRequest,
   formatRequest,
@@ -37,6 +38,60 @@ export async function askNode(
   throw new CommandError(response.message, { exitCode: response.exitCode })
 }
 
+/** What goes to the node after a request, and comes from it before the answer. */
+export interface StreamedExchange extends AskOptions {
+  readonly send: AsyncIterable<Uint8Array>
+  readonly receive: (bytes: Uint8Array) => Promise<void>
+}
+
+/** As askNode, for a request that sends and receives files. */
+export async function exchangeWithNode(
+  dir: string,
+  request: ControlRequest,
+  exchanged: StreamedExchange,
+): Promise<unknown> {
+  const { send, onProgress, signal } = exchanged
+  const asked = formatRequest({ request, wantsProgress: onProgress !== undefined })
+  const line = await withSocket(dir, signal, async (socket) => {
+    socket.write(asked)
+    const receiving = receiveAll(socket, exchanged)
+    // Whoever waits for the race gets the error.
+    receiving.catch(() => {})
+    return await Promise.race([receiving, sendAll(socket, send).then(() => receiving)])
+  })
+  const response = readResponse(line)
+  if (response.ok) return response.result
+  throw new CommandError(response.message, { exitCode: response.exitCode })
+}
+
+/** The last line, without its end. */
+async function receiveAll(
+  socket: Socket,
+  { receive, onProgress = () => {} }: StreamedExchange,
+): Promise<string> {
+  const reader = new SocketReader(socket)
+  for (;;) {
+    for await (const bytes of reader.frames()) await receive(bytes)
+    const line = (await reader.line(maxResponseBytes)) ?? ''
+    const told = parseProgressOrNothing(line)
+    if (told === undefined) return line
+    onProgress(told.progress)
+  }
+}
+
+/** A node that has heard enough answers and hangs up: its answer says why. */
+async function sendAll(socket: Socket, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of chunks) if (!(await trySend(sendFrame(socket, chunk)))) return
+  await trySend(endFrames(socket))
+}
+
+async function trySend(sending: Promise<void>): Promise<boolean> {
+  return await sending.then(
+    () => true,
+    () => false, // the answer, or its absence, tells
+  )
+}
+
 function readResponse(line: string): ReturnType<typeof parseResponse> {
   try {
     return parseResponse(line)
@@ -49,17 +104,27 @@ function readResponse(line: string): ReturnType<typeof parseResponse> {
   }
 }
 
-async function exchange(
+function exchange(
   dir: string,
   line: string,
   { signal, onProgress = () => {} }: AskOptions,
+): Promise<string> {
+  return withSocket(dir, signal, async (socket) => {
+    socket.write(line)
+    return await readAnswer(socket, onProgress)
+  })
+}
+
+async function withSocket(
+  dir: string,
+  signal: AbortSignal,
+  work: (socket: Socket) => Promise<string>,
 ): Promise<string> {
   const path = await findSocketPath(dir)
   const socket = connect({ path, signal })
   try {
     await connected(socket)
-    socket.write(line)
-    return await readAnswer(socket, onProgress)
+    return await work(socket)
   } catch (error) {
     throw asCommandError(dir, path, error, signal)
   } finally {
@@ -107,6 +172,7 @@ function parseProgressOrNothing(line: string): ReturnType<typeof parseProgress> 
 }
 
 function asCommandError(dir: string, path: string, error: unknown, signal: AbortSignal): Error {
+  if (error instanceof CommandError) return error
   const code = errorCode(error)
   if (signal.aborted) {
     return new CommandError(`the node on ${dir} did not answer in time`, {

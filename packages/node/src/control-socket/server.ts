@@ -2,6 +2,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { CommandError, errorText } from '../errors.ts'
 import { exitCodes } from '../exit-codes.ts'
+import { SocketReader, sendFrame } from './frames.ts'
 import {
   type AskedRequest,
   type ControlRequest,
@@ -16,12 +17,21 @@ import { prepareSocketPath, removeShortLink, socketFile } from './socket-path.ts
 /** How long a client may take to say what it wants. Milliseconds. */
 const requestTimeoutMs = 5_000
 
+/** What goes between client and node beside the request and its answer. */
+export interface ControlStream {
+  /** What the client sends after its request. Throws CommandError when it goes away before its end. */
+  receive(): AsyncIterable<Uint8Array>
+  /** Sends bytes before the answer; resolves when their memory may be used again. Throws when the client went away. */
+  send(bytes: Uint8Array): Promise<void>
+}
+
 /** How a request is answered. */
 export interface AnswerOptions {
   /** Aborted when the client goes away. */
   readonly signal: AbortSignal
   /** Tells the client how it goes on; does nothing for one that does not want to know. */
   readonly onProgress: (progress: object) => void
+  readonly stream: ControlStream
 }
 
 /** Answers one request; what it throws becomes the client's error line. */
@@ -75,44 +85,38 @@ export class ControlServer implements AsyncDisposable {
 }
 
 function serve(socket: Socket, answer: AnswerControl): void {
-  let received = ''
-  let done = false
   const gone = new AbortController()
   socket.once('close', () => gone.abort(new Error('the client went away')))
-  socket.setEncoding('utf8')
-  socket.setTimeout(requestTimeoutMs, () => {
-    if (!done) socket.destroy()
-  })
+  socket.setTimeout(requestTimeoutMs, () => socket.destroy())
   socket.on('error', () => {
     socket.destroy() // the client went away: there is nobody to tell
   })
-  socket.on('data', (chunk: string) => {
-    if (done) return
-    received += chunk
-    // A long request comes in many pieces: it is not searched anew with each.
-    const end = chunk.includes('\n') ? received.indexOf('\n') : -1
-    if (end < 0 && received.length <= maxRequestBytes) return
-    done = true
-    const line = received.slice(0, Math.max(end, 0))
-    const onProgress = (progress: object): void => {
-      // A client that does not read gets the next one instead.
-      if (socket.writable && socket.writableLength === 0) socket.write(formatProgress(progress))
-    }
-    void respond(line, answer, { signal: gone.signal, onProgress }).then((response) => {
-      socket.end(formatResponse(response))
-    })
-  })
+  void serveOne(socket, answer, gone.signal)
+}
+
+/** Never rejects. */
+async function serveOne(socket: Socket, answer: AnswerControl, signal: AbortSignal): Promise<void> {
+  const reader = new SocketReader(socket)
+  const line = await reader.line(maxRequestBytes)
+  socket.setTimeout(0)
+  const stream = { receive: () => reader.frames(), send: sendFrame.bind(undefined, socket) }
+  const onProgress = (progress: object): void => {
+    // A client that does not read gets the next one instead.
+    if (socket.writable && socket.writableLength === 0) socket.write(formatProgress(progress))
+  }
+  const response = await respond(line ?? '', answer, { signal, stream, onProgress })
+  socket.end(formatResponse(response))
 }
 
 /** Never rejects: every failure is an answer. */
 async function respond(
   line: string,
   answer: AnswerControl,
-  { signal, onProgress }: AnswerOptions,
+  { onProgress, ...rest }: AnswerOptions,
 ): Promise<ControlResponse> {
   try {
     const { request, wantsProgress } = readRequest(line)
-    const options = { signal, onProgress: wantsProgress ? onProgress : () => {} }
+    const options = { ...rest, onProgress: wantsProgress ? onProgress : () => {} }
     return { ok: true, result: (await answer(request, options)) ?? null }
   } catch (error) {
     const exitCode = error instanceof CommandError ? error.exitCode : exitCodes.failed

@@ -220,6 +220,14 @@ export class DiskStore implements ZipStore, AsyncDisposable {
     }
   }
 
+  /** Every module version of which a go.mod is held, in no order. */
+  *mods(): Generator<ModuleVersion> {
+    for (const key of this.#parts.journal.keys()) {
+      const module = moduleOfModKey(key)
+      if (module !== undefined) yield module
+    }
+  }
+
   /** The pins, as they were written. */
   pins(): readonly string[] {
     return this.#parts.pins.list().map(({ text }) => text)

@@ -4,7 +4,24 @@
  * not found; files are the truth and the level index can be thrown away at any time.
  * Follows design sections 5 ("One reading") and 7 ("Disk").
  */
+
 export type { AdoptedZip } from './adopted-zip.ts'
+
+export { BundleReader, frontBytes } from './bundle/bundle-reader.ts'
+export {
+  BundleContents,
+  type BundleTree,
+  type BundleWish,
+  type MissingPart,
+} from './bundle/collect.ts'
+export { BundleError, type BundleFault, BundleSourceError } from './bundle/faults.ts'
+export { importBundle } from './bundle/import-bundle.ts'
+export { ImportReport, type PartCount, type PartKind } from './bundle/import-report.ts'
+export type { ImportDatabase } from './bundle/import-tree.ts'
+export { type BundleItem, bytesOf, formatInventory, type Inventory } from './bundle/inventory.ts'
+export { bundleId } from './bundle/seal.ts'
+export { writeBundle } from './bundle/write-bundle.ts'
+
 export type { Disk, DiskFile, FileIdentity } from './disk.ts'
 export { nodeDisk } from './disk.ts'
 export {

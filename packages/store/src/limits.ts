@@ -106,7 +106,9 @@ export const maxInventoryBytes: number = 64 << 20
 export const maxFrameTileBytes: number = 64 << 20
 /** Zips of a bundle that are verified and committed at once: their folder syncs are shared. */
 export const bundleZipsAtOnce = 8
-/** Small parts of a bundle that become durable together, and tiles or files read ahead of their turn. */
+/** Tiles of a bundle that are read at once: those that are not kept yet come from the database. */
+export const bundleTilesAtOnce = 16
+/** Small parts of a bundle that become durable together, or are read at once. */
 export const bundlePartsAtOnce = 64
 /** Refusals that an import lists: one wrong key refuses everything. */
 export const maxListedRefusals = 1_000

@@ -7,12 +7,13 @@ import {
   type RefusedAnswer,
   type SumdbOps,
 } from '@modmesh/sumdb'
+import { concurrently } from './concurrently.ts'
 import type { Disk } from './disk.ts'
 import { DurableFile } from './durable-file.ts'
 import { StoreWriteError } from './errors.ts'
 import { makeFolder } from './folders.ts'
 import { type Layout, parseTilePath, sumdbFolder, tilePath } from './layout.ts'
-import { maxForkEvidence, maxRefusedAnswers, maxRefusedBytes } from './limits.ts'
+import { commitConcurrency, maxForkEvidence, maxRefusedAnswers, maxRefusedBytes } from './limits.ts'
 import type { MetaJournal } from './meta-journal.ts'
 import { replaceFile } from './replace-file.ts'
 
@@ -20,6 +21,8 @@ import { replaceFile } from './replace-file.ts'
 export interface SumdbCache extends Omit<SumdbOps, 'readRemote'> {
   /** Where all of it is; evidence in `fork` and `refused`. */
   readonly folder: string
+  /** Makes tiles durable that are kept under these paths: else a power cut may cost them. Throws StoreWriteError. */
+  syncTiles(paths: readonly string[]): Promise<void>
 }
 
 export interface SumdbCacheComponents {
@@ -84,6 +87,21 @@ export class DiskSumdbCache implements SumdbCache {
     if (file !== undefined) await this.#components.disk.remove(file)
     else if (this.#components.journal.has(key)) {
       await this.#components.journal.put({ key, meta: '', bytes: undefined })
+    }
+  }
+
+  async syncTiles(paths: readonly string[]): Promise<void> {
+    const { disk } = this.#components
+    const files = paths.map((path) => this.#tileFile(path)).filter((file) => file !== undefined)
+    const folders = new Set(files.map((file) => dirname(file)))
+    try {
+      await concurrently(files, commitConcurrency, async (path) => {
+        const file = await disk.open(path, 'read')
+        await file.fsync().finally(() => file.close())
+      })
+      await concurrently(folders, commitConcurrency, (folder) => disk.fsyncFolder(folder))
+    } catch (error) {
+      throw new StoreWriteError('tiles of the checksum database', error)
     }
   }
 

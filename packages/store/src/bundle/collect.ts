@@ -1,9 +1,14 @@
 import { hash } from 'node:crypto'
 import type { ZipStore } from '@modmesh/fill'
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
-import { formatStoredRecord, type RecordProof, type TreeSnapshot } from '@modmesh/sumdb'
+import {
+  formatStoredRecord,
+  type RecordProof,
+  SumdbUnavailableError,
+  type TreeSnapshot,
+} from '@modmesh/sumdb'
 import { concurrently } from '../concurrently.ts'
-import { bundlePartsAtOnce } from '../limits.ts'
+import { bundlePartsAtOnce, bundleTilesAtOnce } from '../limits.ts'
 import { BundleSourceError } from './faults.ts'
 import { type BundleItem, compareItems, type Inventory, nameOf } from './inventory.ts'
 
@@ -30,11 +35,11 @@ interface Waiting {
   readonly signal: AbortSignal
 }
 
-/** Something that was wished for and is not held. */
-export interface MissingPart {
-  readonly what: 'zip' | 'mod' | 'info'
-  readonly module: ModuleVersion
-}
+/** Something that was wished for, or goes with it, and is not held. */
+export type MissingPart =
+  | { readonly what: 'zip' | 'mod' | 'info'; readonly module: ModuleVersion }
+  /** By its path. */
+  | { readonly what: 'tile'; readonly path: string; readonly reason: string }
 
 /** What of a wish the store has, with its sizes and digests. */
 export class BundleContents {
@@ -55,7 +60,7 @@ export class BundleContents {
     this.missing = found.missing
   }
 
-  /** Looks at all that is wished for; go.mod files, infos and tiles are read. Throws what the tree's tiles throw. */
+  /** Looks at all that is wished for; go.mod files, infos and tiles are read. */
   static async collect(
     components: {
       readonly store: Pick<ZipStore, 'findZip' | 'findRecord'>
@@ -67,7 +72,7 @@ export class BundleContents {
     const collecting = { ...components, signal }
     const missing: MissingPart[] = []
     const items = [
-      ...(await treeItems(collecting)),
+      ...(await treeItems(collecting, missing)),
       ...(await smallItems(collecting, 'mod', wish.mods, missing)),
       ...(await smallItems(collecting, 'info', wish.infos, missing)),
       ...(await zipItems(collecting, wish.zips, missing)),
@@ -118,7 +123,10 @@ interface Collecting {
   readonly signal: AbortSignal
 }
 
-async function treeItems({ tree, signal }: Collecting): Promise<readonly BundleItem[]> {
+async function treeItems(
+  { tree, signal }: Collecting,
+  missing: MissingPart[],
+): Promise<readonly BundleItem[]> {
   if (tree === undefined) return []
   const { snapshot, records, olderSizes } = tree
   const ids = [...records.values()].map(({ proof }) => proof.id)
@@ -128,14 +136,19 @@ async function treeItems({ tree, signal }: Collecting): Promise<readonly BundleI
     ...leaves.map((path) => ({ kind: 'leaf', path }) as const),
   ]
   const sized: BundleItem[] = []
-  await concurrently(tiles.entries(), bundlePartsAtOnce, async ([i, tile]) => {
-    sized[i] = { ...tile, ...measure(await snapshot.tile(tile.path, { signal })) }
+  await concurrently(tiles.entries(), bundleTilesAtOnce, async ([i, tile]) => {
+    try {
+      sized[i] = { ...tile, ...measure(await snapshot.tile(tile.path, { signal })) }
+    } catch (error) {
+      if (!(error instanceof SumdbUnavailableError)) throw error
+      missing.push({ what: 'tile', path: tile.path, reason: error.message })
+    }
   })
   const proven = [...records.values()].map(
     ({ module, proof }): BundleItem => ({ kind: 'record', module, ...measure(recordBytes(proof)) }),
   )
   const head: BundleItem = { kind: 'head', ...measure(Buffer.from(snapshot.note)) }
-  return [head, ...sized, ...proven.toSorted(compareItems)]
+  return [head, ...sized.filter((item) => item !== undefined), ...proven.toSorted(compareItems)]
 }
 
 async function readTreeItem(

@@ -6,6 +6,7 @@ import {
   type ModuleVersion,
   maxInfoBytes,
   maxModBytes,
+  maxZipBytes,
   parseVersionInfo,
 } from '@modmesh/module'
 import { maxNoteBytes, maxRecordBytes, type ProvenSums } from '@modmesh/sumdb'
@@ -164,8 +165,9 @@ class BundleImport {
 
   async #receiveZip(item: Extract<BundleItem, { kind: 'zip' }>): Promise<() => Promise<void>> {
     const { store, report } = this.#parts
-    const held = await store.findZip(item.module)
-    if (held?.zipHash === item.zipHash) {
+    const { module, zipHash } = item
+    const held = await store.findZip(module)
+    if (held?.zipHash === zipHash) {
       await this.#reader.skip(item)
       report.count(item, 'present')
       return async () => {}
@@ -176,8 +178,11 @@ class BundleImport {
         await this.#reader.skip(item)
         throw error
       })
-      const signal = this.#signal
-      finish = await importZip(store, item, { reader: this.#reader, proof, signal })
+      const beforeCommit = async (): Promise<void> => {
+        if (proof.kind === 'upstream') await this.#checkFirst(module, { zip: zipHash })
+      }
+      const options = { reader: this.#reader, proof, beforeCommit, signal: this.#signal }
+      finish = await importZip(store, item, options)
     })
     return async () => {
       if (finish === undefined) return

@@ -16,10 +16,12 @@ export async function importZip(
   options: {
     readonly reader: BundleReader
     readonly proof: Proof
+    /** What is checked when the zip is known to be what was signed. */
+    readonly beforeCommit: () => Promise<void>
     readonly signal: AbortSignal
   },
 ): Promise<() => Promise<void>> {
-  const { reader, proof, signal } = options
+  const { reader } = options
   const staged = await store.stageZip(item.module)
   try {
     for await (const piece of reader.pieces(item)) await staged.write(piece)
@@ -27,16 +29,25 @@ export async function importZip(
     await staged.discard()
     throw error
   }
-  return () => commit(staged, item, { proof, signal })
+  return () => commit(staged, item, options)
 }
 
 async function commit(
   staged: StagedZip,
   { module, zipHash }: ZipItem,
-  { proof, signal }: { readonly proof: Proof; readonly signal: AbortSignal },
+  {
+    proof,
+    beforeCommit,
+    signal,
+  }: {
+    readonly proof: Proof
+    readonly beforeCommit: () => Promise<void>
+    readonly signal: AbortSignal
+  },
 ): Promise<void> {
   try {
     await staged.verify(zipHash, { signal })
+    await beforeCommit()
     await staged.commit(proof)
   } catch (error) {
     await staged.discard()

@@ -1,0 +1,161 @@
+import { createPrivateKey, type KeyObject, sign } from 'node:crypto'
+import type { ModuleSource } from '@modmesh/fill'
+import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
+import {
+  BundleContents,
+  type BundleItem,
+  BundleReader,
+  type BundleWish,
+  bundleId,
+  bytesOf,
+  type DiskStore,
+  formatInventory,
+  frontBytes,
+  type Inventory,
+  writeBundle,
+} from '@modmesh/store'
+import type { ChecksumDatabase } from '../checksum-database.ts'
+import { peerIdOf } from '../peer-id.ts'
+import { exportTree } from './export-tree.ts'
+import { fillMissing, missingLine } from './fill-missing.ts'
+import type { BundleLedger } from './ledger.ts'
+import type { ExportResult, MissingLine } from './results.ts'
+import { type WireFile, wishFor } from './wish.ts'
+
+/** What an export works with. */
+export interface ExportComponents {
+  readonly store: DiskStore
+  readonly database: ChecksumDatabase | undefined
+  readonly ledger: BundleLedger
+  /** Asked for what is not held; undefined with no node running. */
+  readonly source: Pick<ModuleSource, 'zip' | 'mod' | 'info' | 'sums'> | undefined
+  /** The node's key, in libp2p's protobuf form. */
+  readonly identity: Uint8Array
+  readonly isPrivate: (path: ModulePath) => boolean
+  /** Sizes of the trees that `go` commands of this host have seen. */
+  readonly clientHeads: () => Promise<readonly number[]>
+}
+
+/** What somebody wants exported, and how. */
+export interface ExportRequest {
+  readonly command: 'export'
+  /** Project files, and lists of module versions. */
+  readonly files: readonly WireFile[]
+  /** Everything that is held. */
+  readonly all: boolean
+  /** Write nothing. */
+  readonly plan: boolean
+  /** The front of an earlier bundle follows. */
+  readonly since: boolean
+  /** Leave out what only the signer vouches for. */
+  readonly publicOnly: boolean
+  /** Sizes of trees that clients or the site know. */
+  readonly treeSizes: readonly number[]
+}
+
+interface ExportStream {
+  receive(): AsyncIterable<Uint8Array>
+  send(bytes: Uint8Array): Promise<void>
+}
+
+interface Options {
+  readonly signal: AbortSignal
+  readonly onProgress: (progress: object) => void
+  readonly stream: ExportStream
+}
+
+/** Writes a bundle into the stream, after what is missing was asked for. Throws BundleError for a wrong earlier bundle, BundleSourceError. */
+export async function answerExport(
+  components: ExportComponents,
+  request: ExportRequest,
+  { signal, onProgress, stream }: Options,
+): Promise<ExportResult> {
+  const base = request.since ? await BundleReader.open(stream.receive()) : undefined
+  const { store, source } = components
+  const { wish, unread } = await wishFor(components, request, { signal })
+  const onDone = (done: number, of: number): void => onProgress({ fetched: done, of })
+  const reasons =
+    source === undefined || request.plan
+      ? new Map<string, string>()
+      : await fillMissing(wish.needed, { store, source, signal, onDone })
+  const { tree, missing } = await exportTree(components, request, {
+    modules: await provable(components, wish.all),
+    olderSizes: base?.inventory.tree === undefined ? [] : [base.inventory.tree.size],
+    signal,
+  })
+  const contents = await BundleContents.collect({ store, tree }, wish.all, { signal })
+  const signer = signerOf(components.identity)
+  const inventory: Inventory = {
+    signer: signer.publicKey,
+    since: base?.id,
+    tree: tree && { database: tree.snapshot.database, size: tree.snapshot.size },
+    ...contents.since(base?.inventory),
+  }
+  const optional = new Set(wish.optional)
+  const lines: MissingLine[] = [...unread, ...missing]
+  for (const part of contents.missing) {
+    if (part.what === 'tile') lines.push({ what: 'tile', name: part.path, reason: part.reason })
+    else if (!optional.has(`${part.what} ${formatModuleVersion(part.module)}`)) {
+      lines.push(missingLine(part, reasons))
+    }
+  }
+  if (!request.plan) {
+    const read = (item: BundleItem): AsyncIterable<Uint8Array> => contents.read(item)
+    const parts = { inventory, read, sign: signer.sign }
+    for await (const piece of writeBundle(parts)) await stream.send(piece)
+    if (tree !== undefined) await components.ledger.noteExported(tree.snapshot.size)
+  }
+  return resultOf(components, inventory, { missing: lines, isPlan: request.plan })
+}
+
+/** The module versions of which the checksum database may speak. */
+async function provable(
+  { database }: ExportComponents,
+  { zips, mods }: BundleWish,
+): Promise<readonly ModuleVersion[]> {
+  if (database === undefined) return []
+  const modules = new Map([...zips, ...mods].map((each) => [formatModuleVersion(each), each]))
+  return [...modules.values()].filter(({ path }) => database.client.covers(path))
+}
+
+function resultOf(
+  { database }: ExportComponents,
+  inventory: Inventory,
+  { missing, isPlan }: { readonly missing: readonly MissingLine[]; readonly isPlan: boolean },
+): ExportResult {
+  const { items, before, signer, since, tree } = inventory
+  const count = (...kinds: readonly BundleItem['kind'][]): number =>
+    items.filter(({ kind }) => kinds.includes(kind)).length
+  const list = formatInventory(inventory)
+  return {
+    bundle: isPlan ? null : bundleId(list),
+    signer: peerIdOf(signer),
+    since: since ?? null,
+    tree: tree ?? null,
+    zips: count('zip'),
+    mods: count('mod'),
+    infos: count('info'),
+    records: count('record'),
+    tiles: count('tile', 'leaf'),
+    unproven: items.filter(
+      (item) => item.kind === 'zip' && database?.client.covers(item.module.path) !== true,
+    ).length,
+    bytes: frontBytes(list.length) + bytesOf(items),
+    leftOut: before.length,
+    missing,
+  }
+}
+
+/** The key in an identity: libp2p's protobuf ends in the seed and the public key. */
+function signerOf(identity: Uint8Array): {
+  readonly publicKey: Uint8Array
+  readonly sign: (bytes: Uint8Array) => Uint8Array
+} {
+  const publicKey = identity.subarray(-32)
+  const [d, x] = [identity.subarray(-64, -32), publicKey].map((bytes) =>
+    Buffer.from(bytes).toString('base64url'),
+  )
+  const jwk = { kty: 'OKP', crv: 'Ed25519', d, x }
+  const key: KeyObject = createPrivateKey({ key: jwk, format: 'jwk' })
+  return { publicKey, sign: (bytes) => sign(null, bytes, key) }
+}

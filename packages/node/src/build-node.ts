@@ -76,7 +76,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
 
   const reporter = new StatusReporter({ state, traffic, store, storeHealth }, plan)
   const { isPrivate } = plan
-  const answer = answerControl({ state, reporter, store, dir, trace, isPrivate })
+  const answer = answerControl({ state, reporter, store, dir, trace, isPrivate, around })
   lifecycle.add('control socket', await ControlServer.listen(dir, answer))
 
   const via = new ViaChain()
@@ -86,7 +86,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const upstream = openUpstream(plan, { http, direct })
   state.upstream = upstream
   const database = openDatabase(plan, { http, store, state, log, lifecycle })
-  state.client = database?.client
+  state.database = database
 
   const remote = await openRemoteStore(plan, { log, around })
   if (remote !== undefined) state.remote = lifecycle.add('remote store', remote)

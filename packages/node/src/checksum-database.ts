@@ -18,7 +18,7 @@ export type FetchTile = (
 ) => Promise<Uint8Array | undefined>
 
 /** Tiles that came in with a bundle, while they are verified: found before anybody is asked. */
-export class SuppliedTiles {
+class SuppliedTiles {
   readonly #tiles = new Map<string, Uint8Array>()
 
   /** Lets a tile be found by its path (`tile/8/0/000`); returns how to end that. */

@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option as Flag } from 'commander'
+import { addBundleCommands } from './bundle-commands.ts'
 import { closestWord } from './closest-word.ts'
 import { type Bind, flagOf, type Run } from './command-parts.ts'
 import { CommandError, errorText, UsageError } from './errors.ts'
@@ -58,6 +59,7 @@ function buildProgram(around: Surroundings, done: (exitCode: number) => void): C
   addMeshCommands(program, bind)
   addStoreCommands(program, bind)
   addProjectCommands(program, bind)
+  addBundleCommands(program, bind)
   for (const command of allCommands(program)) quiet(command)
   return program
 }

@@ -41,6 +41,8 @@ type CommandName =
   | 'run'
   | 'accept'
   | 'adopt'
+  | 'export'
+  | 'import'
 
 /** The opening texts of each command's help; lines of at most 78 characters, else they are re-wrapped. */
 export const commandHelp: Readonly<Record<CommandName, string>> = {
@@ -159,6 +161,27 @@ served.
 
 Exits 23 when a file is not what it should be, 20 when one could not be proven
 or read.`,
+  export: `Write a bundle: a file with the zips, go.mod files and .info files of projects,
+their checksum-database records and the tiles that prove them to \`go\`. It is
+carried to a site without a link, and taken in there with \`modmesh import\`.
+What is not held is fetched first, where peers or upstream can be asked.
+
+  modmesh export --for go.sum -o site.modmesh
+  modmesh export --for go.sum --since site.modmesh -o update.modmesh
+  modmesh export --for ~/src --plan          what is missing, and the size
+  modmesh export --for go.sum -o - | ssh host modmesh import -
+  modmesh export --for go.sum --tree DIR     go env -w GOPROXY=file://DIR
+
+Exits 20 when something that is needed could not be had, and lists it.`,
+  import: `Take a bundle in. Its signature, every digest, every zip and record are checked
+before anything of it is visible; what is wrong is refused by its name and the
+rest comes in. Begun anew it takes only what is lacking. A bundle must be
+signed by this node, by a member of its mesh, or by whom --signer names: the
+last line of \`modmesh export\`, and its node's \`peer=\`, say who that is.
+
+  modmesh import --signer 12D3KooW... site.modmesh
+
+Exits 23 when the bundle, or something in it, is refused.`,
   verify: `Hash every zip and go.mod that is held, and compare with what was proven when
 it came in. Whatever is wrong is set aside, and fetched anew by the running
 node, from peers or upstream. Exits 23 when something was wrong.

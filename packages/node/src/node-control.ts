@@ -1,18 +1,23 @@
 import type { ModuleVersion } from '@modmesh/module'
 import type { MeshNode } from '@modmesh/peers'
 import type { AdoptTrust } from './adopt/answer-adopt.ts'
+import { answerBundleRequest, type BundleComponents } from './bundle/answer.ts'
+import { BundleLedger } from './bundle/ledger.ts'
 import { noChecksumDb } from './checksum-database.ts'
 import { machineClock } from './clock.ts'
 import type { Hello } from './control-socket/protocol.ts'
 import type { AnswerControl } from './control-socket/server.ts'
 import { CommandError } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
+import { findClientHeads } from './go-client-heads.ts'
+import { openIdentity } from './identity.ts'
 import { toIso } from './iso-time.ts'
 import { answerMeshRequest, isMeshRequest } from './mesh-answers.ts'
 import type { NodeState, Phase } from './node-state.ts'
 import { peersReport } from './peers-report.ts'
 import { type PrefetchComponents, prefetch } from './prefetch/prefetch.ts'
 import type { Publishing } from './publishing.ts'
+import type { Surroundings } from './settings.ts'
 import type { StatusReporter } from './status-reporter.ts'
 import { answerStoreRequest } from './store-answers.ts'
 import type { Repair } from './verify-store.ts'
@@ -27,13 +32,17 @@ export function answerControl({
   dir,
   trace,
   isPrivate,
+  around,
 }: WhyComponents & {
   readonly dir: string
+  readonly around: Surroundings
   readonly reporter: StatusReporter
 }): AnswerControl {
   const repair: Repair = (...bad) => fetchAnew(state, ...bad)
   const trust = async (): Promise<AdoptTrust> => trustOf(state)
   const onAccepted = (module: ModuleVersion): Promise<void> => forgetAccepted(state, module)
+  const bundles = (): Promise<BundleComponents> =>
+    bundleComponents(state, { store, dir, isPrivate, around })
   return async (request, options) => {
     switch (request.command) {
       case 'hello':
@@ -48,12 +57,44 @@ export function answerControl({
         return await whyReport({ store, state, trace, isPrivate }, request.module)
       case 'publish':
         return await runningPublishing(state).publish(request.modules.map(parseName))
+      case 'export':
+      case 'import':
+        return await answerBundleRequest(await bundles(), request, options)
       default:
         if (isMeshRequest(request)) {
           return await answerMeshRequest(runningMesh(state), request, { ...options, dir })
         }
         return await answerStoreRequest(store, request, { ...options, onAccepted, repair, trust })
     }
+  }
+}
+
+/** Throws CommandError while the node starts or stops. */
+async function bundleComponents(
+  state: NodeState,
+  {
+    dir,
+    around,
+    ...parts
+  }: Pick<BundleComponents, 'store' | 'isPrivate'> & {
+    readonly dir: string
+    readonly around: Surroundings
+  },
+): Promise<BundleComponents> {
+  const mesh = runningMesh(state)
+  const { database, fill } = state
+  if (fill === undefined) throw notNow(state.phase)
+  return {
+    ...parts,
+    database,
+    ledger: new BundleLedger(dir),
+    source: fill,
+    identity: await openIdentity(dir),
+    clientHeads: async () =>
+      database === undefined ? [] : await findClientHeads(database.key, around),
+    isMember: (peerId) =>
+      peerId === mesh.peerId ||
+      mesh.members.list().some(({ peer, refusal }) => peer === peerId && refusal === undefined),
   }
 }
 

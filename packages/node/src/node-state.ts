@@ -10,6 +10,7 @@ import {
 import type { MeshNode } from '@modmesh/peers'
 import type { SumdbClient, VerifierKey } from '@modmesh/sumdb'
 import type { GoRecords } from './adopt/go-records.ts'
+import type { ChecksumDatabase } from './checksum-database.ts'
 import { type GoEnv, goEnv, otherWays } from './client-env.ts'
 import type { Publishing } from './publishing.ts'
 import type { StartPlan } from './start-plan.ts'
@@ -21,7 +22,7 @@ export class NodeState {
   phase: Phase = 'starting'
   mesh: MeshNode | undefined
   proxy: ProxyServer | undefined
-  client: SumdbClient | undefined
+  database: ChecksumDatabase | undefined
   remote: S3RemoteStore | undefined
   direct: DirectReader | undefined
   fill: ModuleFill | undefined
@@ -54,6 +55,10 @@ export class NodeState {
   get sumdbKey(): VerifierKey | undefined {
     const { sumdb } = this.#plan
     return sumdb.kind === 'off' ? undefined : sumdb.key
+  }
+
+  get client(): SumdbClient | undefined {
+    return this.database?.client
   }
 
   /** Milliseconds since the start. */

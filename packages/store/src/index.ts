@@ -21,6 +21,7 @@ export type { ImportDatabase } from './bundle/import-tree.ts'
 export { type BundleItem, bytesOf, formatInventory, type Inventory } from './bundle/inventory.ts'
 export { bundleId } from './bundle/seal.ts'
 export { writeBundle } from './bundle/write-bundle.ts'
+export { writeTree } from './bundle/write-tree.ts'
 
 export type { Disk, DiskFile, FileIdentity } from './disk.ts'
 export { nodeDisk } from './disk.ts'

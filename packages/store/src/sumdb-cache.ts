@@ -97,7 +97,11 @@ export class DiskSumdbCache implements SumdbCache {
     try {
       await concurrently(files, commitConcurrency, async (path) => {
         const file = await disk.open(path, 'read')
-        await file.fsync().finally(() => file.close())
+        try {
+          await file.fsync()
+        } finally {
+          await file.close()
+        }
       })
       await concurrently(folders, commitConcurrency, (folder) => disk.fsyncFolder(folder))
     } catch (error) {

@@ -73,17 +73,17 @@ export async function answerExport(
   const base = request.since ? await BundleReader.open(stream.receive()) : undefined
   const { store, source } = components
   const { wish, unread } = await wishFor(components, request, { signal })
-  const onDone = (done: number, of: number): void => onProgress({ fetched: done, of })
+  const onDone = (done: number, total: number): void => onProgress({ done, total })
   const reasons =
     source === undefined || request.plan
       ? new Map<string, string>()
-      : await fillMissing(wish.needed, { store, source, signal, onDone })
+      : await fillMissing(wish, { store, source, signal, onDone })
   const { tree, missing } = await exportTree(components, request, {
-    modules: await provable(components, wish.all),
+    modules: provable(components, wish),
     olderSizes: base?.inventory.tree === undefined ? [] : [base.inventory.tree.size],
     signal,
   })
-  const contents = await BundleContents.collect({ store, tree }, wish.all, { signal })
+  const contents = await BundleContents.collect({ store, tree }, wish, { signal })
   const signer = signerOf(components.identity)
   const inventory: Inventory = {
     signer: signer.publicKey,
@@ -91,28 +91,26 @@ export async function answerExport(
     tree: tree && { database: tree.snapshot.database, size: tree.snapshot.size },
     ...contents.since(base?.inventory),
   }
-  const optional = new Set(wish.optional)
-  const lines: MissingLine[] = [...unread, ...missing]
-  for (const part of contents.missing) {
-    if (part.what === 'tile') lines.push({ what: 'tile', name: part.path, reason: part.reason })
-    else if (!optional.has(`${part.what} ${formatModuleVersion(part.module)}`)) {
-      lines.push(missingLine(part, reasons))
-    }
-  }
+  const parts = contents.missing.map((part) =>
+    part.what === 'tile'
+      ? ({ what: 'tile', name: part.path, reason: part.reason } as const)
+      : missingLine(part, reasons),
+  )
+  const lines: MissingLine[] = [...unread, ...parts, ...missing]
   if (!request.plan) {
     const read = (item: BundleItem): AsyncIterable<Uint8Array> => contents.read(item)
-    const parts = { inventory, read, sign: signer.sign }
-    for await (const piece of writeBundle(parts)) await stream.send(piece)
+    const bundle = { inventory, read, sign: signer.sign }
+    for await (const piece of writeBundle(bundle)) await stream.send(piece)
     if (tree !== undefined) await components.ledger.noteExported(tree.snapshot.size)
   }
   return resultOf(components, inventory, { missing: lines, isPlan: request.plan })
 }
 
 /** The module versions of which the checksum database may speak. */
-async function provable(
+function provable(
   { database }: ExportComponents,
   { zips, mods }: BundleWish,
-): Promise<readonly ModuleVersion[]> {
+): readonly ModuleVersion[] {
   if (database === undefined) return []
   const modules = new Map([...zips, ...mods].map((each) => [formatModuleVersion(each), each]))
   return [...modules.values()].filter(({ path }) => database.client.covers(path))
@@ -152,10 +150,13 @@ function signerOf(identity: Uint8Array): {
   readonly sign: (bytes: Uint8Array) => Uint8Array
 } {
   const publicKey = identity.subarray(-32)
-  const [d, x] = [identity.subarray(-64, -32), publicKey].map((bytes) =>
-    Buffer.from(bytes).toString('base64url'),
-  )
-  const jwk = { kty: 'OKP', crv: 'Ed25519', d, x }
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url')
+  const jwk = {
+    kty: 'OKP',
+    crv: 'Ed25519',
+    d: text(identity.subarray(-64, -32)),
+    x: text(publicKey),
+  }
   const key: KeyObject = createPrivateKey({ key: jwk, format: 'jwk' })
   return { publicKey, sign: (bytes) => sign(null, bytes, key) }
 }

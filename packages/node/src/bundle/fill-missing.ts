@@ -46,8 +46,7 @@ export async function fillMissing(
   return reasons
 }
 
-/** Names a part of a module version in what `fillMissing` returns. */
-export function nameOfPart({ what, module }: Part): string {
+function nameOfPart({ what, module }: Part): string {
   return `${what} ${module.path}@${module.version}`
 }
 

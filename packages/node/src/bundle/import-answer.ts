@@ -56,7 +56,7 @@ export async function answerImport(
   let fault: BundleError | undefined
   try {
     reader = await BundleReader.open(
-      counted(chunks, (bytes) => onProgress({ bytes, of: reader?.size })),
+      counted(chunks, (bytes) => onProgress({ done: bytes, total: reader?.size ?? bytes })),
     )
     await checkBundle(components, request, reader)
     const { store } = components

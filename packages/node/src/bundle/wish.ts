@@ -15,15 +15,8 @@ export interface WireFile {
   readonly kind: ProjectFileKind
   readonly path: string
   readonly base64: string
-}
-
-/** What an export is to hold. */
-interface Wish {
-  readonly all: BundleWish
-  /** Without what only a go.sum names, for versions that nobody builds with. */
-  readonly needed: BundleWish
-  /** The others, as `zip PATH@VERSION`: nobody misses them. */
-  readonly optional: readonly string[]
+  /** Only named by another, such as a local replacement. */
+  readonly isLocal: boolean
 }
 
 /** Finds what projects need, or everything that is held. */
@@ -31,17 +24,13 @@ export async function wishFor(
   components: ExportComponents,
   request: ExportRequest,
   { signal }: { readonly signal: AbortSignal },
-): Promise<{ readonly wish: Wish; readonly unread: readonly MissingLine[] }> {
+): Promise<{ readonly wish: BundleWish; readonly unread: readonly MissingLine[] }> {
   const everything = request.all ? await heldParts(components) : undefined
   const closure = await close(components, request.files, signal)
-  const all = merge([everything, wishOf(closure, () => true)])
-  const needed = merge([everything, wishOf(closure, ({ isOptional }) => !isOptional)])
+  const wish = merge([everything, await wishOf(components, closure)])
   const unread = closure.unread.map(({ name, reason }) => ({ what: 'file', name, reason }) as const)
   const allowed = request.publicOnly ? publicOnly(components) : () => true
-  return {
-    wish: { all: keep(all, allowed), needed: keep(needed, allowed), optional: optionalOf(closure) },
-    unread,
-  }
+  return { wish: keep(wish, allowed), unread }
 }
 
 async function close(
@@ -59,7 +48,8 @@ async function close(
   }
   const texts = new Map(files.map(({ path, base64 }) => [path, Buffer.from(base64, 'base64')]))
   const local = async (path: string): Promise<Uint8Array | undefined> => texts.get(path)
-  return await closeProject(files.map(projectFile), { mod, local }, { signal })
+  const mains = files.filter(({ isLocal }) => !isLocal)
+  return await closeProject(mains.map(projectFile), { mod, local }, { signal })
 }
 
 function projectFile({ kind, path, base64 }: WireFile): ProjectFile {
@@ -76,21 +66,31 @@ async function heldParts({ store }: ExportComponents): Promise<BundleWish> {
   return { zips, mods, infos }
 }
 
-function wishOf(
+/** What `go` asks for now; of what a go.sum names besides, which nobody misses, what is held. */
+async function wishOf(
+  { store }: ExportComponents,
   { zips, mods, infos }: ProjectClosure,
-  takes: (need: NeededInfo) => boolean,
-): BundleWish {
-  const modules = (needs: readonly NeededInfo[]): ModuleVersion[] =>
-    needs.filter(takes).map(({ module }) => module)
-  return { zips: modules(zips), mods: modules(mods), infos: modules(infos) }
-}
-
-function optionalOf({ zips, mods, infos }: ProjectClosure): readonly string[] {
-  const names = (what: string, needs: readonly NeededInfo[]): string[] =>
-    needs
-      .filter(({ isOptional }) => isOptional)
-      .map(({ module }) => `${what} ${formatModuleVersion(module)}`)
-  return [...names('zip', zips), ...names('mod', mods), ...names('info', infos)]
+): Promise<BundleWish> {
+  const isHeld = {
+    zip: async (module: ModuleVersion) => (await store.findZip(module)) !== undefined,
+    mod: async (module: ModuleVersion) => (await store.findRecord(module))?.mod !== undefined,
+    info: async (module: ModuleVersion) => (await store.findRecord(module))?.info !== undefined,
+  }
+  const modules = async (
+    what: keyof typeof isHeld,
+    needs: readonly NeededInfo[],
+  ): Promise<ModuleVersion[]> => {
+    const taken: ModuleVersion[] = []
+    for (const { module, isOptional } of needs) {
+      if (!isOptional || (await isHeld[what](module))) taken.push(module)
+    }
+    return taken
+  }
+  return {
+    zips: await modules('zip', zips),
+    mods: await modules('mod', mods),
+    infos: await modules('info', infos),
+  }
 }
 
 function merge(wishes: readonly (BundleWish | undefined)[]): BundleWish {

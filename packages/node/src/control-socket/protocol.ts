@@ -1,4 +1,6 @@
 import * as v from 'valibot'
+import type { ExportRequest } from '../bundle/export-answer.ts'
+import type { ImportRequest } from '../bundle/import-answer.ts'
 import type { GoEnv } from '../client-env.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { PrefetchRequest } from '../prefetch/prefetch-request.ts'
@@ -80,9 +82,13 @@ export interface PublishRequest {
   readonly modules: readonly string[]
 }
 
+/** Requests with which files are streamed. */
+export type BundleRequest = ExportRequest | ImportRequest
+
 /** What a client may ask of a running node. */
 export type ControlRequest =
   | StoreRequest
+  | BundleRequest
   | MeshRequest
   | PublishRequest
   | PrefetchRequest
@@ -166,6 +172,30 @@ const requestSchema = v.variant('command', [
     platforms: v.array(v.string()),
     all: v.boolean(),
     pin: v.optional(v.string()),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('export'),
+    files: v.array(
+      v.strictObject({
+        kind: v.picklist(['go.mod', 'go.sum', 'go.work', 'modules.txt', 'versions']),
+        path: v.string(),
+        base64: v.string(),
+        isLocal: v.boolean(),
+      }),
+    ),
+    all: v.boolean(),
+    plan: v.boolean(),
+    since: v.boolean(),
+    publicOnly: v.boolean(),
+    treeSizes: v.array(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('import'),
+    signers: v.array(v.string()),
+    anyOrder: v.boolean(),
+    size: v.optional(v.number()),
   }),
   v.strictObject({ v: v.literal(controlVersion), command: v.literal('hello') }),
   v.strictObject({ v: v.literal(controlVersion), command: v.picklist(['status', 'peers']) }),

@@ -1,0 +1,40 @@
+import type { Command } from 'commander'
+import { type Bind, flagOf } from './command-parts.ts'
+import { commandHelp } from './help-texts.ts'
+import type { FlagTexts } from './read-options.ts'
+
+/** Adds what carries modules between sites without a link. */
+export function addBundleCommands(program: Command, bind: Bind): void {
+  const add = (name: 'export' | 'import', summary: string): Command =>
+    program
+      .command(name)
+      .summary(summary)
+      .description(commandHelp[name])
+      .addOption(flagOf('dir'))
+      .addOption(flagOf('config'))
+      .addOption(flagOf('sumdb'))
+      .addOption(flagOf('private'))
+      .option('--json', 'print one JSON object')
+  const runExport = bind<FlagTexts & { readonly names: readonly string[] }>(
+    async () => (await import('./commands/export.ts')).exportBundle,
+  )
+  add('export', 'write a bundle: modules with all their proofs, for a site without a link')
+    .argument('[names...]', 'PATH@VERSION of what to take, beside what --for needs')
+    .option('--for <FILES...>', 'go.sum, go.mod or go.work files, folders with some, - for stdin')
+    .option('--all', 'everything that is held')
+    .option('-o, --output <FILE>', 'the bundle, - for stdout')
+    .option('--tree <DIR>', 'a tree for GOPROXY=file://DIR in place of a bundle')
+    .option('--since <BUNDLE>', 'leave out what an earlier bundle has')
+    .option('--plan', 'write nothing: say what is missing, and the size')
+    .option('--public-only', 'leave out what the checksum database does not prove')
+    .option('--tree-size <N...>', 'a tree that clients of the site, or the site, have seen')
+    .action((names: readonly string[], flags: FlagTexts) => runExport({ ...flags, names }))
+  const runImport = bind<FlagTexts & { readonly file: string }>(
+    async () => (await import('./commands/import.ts')).importBundle,
+  )
+  add('import', 'take a bundle in; everything in it is verified')
+    .argument('<file>', 'the bundle, - for stdin')
+    .option('--signer <PEER...>', 'whose bundles to believe from now on, by peer id')
+    .option('--any-order', 'also a bundle older than one that came in, or without its base')
+    .action((file: string, flags: FlagTexts) => runImport({ ...flags, file }))
+}

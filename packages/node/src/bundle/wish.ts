@@ -5,7 +5,7 @@ import {
   type ProjectFile,
   type ProjectFileKind,
 } from '@modmesh/fill'
-import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
+import type { ModuleVersion } from '@modmesh/module'
 import type { BundleWish } from '@modmesh/store'
 import type { ExportComponents, ExportRequest } from './export-answer.ts'
 import type { MissingLine } from './results.ts'

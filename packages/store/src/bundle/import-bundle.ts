@@ -191,17 +191,14 @@ class BundleImport {
   }
 
   /** What the zip's hash is believed for. */
-  async #proveZip({ module, zipHash }: Extract<BundleItem, { kind: 'zip' }>): Promise<Proof> {
+  async #proveZip(item: Extract<BundleItem, { kind: 'zip' }>): Promise<Proof> {
+    const { module, zipHash, size } = item
+    if (size > maxZipBytes) refuse('BUNDLE_FORMAT', 'larger than a module zip may be')
     const sums = await this.#sums(module)
-    if (sums === undefined) {
-      await this.#checkFirst(module, { zip: zipHash })
-      return { kind: 'upstream' }
-    }
+    if (sums === undefined) return { kind: 'upstream' }
     if (sums.zip === zipHash) return sums.proof
-    return refuse(
-      'BUNDLE_UNPROVEN',
-      `${formatModuleVersion(module)}: its zip is not the logged one`,
-    )
+    const name = formatModuleVersion(module)
+    return refuse('BUNDLE_UNPROVEN', `${name}: its zip is not the logged one`)
   }
 
   /** The proven hashes; undefined for what nobody can prove, where the signer's word has to do. */

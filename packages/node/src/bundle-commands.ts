@@ -25,6 +25,10 @@ export function addBundleCommands(program: Command, bind: Bind): void {
     .option('-o, --output <FILE>', 'the bundle, - for stdout')
     .option('--tree <DIR>', 'a tree for GOPROXY=file://DIR in place of a bundle')
     .option('--since <BUNDLE>', 'leave out what an earlier bundle has')
+    .option(
+      '--toolchains [PLATFORMS]',
+      'also the Go that they name, for this platform or linux-amd64,…',
+    )
     .option('--plan', 'write nothing: say what is missing, and the size')
     .option('--public-only', 'leave out what the checksum database does not prove')
     .option('--tree-size <N...>', 'a tree that clients of the site, or the site, have seen')

@@ -89,6 +89,7 @@ async function bundleComponents(
     database,
     ledger: new BundleLedger(dir),
     source: fill,
+    prefetch: prefetchParts(state, parts.store),
     identity: await openIdentity(dir),
     clientHeads: async () =>
       database === undefined ? [] : await findClientHeads(database.key, around),

@@ -12,15 +12,18 @@ import {
   formatInventory,
   frontBytes,
   type Inventory,
+  type MissingPart,
   writeBundle,
 } from '@modmesh/store'
 import type { ChecksumDatabase } from '../checksum-database.ts'
 import { peerIdOf } from '../peer-id.ts'
+import { type PrefetchComponents, prefetch } from '../prefetch/prefetch.ts'
+import type { PrefetchReport } from '../prefetch/prefetch-report.ts'
+import type { PrefetchRequest } from '../prefetch/prefetch-request.ts'
 import { exportTree } from './export-tree.ts'
-import { fillMissing, missingLine } from './fill-missing.ts'
 import type { BundleLedger } from './ledger.ts'
 import type { ExportResult, MissingLine } from './results.ts'
-import { type WireFile, wishFor } from './wish.ts'
+import { wishFor } from './wish.ts'
 
 /** What an export works with. */
 export interface ExportComponents {
@@ -29,6 +32,8 @@ export interface ExportComponents {
   readonly ledger: BundleLedger
   /** Asked for what is not held; undefined with no node running. */
   readonly source: Pick<ModuleSource, 'zip' | 'mod' | 'info' | 'sums'> | undefined
+  /** What has fetched what is not held; as `source`. */
+  readonly prefetch: PrefetchComponents | undefined
   /** The node's key, in libp2p's protobuf form. */
   readonly identity: Uint8Array
   readonly isPrivate: (path: ModulePath) => boolean
@@ -40,7 +45,10 @@ export interface ExportComponents {
 export interface ExportRequest {
   readonly command: 'export'
   /** Project files, and lists of module versions. */
-  readonly files: readonly WireFile[]
+  readonly files: PrefetchRequest['files']
+  readonly locals: PrefetchRequest['locals']
+  /** Also the Go toolchains that they name, for these: `linux-amd64`. */
+  readonly platforms: readonly string[]
   /** Everything that is held. */
   readonly all: boolean
   /** Write nothing. */
@@ -71,13 +79,9 @@ export async function answerExport(
   { signal, onProgress, stream }: Options,
 ): Promise<ExportResult> {
   const base = request.since ? await BundleReader.open(stream.receive()) : undefined
-  const { store, source } = components
+  const { store } = components
+  const fetched = await fetchMissing(components, request, { signal, onProgress })
   const { wish, unread } = await wishFor(components, request, { signal })
-  const onDone = (done: number, total: number): void => onProgress({ done, total })
-  const reasons =
-    source === undefined || request.plan
-      ? new Map<string, string>()
-      : await fillMissing(wish, { store, source, signal, onDone })
   const { tree, missing } = await exportTree(components, request, {
     modules: provable(components, wish),
     olderSizes: base?.inventory.tree === undefined ? [] : [base.inventory.tree.size],
@@ -94,7 +98,7 @@ export async function answerExport(
   const parts = contents.missing.map((part) =>
     part.what === 'tile'
       ? ({ what: 'tile', name: part.path, reason: part.reason } as const)
-      : missingLine(part, reasons),
+      : missingLine(part, fetched),
   )
   const lines: MissingLine[] = [...unread, ...parts, ...missing]
   if (!request.plan) {
@@ -103,7 +107,32 @@ export async function answerExport(
     for await (const piece of writeBundle(bundle)) await stream.send(piece)
     if (tree !== undefined) await components.ledger.noteExported(tree.snapshot.size)
   }
-  return resultOf(components, inventory, { missing: lines, isPlan: request.plan })
+  return resultOf(components, inventory, {
+    missing: lines,
+    mismatched: fetched?.mismatched ?? [],
+    isPlan: request.plan,
+  })
+}
+
+/** Has what is missing fetched, where somebody can be asked and may be. */
+async function fetchMissing(
+  { prefetch: parts }: ExportComponents,
+  request: ExportRequest,
+  { signal, onProgress }: Pick<Options, 'signal' | 'onProgress'>,
+): Promise<PrefetchReport | undefined> {
+  if (parts === undefined || request.plan || request.files.length === 0) return undefined
+  const { files, locals, platforms } = request
+  const wanted = { command: 'prefetch', files, locals, platforms, all: false } as const
+  return await prefetch(parts, wanted, { signal, onProgress })
+}
+
+function missingLine(
+  { what, module }: Exclude<MissingPart, { readonly what: 'tile' }>,
+  fetched: PrefetchReport | undefined,
+): MissingLine {
+  const name = formatModuleVersion(module)
+  const line = fetched?.missing.find((each) => each.module === name && each.parts.includes(what))
+  return { what, name, reason: line?.reason ?? 'not held' }
 }
 
 /** The module versions of which the checksum database may speak. */
@@ -119,7 +148,11 @@ function provable(
 function resultOf(
   { database }: ExportComponents,
   inventory: Inventory,
-  { missing, isPlan }: { readonly missing: readonly MissingLine[]; readonly isPlan: boolean },
+  {
+    missing,
+    mismatched,
+    isPlan,
+  }: Pick<ExportResult, 'missing' | 'mismatched'> & { readonly isPlan: boolean },
 ): ExportResult {
   const { items, before, signer, since, tree } = inventory
   const count = (...kinds: readonly BundleItem['kind'][]): number =>
@@ -141,6 +174,7 @@ function resultOf(
     bytes: frontBytes(list.length) + bytesOf(items),
     leftOut: before.length,
     missing,
+    mismatched,
   }
 }
 

@@ -30,6 +30,7 @@ export async function openBundleComponents(
     database,
     ledger: new BundleLedger(dir),
     source: undefined,
+    prefetch: undefined,
     identity,
     isPrivate: plan.isPrivate,
     clientHeads: async () =>

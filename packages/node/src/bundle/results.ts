@@ -1,4 +1,5 @@
 import type { BundleFault, PartCount, PartKind } from '@modmesh/store'
+import type { MismatchLine } from '../prefetch/prefetch-report.ts'
 
 /** What became of an import. */
 export interface ImportResult {
@@ -53,4 +54,6 @@ export interface ExportResult {
   /** What is in the earlier bundles and left out. */
   readonly leftOut: number
   readonly missing: readonly MissingLine[]
+  /** What is not as a go.sum says. */
+  readonly mismatched: readonly MismatchLine[]
 }

@@ -1,23 +1,11 @@
-import {
-  closeProject,
-  type NeededInfo,
-  type ProjectClosure,
-  type ProjectFile,
-  type ProjectFileKind,
-} from '@modmesh/fill'
-import type { ModuleVersion } from '@modmesh/module'
+import { closeProject, type NeededInfo, type ProjectClosure } from '@modmesh/fill'
+import { InvalidFileError, type ModuleVersion } from '@modmesh/module'
 import type { BundleWish } from '@modmesh/store'
+import { CommandError } from '../errors.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { unpackFiles } from '../prefetch/prefetch-request.ts'
 import type { ExportComponents, ExportRequest } from './export-answer.ts'
 import type { MissingLine } from './results.ts'
-
-/** A project file as a command sends it. */
-export interface WireFile {
-  readonly kind: ProjectFileKind
-  readonly path: string
-  readonly base64: string
-  /** Only named by another, such as a local replacement. */
-  readonly isLocal: boolean
-}
 
 /** Finds what projects need, or everything that is held. */
 export async function wishFor(
@@ -26,7 +14,7 @@ export async function wishFor(
   { signal }: { readonly signal: AbortSignal },
 ): Promise<{ readonly wish: BundleWish; readonly unread: readonly MissingLine[] }> {
   const everything = request.all ? await heldParts(components) : undefined
-  const closure = await close(components, request.files, signal)
+  const closure = await close(components, request, signal)
   const wish = merge([everything, await wishOf(components, closure)])
   const unread = closure.unread.map(({ name, reason }) => ({ what: 'file', name, reason }) as const)
   const allowed = request.publicOnly ? publicOnly(components) : () => true
@@ -35,25 +23,24 @@ export async function wishFor(
 
 async function close(
   { source, store }: ExportComponents,
-  files: readonly WireFile[],
+  request: ExportRequest,
   signal: AbortSignal,
 ): Promise<ProjectClosure> {
+  const { files, locals } = unpackFiles(request)
   const mod = async (module: ModuleVersion): Promise<Uint8Array> => {
-    if (source !== undefined) {
-      return (await source.mod(module, { signal, asker: { kind: 'prefetch' } })).value
-    }
     const held = (await store.findRecord(module))?.mod?.bytes
-    if (held === undefined) throw new Error('its go.mod is not held')
-    return held
+    if (held !== undefined) return held
+    if (source === undefined || request.plan) throw new Error('its go.mod is not held')
+    return (await source.mod(module, { signal, asker: { kind: 'prefetch' } })).value
   }
-  const texts = new Map(files.map(({ path, base64 }) => [path, Buffer.from(base64, 'base64')]))
-  const local = async (path: string): Promise<Uint8Array | undefined> => texts.get(path)
-  const mains = files.filter(({ isLocal }) => !isLocal)
-  return await closeProject(mains.map(projectFile), { mod, local }, { signal })
-}
-
-function projectFile({ kind, path, base64 }: WireFile): ProjectFile {
-  return { kind, path, bytes: Buffer.from(base64, 'base64') }
+  const local = async (path: string): Promise<Uint8Array | undefined> => locals.get(path)
+  const { platforms } = request
+  try {
+    return await closeProject(files, { mod, local }, { signal, platforms })
+  } catch (error) {
+    if (!(error instanceof InvalidFileError)) throw error
+    throw new CommandError(error.message, { exitCode: exitCodes.failed, cause: error })
+  }
 }
 
 async function heldParts({ store }: ExportComponents): Promise<BundleWish> {

@@ -3,16 +3,18 @@ import { resolve } from 'node:path'
 import { askBundle } from '../bundle/ask-bundle.ts'
 import type { ExportRequest } from '../bundle/export-answer.ts'
 import { type BundleTarget, openTarget } from '../bundle/export-target.ts'
-import { listOfVersions, readProjectFiles } from '../bundle/project-files.ts'
 import type { ExportResult, MissingLine } from '../bundle/results.ts'
 import { formatBytes } from '../byte-size.ts'
 import { CommandError, errorText, UsageError } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { platformsOf } from '../prefetch/platforms.ts'
+import { packFiles } from '../prefetch/prefetch-request.ts'
+import { readProjectFiles } from '../prefetch/project-files.ts'
+import { showPrefetch } from '../prefetch/show-prefetch.ts'
 import { escapeInvisible } from '../printable.ts'
 import { type FlagTexts, readDirOption } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'
 import { plural } from '../status-text.ts'
-import { showProgress } from './show-progress.ts'
 
 type ExportFlags = FlagTexts & {
   readonly names: readonly string[]
@@ -24,6 +26,7 @@ type ExportFlags = FlagTexts & {
   readonly plan?: true
   readonly publicOnly?: true
   readonly treeSize?: readonly string[]
+  readonly toolchains?: string | true
   readonly json?: true
 }
 
@@ -34,9 +37,9 @@ const maxPrinted = 20
 export async function exportBundle(flags: ExportFlags, around: Surroundings): Promise<ExitCode> {
   const dir = await readDirOption(flags, around)
   const { signal } = new AbortController()
-  const request = await requestOf(flags, signal)
+  const request = await requestOf(flags, around)
   await using target = await targetOf(flags, around)
-  const { onProgress, end } = showProgress('fetched')
+  const { onProgress, end } = showPrefetch(process.stderr)
   const send = flags.since === undefined ? nothing() : bundleFile(resolve(around.cwd, flags.since))
   const receive = (bytes: Uint8Array): Promise<void> => target.write(bytes)
   const result = (await askBundle({ dir, flags, around }, request, {
@@ -50,18 +53,23 @@ export async function exportBundle(flags: ExportFlags, around: Surroundings): Pr
   const text = flags.json ? asJson(result) : asText(result, flags)
   // The bundle has stdout for itself.
   ;(isOnStdout ? process.stderr : process.stdout).write(text)
+  if (result.mismatched.length > 0) return exitCodes.hashMismatch
   return result.missing.length > 0 ? exitCodes.degraded : exitCodes.done
 }
 
-async function requestOf(flags: ExportFlags, signal: AbortSignal): Promise<ExportRequest> {
-  const named = flags.names.length > 0 ? [listOfVersions(flags.names)] : []
-  const files = [...(await readProjectFiles(flags.for ?? [], { signal })), ...named]
-  if (files.length === 0 && !flags.all) {
+async function requestOf(flags: ExportFlags, around: Surroundings): Promise<ExportRequest> {
+  const names = [...(flags.for ?? []), ...flags.names]
+  if (names.length === 0 && !flags.all) {
     throw new UsageError('say what to export: --for go.sum, PATH@VERSION, or --all')
   }
+  const read =
+    names.length > 0
+      ? packFiles(await readProjectFiles(names, around.cwd))
+      : { files: [], locals: [] }
   return {
     command: 'export',
-    files,
+    ...read,
+    platforms: platformsOf(flags.toolchains),
     all: flags.all === true,
     plan: flags.plan === true,
     since: flags.since !== undefined,
@@ -109,6 +117,9 @@ function asText(result: ExportResult, { plan, tree }: ExportFlags): string {
   const what = `${zips} ${plural(zips, 'zip')}, ${mods} go.mod ${plural(mods, 'file')}, ${records} ${plural(records, 'record')}`
   const size = `${formatBytes(bytes)}${result.tree === null ? '' : `, tree ${result.tree.size} of ${result.tree.database}`}`
   const lines = [...missingLines(missing)]
+  for (const { module, part, hash } of result.mismatched) {
+    lines.push(`mismatch ${module} (${part}): verified ${hash}, and go.sum says otherwise`)
+  }
   if (unproven > 0) {
     lines.push(
       `${unproven} ${plural(unproven, 'zip')} private or not logged: only the signature vouches for them`,

@@ -1,7 +1,8 @@
 import { askNode } from '../control-socket/client.ts'
-import { NodeNotRunningError, UsageError } from '../errors.ts'
+import { NodeNotRunningError } from '../errors.ts'
 import type { ExitCode } from '../exit-codes.ts'
 import { flagName, optionNames } from '../options.ts'
+import { platformsOf } from '../prefetch/platforms.ts'
 import { type PrefetchReport, prefetchExitCode } from '../prefetch/prefetch-report.ts'
 import { type PrefetchRequest, packFiles } from '../prefetch/prefetch-request.ts'
 import { formatPrefetch } from '../prefetch/prefetch-text.ts'
@@ -63,25 +64,4 @@ function tellUnused(flags: PrefetchFlags): void {
   if (unused.length === 0) return
   const names = unused.map((name) => `--${flagName(name)}`).join(', ')
   process.stderr.write(`modmesh: a node is running and has its own options: ${names} not used\n`)
-}
-
-function platformsOf(flag: string | true | undefined): readonly string[] {
-  if (flag === undefined) return []
-  if (flag === true) return [`${goOs()}-${goArch()}`]
-  const platforms = flag.split(',')
-  for (const platform of platforms) {
-    if (platform.split('-').length !== 2) {
-      throw new UsageError(`--toolchains: ${JSON.stringify(platform)} is not as linux-amd64`)
-    }
-  }
-  return platforms
-}
-
-function goOs(): string {
-  return process.platform === 'win32' ? 'windows' : process.platform
-}
-
-function goArch(): string {
-  const names: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le' }
-  return names[process.arch] ?? process.arch
 }

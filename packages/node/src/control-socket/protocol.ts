@@ -176,14 +176,9 @@ const requestSchema = v.variant('command', [
   v.strictObject({
     v: v.literal(controlVersion),
     command: v.literal('export'),
-    files: v.array(
-      v.strictObject({
-        kind: v.picklist(['go.mod', 'go.sum', 'go.work', 'modules.txt', 'versions']),
-        path: v.string(),
-        base64: v.string(),
-        isLocal: v.boolean(),
-      }),
-    ),
+    files: v.array(v.strictObject({ ...sentFile, kind: v.picklist(fileKinds) })),
+    locals: v.array(v.strictObject(sentFile)),
+    platforms: v.array(v.string()),
     all: v.boolean(),
     plan: v.boolean(),
     since: v.boolean(),

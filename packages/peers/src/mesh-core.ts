@@ -30,6 +30,7 @@ import { defaultMaxConnections } from './network/limits.ts'
 import type { Network } from './network/network.ts'
 import { PeerScores } from './peer-score.ts'
 import type { ShelfItem } from './peer-shelf.ts'
+import { PipePool } from './pipe/pipe-pool.ts'
 import { PrivateSide } from './private/private-side.ts'
 import { ProvenSites } from './proven-sites.ts'
 import { SiteLinks } from './sites/site-links.ts'
@@ -72,6 +73,7 @@ export class MeshCore {
   readonly #heads: HeadGossip
   readonly #members: MemberGossip
   readonly #server: BodyServer
+  readonly #pipes: PipePool
   readonly #announcer: Announcer | undefined
   readonly #dialLoop: DialLoop
   readonly #keeper: ConnectionKeeper
@@ -122,9 +124,12 @@ export class MeshCore {
     const isWan = (peer: PeerId) => !isSameSite(peer)
     this.uploads = new Uploads({ clock, isWan }, init.uploads)
     const { uploads, privates } = this
-    const served = { shelf, privates, own: this.own, fetcher }
+    const { door } = network
+    const served = { door, shelf, privates, own: this.own, fetcher }
     this.#server = new BodyServer({ libp2p, ...served, clock, uploads, owner }, { times })
-    this.bodies = new BodyClient({ libp2p, clock, isFar: isWan }, { times })
+    this.#pipes = new PipePool({ libp2p, door, clock })
+    const pipes = this.#pipes
+    this.bodies = new BodyClient({ libp2p, pipes, clock, isFar: isWan }, { times })
     const dht = this.#dht()
     this.#announcer = dht && this.#newAnnouncer(dht)
     this.finder = this.#newFinder(dht)
@@ -166,6 +171,7 @@ export class MeshCore {
     this.#keeper.stop()
     await this.#lan?.[Symbol.asyncDispose]()
     await this.hub.stop()
+    this.#pipes.stop()
     await this.#server.stop()
     this.siteLinks.stop()
     await this.traffic.stop()

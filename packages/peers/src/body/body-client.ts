@@ -1,4 +1,4 @@
-import type { Libp2p, Stream } from '@libp2p/interface'
+import type { Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import {
   type ByteSink,
@@ -10,7 +10,10 @@ import {
 import { type ModuleVersion, maxZipBytes, type ZipHash } from '@modmesh/module'
 import { Lanes } from '../control/lanes.ts'
 import { isProtocolFault, ProtocolError } from '../errors.ts'
-import { StreamCutError, StreamOverrunError } from '../network/errors.ts'
+import { StreamOverrunError } from '../network/errors.ts'
+import type { PipePool } from '../pipe/pipe-pool.ts'
+import { PipeCall } from './by-pipe.ts'
+import { StreamCall } from './by-stream.ts'
 import { exchange, type ReceiveBody } from './exchange.ts'
 import { type BodyTimes, bodyLimits, farBodyRate } from './limits.ts'
 import {
@@ -20,6 +23,7 @@ import {
   type UnverifiedRequest,
 } from './message.ts'
 import { NotGivenError } from './not-given.ts'
+import type { BodyCall } from './wire.ts'
 import { type FetchedBody, ZipFetch } from './zip-fetch.ts'
 
 type PartHeader = Extract<BodyHeader, { status: 'part' }>
@@ -27,6 +31,7 @@ type PartHeader = Extract<BodyHeader, { status: 'part' }>
 /** Fetches zips from members, connecting first where needed. */
 export class BodyClient {
   readonly #libp2p: Libp2p
+  readonly #pipes: PipePool
   readonly #clock: Clock
   readonly #times: BodyTimes
   readonly #isFar: (peer: PeerId) => boolean
@@ -36,6 +41,7 @@ export class BodyClient {
   constructor(
     components: {
       readonly libp2p: Libp2p
+      readonly pipes: PipePool
       readonly clock: Clock
       /** Whether a peer is of another site. */
       readonly isFar?: (peer: PeerId) => boolean
@@ -44,6 +50,7 @@ export class BodyClient {
   ) {
     this.#isFar = components.isFar ?? (() => false)
     this.#libp2p = components.libp2p
+    this.#pipes = components.pipes
     this.#clock = components.clock
     this.#times = init.times
   }
@@ -128,8 +135,8 @@ export class BodyClient {
     sink: ByteSink,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<PartHeader> {
-    const stream = await this.#open(peer, signal)
-    return await this.#exchange(stream, { peer, request, signal }, async (header, receive) => {
+    const call = await this.#open(peer, signal)
+    return await this.#exchange(call, { peer, request, signal }, async (header, receive) => {
       if (header.status === 'ok') throw new ProtocolError('a zip where a part was due')
       if (header.status !== 'part') throw new NotGivenError(header)
       await receive(sink, header.length)
@@ -173,10 +180,13 @@ export class BodyClient {
     }
   }
 
-  #open(peer: PeerId, signal: AbortSignal): Promise<Stream> {
-    return this.#libp2p.dialProtocol(peerIdFromString(peer), bodyProtocol, {
+  async #open(peer: PeerId, signal: AbortSignal): Promise<BodyCall> {
+    const pipe = await this.#pipes.take(peer, { signal })
+    if (pipe !== undefined) return new PipeCall(pipe, () => this.#pipes.giveBack(peer, pipe))
+    const stream = await this.#libp2p.dialProtocol(peerIdFromString(peer), bodyProtocol, {
       signal: AbortSignal.any([signal, AbortSignal.timeout(this.#times.connectMs)]),
     })
+    return new StreamCall(stream)
   }
 
   async #transfer(
@@ -184,21 +194,14 @@ export class BodyClient {
     zip: ZipFetch,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<FetchedBody | undefined> {
-    const stream = await this.#open(peer, signal)
-    const end = new EndWatch(stream)
-    try {
-      return await this.#exchange(
-        stream,
-        { peer, request: zip.request, signal },
-        (header, receive) => zip.take(header, receive),
-      )
-    } catch (error) {
-      throw end.explain(error)
-    }
+    const call = await this.#open(peer, signal)
+    return await this.#exchange(call, { peer, request: zip.request, signal }, (header, receive) =>
+      zip.take(header, receive),
+    )
   }
 
   #exchange<T>(
-    stream: Stream,
+    call: BodyCall,
     {
       peer,
       ...how
@@ -209,7 +212,7 @@ export class BodyClient {
     const patience = this.#isFar(peer)
       ? { stallMs: farReceiveStallMs, rate: farBodyRate }
       : { stallMs: receiveStallMs }
-    return exchange({ stream, clock: this.#clock }, { ...how, ...patience }, take)
+    return exchange({ call, clock: this.#clock }, { ...how, ...patience }, take)
   }
 }
 
@@ -229,22 +232,6 @@ class WatchedSink implements ByteSink {
       this.failure = { error }
       throw error
     }
-  }
-}
-
-/** Tells a body that its sender ended too early on purpose from one that was cut by a death. */
-class EndWatch {
-  #isEndedByPeer = false
-
-  constructor(stream: Stream) {
-    stream.addEventListener('remoteCloseWrite', () => {
-      this.#isEndedByPeer = true
-    })
-  }
-
-  explain(error: unknown): unknown {
-    if (!this.#isEndedByPeer || !(error instanceof StreamCutError)) return error
-    return new ProtocolError('the body ends before its declared length', { cause: error })
   }
 }
 

@@ -1,20 +1,21 @@
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
-import { lpStream } from '@libp2p/utils'
 import type { Clock, HeldZip, PeerId, ZipPart } from '@modmesh/fill'
 import { parseModuleVersion, type ZipHash, zipHashFromBytes } from '@modmesh/module'
 import { validOrUndefined } from '../control/answer-desk.ts'
 import { contentKey } from '../control/content-set.ts'
 import type { OwnInventory } from '../control/own-inventory.ts'
 import { isProtocolFault } from '../errors.ts'
-import { sendChunks } from '../network/stream-io.ts'
 import type { PeerShelf, SiteFetcher } from '../peer-shelf.ts'
+import { PipeHost } from '../pipe/pipe-host.ts'
+import type { PipeDoor } from '../pipe/pipe-tls.ts'
 import type { PrivateSide } from '../private/private-side.ts'
 import type { SiteLinks } from '../sites/site-links.ts'
+import { PipeReply } from './by-pipe.ts'
+import { StreamReply } from './by-stream.ts'
 import { type BodyTimes, bodyLimits, bodyRate, farBodyRate } from './limits.ts'
 import {
   type BodyHeader,
   type BodyRequest,
-  bodyFraming,
   bodyProtocol,
   decodeBodyRequest,
   encodeBodyHeader,
@@ -23,6 +24,7 @@ import {
 } from './message.ts'
 import { ProgressGuard } from './progress-guard.ts'
 import type { Upload, Uploads } from './uploads.ts'
+import type { BodyReply } from './wire.ts'
 
 /** What a body server tells the node. */
 export interface BodyServerOwner {
@@ -34,7 +36,7 @@ export interface BodyServerOwner {
   fault(peer: PeerId, reason: string): void
 }
 
-/** Gives members the zips on the shelf, one stream per body. */
+/** Gives members the zips on the shelf, over pipes or one stream per body. */
 export class BodyServer {
   readonly #libp2p: Libp2p
   readonly #shelf: Pick<PeerShelf, 'findContent'>
@@ -47,10 +49,12 @@ export class BodyServer {
   readonly #times: BodyTimes
   readonly #stop = new AbortController()
   readonly #streams = new Set<Stream>()
+  readonly #pipes: PipeHost
 
   constructor(
     components: {
       readonly libp2p: Libp2p
+      readonly door: PipeDoor
       readonly shelf: Pick<PeerShelf, 'findContent'>
       /** What some members may have besides. */
       readonly privates?: Pick<PrivateSide, 'findContent'> | undefined
@@ -72,6 +76,12 @@ export class BodyServer {
     this.#uploads = components.uploads
     this.#owner = components.owner
     this.#times = init.times
+    const { libp2p, door } = components
+    this.#pipes = new PipeHost({
+      libp2p,
+      door,
+      answer: (pipe, peer) => this.#answers(new PipeReply(pipe), peer),
+    })
   }
 
   async start(): Promise<void> {
@@ -83,6 +93,7 @@ export class BodyServer {
         maxOutboundStreams: bodyLimits.streams,
       },
     )
+    await this.#pipes.start()
   }
 
   /** Resets what is running: an end in good order would look like a short body sent on purpose. */
@@ -90,12 +101,23 @@ export class BodyServer {
     const reason = new Error('node stops')
     this.#stop.abort(reason)
     for (const stream of this.#streams) stream.abort(reason)
+    await this.#pipes.stop()
     await this.#libp2p.unhandle(bodyProtocol)
   }
 
   /** Serves one stream; never rejects. */
   async #serve(stream: Stream, connection: Connection): Promise<void> {
-    const peer = connection.remotePeer.toString()
+    this.#streams.add(stream)
+    const isAnswered = await this.#answers(
+      new StreamReply(stream),
+      connection.remotePeer.toString(),
+    )
+    this.#streams.delete(stream)
+    if (!isAnswered) stream.abort(new Error('upload failed'))
+  }
+
+  /** Answers one question; never rejects, but is false when the way it came is of no use any more. */
+  async #answers(reply: BodyReply, peer: PeerId): Promise<boolean> {
     const rate = this.#owner.isSameSite(peer) ? bodyRate : farBodyRate
     const guard = new ProgressGuard(
       { clock: this.#clock },
@@ -104,36 +126,33 @@ export class BodyServer {
     const closing = this.#owner.links.closing(peer)
     const ends = [this.#stop.signal, guard.signal]
     const signal = AbortSignal.any(closing === undefined ? ends : [...ends, closing])
-    this.#streams.add(stream)
     try {
-      await this.#answer(stream, { peer, guard, signal })
+      await this.#answer(reply, { peer, guard, signal })
+      return true
     } catch (error) {
       if (isProtocolFault(error)) this.#owner.fault(peer, 'broken body request')
-      stream.abort(error instanceof Error ? error : new Error('upload failed', { cause: error }))
+      return false
     } finally {
-      this.#streams.delete(stream)
       guard.stop()
     }
   }
 
-  async #answer(stream: Stream, how: Serving): Promise<void> {
-    const frames = lpStream(stream, bodyFraming)
-    const request = decodeBodyRequest((await frames.read({ signal: how.signal })).subarray())
+  async #answer(reply: BodyReply, how: Serving): Promise<void> {
+    const request = decodeBodyRequest(await reply.read({ signal: how.signal }))
     const isGiven = this.#owner.links.isOpenTo(how.peer)
     const found = isGiven ? await this.#find(request, how) : absent
     const upload = found.chunks && this.#uploads.begin(how.peer)
     const { header, chunks } = found.chunks !== undefined && upload === undefined ? busy : found
     try {
-      await frames.write(encodeBodyHeader(header), { signal: how.signal })
+      await reply.write(encodeBodyHeader(header), { signal: how.signal })
       let { signal } = how
       if (upload !== undefined && chunks !== undefined) {
-        await this.#send(stream, { upload, chunks }, how)
+        await this.#send(reply, { upload, chunks }, how)
         how.guard.stop()
         signal = AbortSignal.any([signal, AbortSignal.timeout(this.#times.closeMs)])
       }
-      // What the peer has not read yet may be in our memory: it has the slot until then.
-      await stream.close({ signal })
-      await closed(stream, signal)
+      // Until then it has the slot.
+      await reply.finish({ signal })
     } finally {
       upload?.end()
     }
@@ -168,7 +187,7 @@ export class BodyServer {
   }
 
   async #send(
-    stream: Stream,
+    reply: BodyReply,
     { upload, chunks }: { readonly upload: Upload; readonly chunks: AsyncIterable<Uint8Array> },
     how: Serving,
   ): Promise<void> {
@@ -184,7 +203,7 @@ export class BodyServer {
     const around = { pause: () => guard.pause(), resume: () => guard.resume(), signal }
     const isNear = this.#owner.isSameSite(how.peer)
     const given = isNear ? paced : this.#owner.links.giving(how.peer, paced, around)
-    await sendChunks(stream, given, { signal, onProgress })
+    await reply.send(given, { signal, onProgress })
   }
 }
 
@@ -215,21 +234,4 @@ function foundZip(zip: HeldZip, { offset = 0, zipDigest: theirs }: ZipRequest): 
   if (!canGoOn || offset === 0 || offset > zip.size) return { header, chunks: zip.read() }
   const range = { start: offset, end: zip.size }
   return { header: { ...header, offset }, chunks: zip.read(range) }
-}
-
-/** Waits until the peer closed, too: a reset before that would drop what it has not read. */
-function closed(stream: Stream, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (stream.status !== 'open' && stream.status !== 'closing') return resolve()
-    const onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    stream.addEventListener(
-      'close',
-      () => {
-        signal.removeEventListener('abort', onAbort)
-        resolve()
-      },
-      { once: true },
-    )
-  })
 }

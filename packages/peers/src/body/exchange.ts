@@ -1,20 +1,18 @@
-import type { Stream } from '@libp2p/interface'
-import { lpStream } from '@libp2p/utils'
 import type { ByteSink, Clock } from '@modmesh/fill'
-import { receiveInto } from '../network/stream-io.ts'
 import { bodyRate } from './limits.ts'
 import {
   type BodyHeader,
   type BodyRequest,
-  bodyFraming,
   decodeBodyHeader,
   encodeBodyRequest,
 } from './message.ts'
+import { NotGivenError } from './not-given.ts'
 import { ProgressGuard } from './progress-guard.ts'
+import type { BodyCall } from './wire.ts'
 
 /** What an exchange works with. */
 interface ExchangeComponents {
-  readonly stream: Stream
+  readonly call: BodyCall
   readonly clock: Clock
 }
 
@@ -32,43 +30,41 @@ interface ExchangeInit {
 export type ReceiveBody = (sink: ByteSink, length: number) => Promise<void>
 
 /**
- * Asks one question on a stream of its own and gives what `take` makes of the answer; the stream is
- * closed or reset then. Throws NoProgressError when the peer stalls or drips, what `take` and the
- * stream throw, the signal's reason.
+ * Asks one question and gives what `take` makes of the answer; the call is closed or aborted then. Throws
+ * NoProgressError when the peer stalls or drips, what `take` and the call throw, the signal's reason.
  */
 export async function exchange<T>(
-  { stream, clock }: ExchangeComponents,
+  { call, clock }: ExchangeComponents,
   init: ExchangeInit,
   take: (header: BodyHeader, receive: ReceiveBody) => Promise<T>,
 ): Promise<T> {
   const guard = new ProgressGuard({ clock }, { stallMs: init.stallMs, ...(init.rate ?? bodyRate) })
   const signal = AbortSignal.any([init.signal, guard.signal])
   const receive: ReceiveBody = (sink, length) =>
-    receiveInto(stream, guarded(sink, guard), { length, signal })
+    call.receive(guarded(sink, guard), { length, signal })
   try {
-    const result = await take(await askHeader(stream, init.request, signal), receive)
-    await stream.close({ signal })
+    const header = decodeBodyHeader(await call.ask(encodeBodyRequest(init.request), { signal }))
+    const result = await take(header, receive)
+    await call.close({ signal })
     return result
   } catch (error) {
     const reason = guard.signal.aborted ? guard.signal.reason : error
-    stream.abort(reason instanceof Error ? reason : new Error('fetch failed'))
-    throw reason
+    await end(call, reason, signal)
+    throw call.explain(reason)
   } finally {
     guard.stop()
   }
 }
 
-/** Asks and gives the header; the stream is at the first byte of the body then. */
-async function askHeader(
-  stream: Stream,
-  request: BodyRequest,
-  signal: AbortSignal,
-): Promise<BodyHeader> {
-  const frames = lpStream(stream, bodyFraming)
-  await frames.write(encodeBodyRequest(request), { signal })
-  const header = decodeBodyHeader((await frames.read({ signal })).subarray())
-  frames.unwrap()
-  return header
+/** A header alone was all of the answer; after anything else more may come. */
+async function end(call: BodyCall, reason: unknown, signal: AbortSignal): Promise<void> {
+  const error = reason instanceof Error ? reason : new Error('fetch failed')
+  if (!(reason instanceof NotGivenError)) return call.abort(error)
+  try {
+    await call.close({ signal })
+  } catch {
+    call.abort(error)
+  }
 }
 
 /** Counts progress while the peer sends; time in which our own disk is slow does not count. */

@@ -8,6 +8,7 @@ import { CatchUp } from '../gate/catch-up.ts'
 import { Gate } from '../gate/gate.ts'
 import type { Refusal } from '../gate/refusal.ts'
 import type { Membership } from '../membership/membership.ts'
+import { PipeDoor } from '../pipe/pipe-tls.ts'
 import { PeerListenError } from './errors.ts'
 import { ExpiryWatch } from './expiry-watch.ts'
 import type { HintLimits } from './hint-quota.ts'
@@ -82,13 +83,14 @@ export async function createNetwork(
   const hints = await openHints({ log }, { dir, selfPeerId, limits: init.hintLimits })
   try {
     const { dhtTimeoutMs } = init
-    const parts = { privateKey, datastore: hints, gate, listen }
+    const door = new PipeDoor()
+    const parts = { privateKey, datastore: hints, gate, listen, takePipe: door.take }
     const settings = { ...parts, maxConnections, dht, dhtTimeoutMs }
     const libp2p = await start(libp2pOptions(settings), listen, init.adjust)
     connected.has = (peer) => libp2p.getConnections(peerIdFromString(peer)).length > 0
     const watched = { libp2p, gate, membership, log }
     const watch = new ExpiryWatch(watched, { everyMs: init.expiryCheckMs })
-    return new RunningNetwork({ libp2p, gate, catchUp, hints, watch, refusals })
+    return new RunningNetwork({ libp2p, gate, catchUp, hints, watch, refusals, door })
   } catch (error) {
     await hints.close()
     throw error

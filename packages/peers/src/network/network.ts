@@ -4,6 +4,7 @@ import type { CatchUp } from '../gate/catch-up.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Refusal } from '../gate/refusal.ts'
 import type { Member } from '../membership/chain.ts'
+import type { PipeDoor } from '../pipe/pipe-tls.ts'
 import type { ExpiryWatch } from './expiry-watch.ts'
 import type { HintDatastore } from './hint-datastore.ts'
 import { peerIdOf, withoutLoopback } from './peer-address.ts'
@@ -15,6 +16,8 @@ export interface Network extends AsyncDisposable {
   readonly peerId: string
   /** The DHT, or undefined on a node that runs without. */
   readonly dht: KadDHT | undefined
+  /** Where pipes come in, on the port of libp2p. */
+  readonly door: PipeDoor
   /** Multiaddrs with peer id that other hosts can use; loopback only when there is nothing else. */
   addresses(): string[]
   /** Returns what a peer proved at the gate, or undefined for one that never passed. */
@@ -41,6 +44,7 @@ export interface NetworkParts {
   readonly hints: HintDatastore
   readonly watch: ExpiryWatch
   readonly refusals: Set<(refusal: Refusal) => void>
+  readonly door: PipeDoor
 }
 
 /** Holds the parts of a running network and stops them in order. */
@@ -62,6 +66,10 @@ export class RunningNetwork implements Network {
 
   get dht(): KadDHT | undefined {
     return this.libp2p.services.dht
+  }
+
+  get door(): PipeDoor {
+    return this.#parts.door
   }
 
   addresses(): string[] {

@@ -6,7 +6,6 @@ import type { KadDHT, KadDHTInit } from '@libp2p/kad-dht'
 import { passthroughMapper } from '@libp2p/kad-dht'
 import type { Ping } from '@libp2p/ping'
 import { ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import type { Multiaddr } from '@multiformats/multiaddr'
@@ -14,6 +13,7 @@ import type { Datastore } from 'interface-datastore'
 import type { Libp2pOptions } from 'libp2p'
 import { untaggedDht } from '../dht/untagged-dht.ts'
 import type { Gate } from '../gate/gate.ts'
+import { type TakePipe, tcpWithPipes } from '../pipe/shared-port.ts'
 import * as limits from './limits.ts'
 import { withoutLoopback } from './peer-address.ts'
 
@@ -33,6 +33,7 @@ export interface SettingsInit {
   readonly datastore: Datastore
   readonly gate: Gate
   readonly listen: Multiaddr
+  readonly takePipe: TakePipe
   readonly maxConnections: number
   readonly dht: boolean
   /** For tests of many nodes in one process: the DHT's message timeout, milliseconds. */
@@ -50,7 +51,7 @@ export function libp2pOptions(init: SettingsInit): Libp2pOptions<MeshServices> {
       listen: [init.listen.toString()],
       announceFilter: (addresses) => withoutLoopback(addresses),
     },
-    transports: [tcp()],
+    transports: [tcpWithPipes(init.takePipe)],
     // TLS first: about 30 % less CPU than noise. Names of our own, since a gate follows.
     connectionEncrypters: [
       init.gate.wrap(tls(), '/modmesh/gate/1/tls'),

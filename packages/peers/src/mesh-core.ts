@@ -139,7 +139,7 @@ export class MeshCore {
     this.#dialLoop = new DialLoop({ network, membership, isForeign, isForbidden, log }, dialled)
     const isConfigured = (peer: PeerId) => this.#dialLoop.isConfigured(peer)
     this.#keeper = new ConnectionKeeper(
-      { libp2p, isConfigured, isForeign },
+      { libp2p, isConfigured, isForeign, isTransferring: this.#isTransferring },
       { maxConnections, graceMs: init.keepGraceMs },
     )
   }
@@ -205,6 +205,9 @@ export class MeshCore {
   blame(peer: PeerId, reason: string): void {
     if (this.scores.blame(peer, reason)) this.#log({ kind: 'peer-blamed', peer, reason })
   }
+
+  readonly #isTransferring = (peer: PeerId): boolean =>
+    this.bodies.isFetching(peer) || this.uploads.isGiving(peer)
 
   /** No connection: a network that is known to be gone is asked nothing. */
   isAlone(): boolean {

@@ -90,6 +90,11 @@ export class BodyClient {
     )
   }
 
+  /** Whether something is being fetched of a peer. */
+  isFetching(peer: PeerId): boolean {
+    return this.#lanes.has(peer)
+  }
+
   /** Does it when it is its turn, and makes the peer's failures PeerErrors. */
   async #blaming<T>(
     { peer, sink, signal }: { peer: PeerId; sink: ByteSink; signal: AbortSignal },

@@ -83,6 +83,11 @@ export class Uploads {
     }
   }
 
+  /** Whether a member is being given a body. */
+  isGiving(peer: PeerId): boolean {
+    return this.#slots.of(peer) > 0
+  }
+
   report(): UploadReport {
     const { all = {}, wan = {} } = this.#limits
     const { taken, wanTaken } = this.#slots

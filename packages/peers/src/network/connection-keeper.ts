@@ -1,5 +1,6 @@
 import type { Connection, Libp2p } from '@libp2p/interface'
 import { controlProtocol } from '../control/message.ts'
+import { pipeProtocol } from '../pipe/message.ts'
 import { chooseExcess, type KeptPeer } from './connection-choice.ts'
 import { connectionGraceMs } from './limits.ts'
 import type { MeshServices } from './settings.ts'
@@ -9,6 +10,8 @@ export interface ConnectionKeeperComponents {
   readonly libp2p: Libp2p<MeshServices>
   readonly isConfigured: (peer: string) => boolean
   readonly isForeign: (peer: string) => boolean
+  /** Whether a body is on its way, to it or from it. */
+  readonly isTransferring: (peer: string) => boolean
 }
 
 /** How many connections are kept. */
@@ -69,21 +72,25 @@ export class ConnectionKeeper {
   }
 
   #look(peer: string, connections: readonly Connection[]): KeptPeer {
-    const { isConfigured, isForeign } = this.#components
+    const { isConfigured, isForeign, isTransferring } = this.#components
     const nowMs = Date.now()
     return {
       peer,
       isConfigured: isConfigured(peer),
       isOwnSite: !isForeign(peer),
-      isBusy: connections.some(isBusy),
+      isBusy: isTransferring(peer) || connections.some(isBusy),
       ageMs: Math.max(...connections.map(({ timeline }) => nowMs - timeline.open)),
     }
   }
 }
 
-/** The control stream is always there, and says nothing. */
 function isBusy({ streams }: Connection): boolean {
-  return streams.some(({ protocol, status }) => protocol !== controlProtocol && status === 'open')
+  return streams.some(({ protocol, status }) => status === 'open' && !isIdle(protocol))
+}
+
+/** The control stream is always there, and that of a pipe after the body, too: they say nothing. */
+function isIdle(protocol: string): boolean {
+  return protocol === controlProtocol || protocol === pipeProtocol
 }
 
 function close(connection: Connection): void {

@@ -146,13 +146,14 @@ export class BodyServer {
     try {
       await reply.write(encodeBodyHeader(header), { signal: how.signal })
       let { signal } = how
+      let sent = 0
       if (upload !== undefined && chunks !== undefined) {
-        await this.#send(reply, { upload, chunks }, how)
+        sent = await this.#send(reply, { upload, chunks }, how)
         how.guard.stop()
         signal = AbortSignal.any([signal, AbortSignal.timeout(this.#times.closeMs)])
       }
       // Until then it has the slot.
-      await reply.finish({ signal })
+      await reply.finish({ signal, isShort: sent < bytesAfter(header) })
     } finally {
       upload?.end()
     }
@@ -190,7 +191,7 @@ export class BodyServer {
     reply: BodyReply,
     { upload, chunks }: { readonly upload: Upload; readonly chunks: AsyncIterable<Uint8Array> },
     how: Serving,
-  ): Promise<void> {
+  ): Promise<number> {
     let sent = 0
     const onProgress = (bytes: number): void => {
       how.guard.moved(bytes - sent)
@@ -204,6 +205,7 @@ export class BodyServer {
     const isNear = this.#owner.isSameSite(how.peer)
     const given = isNear ? paced : this.#owner.links.giving(how.peer, paced, around)
     await reply.send(given, { signal, onProgress })
+    return sent
   }
 }
 
@@ -225,6 +227,12 @@ const busy: Found = {
 }
 
 const absent: Found = { header: { status: 'absent' }, chunks: undefined }
+
+/** Bytes of the body that a header announces. */
+function bytesAfter(header: BodyHeader): number {
+  if (header.status === 'ok') return header.length - (header.offset ?? 0)
+  return header.status === 'part' ? header.length : 0
+}
 
 /** The rest of a zip where the asker has the beginning of the same bytes, else all of it. */
 function foundZip(zip: HeldZip, { offset = 0, zipDigest: theirs }: ZipRequest): Found {

@@ -1,7 +1,7 @@
 import type { ByteSink } from '@modmesh/fill'
 import type { Pipe } from '../pipe/pipe.ts'
 import { bodyLimits } from './limits.ts'
-import type { BodyCall, BodyReply } from './wire.ts'
+import { type BodyCall, type BodyReply, whenCut } from './wire.ts'
 
 /** Asks over a pipe, which is given back when all of the answer was read. */
 export class PipeCall implements BodyCall {
@@ -35,9 +35,8 @@ export class PipeCall implements BodyCall {
     this.#pipe.destroy()
   }
 
-  /** A pipe ends alike for a peer that died and for one that had enough: nobody is to blame. */
   explain(error: unknown): unknown {
-    return error
+    return this.#pipe.isEndedByPeer ? whenCut(error) : error
   }
 }
 
@@ -64,7 +63,8 @@ export class PipeReply implements BodyReply {
     return this.#pipe.send(chunks, options)
   }
 
-  finish(options: { readonly signal: AbortSignal }): Promise<void> {
-    return this.#pipe.finish(options)
+  async finish(options: Parameters<BodyReply['finish']>[0]): Promise<void> {
+    await this.#pipe.finish(options)
+    if (options.isShort) await this.#pipe.end()
   }
 }

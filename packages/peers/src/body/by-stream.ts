@@ -1,11 +1,9 @@
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
 import type { ByteSink } from '@modmesh/fill'
-import { ProtocolError } from '../errors.ts'
-import { StreamCutError } from '../network/errors.ts'
 import { receiveInto, sendChunks } from '../network/stream-io.ts'
 import { bodyFraming } from './message.ts'
-import type { BodyCall, BodyReply } from './wire.ts'
+import { type BodyCall, type BodyReply, whenCut } from './wire.ts'
 
 type Options<T extends 'receive' | 'send'> = T extends 'receive'
   ? Parameters<BodyCall['receive']>[1]
@@ -45,8 +43,7 @@ export class StreamCall implements BodyCall {
   }
 
   explain(error: unknown): unknown {
-    if (!this.#isEndedByPeer || !(error instanceof StreamCutError)) return error
-    return new ProtocolError('the body ends before its declared length', { cause: error })
+    return this.#isEndedByPeer ? whenCut(error) : error
   }
 }
 

@@ -1,4 +1,6 @@
 import type { BodyChunks, ByteSink } from '@modmesh/fill'
+import { ProtocolError } from '../errors.ts'
+import { StreamCutError } from '../network/errors.ts'
 
 interface Waiting {
   readonly signal: AbortSignal
@@ -28,6 +30,12 @@ export interface BodyReply {
     chunks: BodyChunks | AsyncIterable<Uint8Array>,
     options: Waiting & { readonly onProgress: (bytes: number) => void },
   ): Promise<void>
-  /** Waits until what was sent takes none of our memory. */
-  finish(options: Waiting): Promise<void>
+  /** Waits until what was sent takes none of our memory. The asker is told of a body that is short. */
+  finish(options: Waiting & { readonly isShort: boolean }): Promise<void>
+}
+
+/** What an error means when the peer ended in good order: a body that is cut then was short on purpose. */
+export function whenCut(error: unknown): unknown {
+  if (!(error instanceof StreamCutError)) return error
+  return new ProtocolError('the body ends before its declared length', { cause: error })
 }

@@ -70,9 +70,9 @@ export async function acceptPipe(
 /** Makes a pipe that ends with the stream, and the stream with it. */
 async function tied(stream: Stream, open: () => Promise<PipeSocket>): Promise<Pipe> {
   try {
-    const pipe = new Pipe(await open())
+    const pipe = new Pipe(await open(), () => stream.close())
     stream.addEventListener('close', () => pipe.destroy(), { once: true })
-    stream.addEventListener('remoteCloseWrite', () => pipe.destroy(), { once: true })
+    stream.addEventListener('remoteCloseWrite', () => pipe.endedByPeer(), { once: true })
     pipe.onOver(() => stream.abort(new Error('the pipe is over')))
     if (stream.status !== 'open') pipe.destroy()
     return pipe

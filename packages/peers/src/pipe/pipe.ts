@@ -26,9 +26,13 @@ export class Pipe {
   readonly #arrivals = new Arrivals()
   #wake: (() => void) | undefined
   #sent: Promise<void> = Promise.resolve()
+  #isEndedByPeer = false
+  readonly #sayEnd: () => Promise<void>
 
-  constructor({ socket, onBytes }: PipeSocket) {
+  /** With what tells the other end, on another way, that the pipe is ended on purpose. */
+  constructor({ socket, onBytes }: PipeSocket, sayEnd: () => Promise<void>) {
     this.#socket = socket
+    this.#sayEnd = sayEnd
     onBytes((bytes) => this.#take(bytes))
     socket.on('drain', () => this.#wake?.())
     // Errors end in `close`; a listener keeps them from ending the process.
@@ -40,6 +44,23 @@ export class Pipe {
 
   get isOver(): boolean {
     return this.#socket.destroyed
+  }
+
+  /** Whether the other end said that it ends the pipe, and did not just die or fail. */
+  get isEndedByPeer(): boolean {
+    return this.#isEndedByPeer
+  }
+
+  /** Takes the other end's word. */
+  endedByPeer(): void {
+    this.#isEndedByPeer = true
+    this.destroy()
+  }
+
+  /** Ends the pipe on purpose. */
+  async end(): Promise<void> {
+    await this.#sayEnd()
+    this.destroy()
   }
 
   /** Calls back when the pipe is over, at once when it is. */

@@ -1,9 +1,7 @@
 import type { Clock, PeerId } from '@modmesh/fill'
 import type { ZipHash } from '@modmesh/module'
-import { BodyClient } from './body/body-client.ts'
-import { BodyServer } from './body/body-server.ts'
+import { Bodies } from './body/bodies.ts'
 import { type BodyTimes, bodyTimes } from './body/limits.ts'
-import { Uploads } from './body/uploads.ts'
 import { Allowance } from './control/allowance.ts'
 import { ControlHub, type HubOwner } from './control/control-hub.ts'
 import { HeadGossip } from './control/head-gossip.ts'
@@ -30,7 +28,6 @@ import { defaultMaxConnections } from './network/limits.ts'
 import type { Network } from './network/network.ts'
 import { PeerScores } from './peer-score.ts'
 import type { ShelfItem } from './peer-shelf.ts'
-import { PipePool } from './pipe/pipe-pool.ts'
 import { PrivateSide } from './private/private-side.ts'
 import { ProvenSites } from './proven-sites.ts'
 import { SiteLinks } from './sites/site-links.ts'
@@ -52,8 +49,7 @@ export class MeshCore {
   readonly hub: ControlHub
   readonly finder: Finder
   readonly siteOwner: SiteOwner
-  readonly bodies: BodyClient
-  readonly uploads: Uploads
+  readonly bodies: Bodies
   /** Gossip about members and what the mesh says of them. */
   readonly trust: MembershipGossip
   /** Wall clock of first contact of each connected peer. */
@@ -72,8 +68,6 @@ export class MeshCore {
   readonly #links: MeshLinks
   readonly #heads: HeadGossip
   readonly #members: MemberGossip
-  readonly #server: BodyServer
-  readonly #pipes: PipePool
   readonly #announcer: Announcer | undefined
   readonly #dialLoop: DialLoop
   readonly #keeper: ConnectionKeeper
@@ -82,7 +76,7 @@ export class MeshCore {
 
   /** Throws InvalidPeerAddressError for a configured address of no use. */
   constructor(components: CoreComponents, init: MeshInit) {
-    const { network, membership, shelf, heads, clock = machineClock, log = () => {} } = components
+    const { network, membership, heads, clock = machineClock, log = () => {} } = components
     const { libp2p } = network
     const times = { ...controlTimes, ...bodyTimes, ...init.times }
     this.network = network
@@ -95,7 +89,6 @@ export class MeshCore {
     this.#failures = new Allowance({ clock }, failureLimits)
     this.scores = new PeerScores({ clock })
     this.missing = new Missing({ clock })
-    const { fetcher } = components
     this.sites = new ProvenSites({ network, membership })
     const { isSame: isSameSite, isForeign } = this.sites
     this.hub = new ControlHub({ libp2p, clock, owner: this.#hubOwner() }, { times })
@@ -112,24 +105,7 @@ export class MeshCore {
     this.trust = new MembershipGossip({ clock, membership, owner: this.#trustOwner(links) })
     this.privates = this.#newPrivates()
     this.#links = this.#newLinks()
-    const owner = {
-      isSameSite,
-      links: siteLinks,
-      given: (peer: PeerId, bytes: number) => {
-        this.scores.gave(peer, bytes)
-        siteLinks.gave(peer, bytes)
-      },
-      fault: (peer: PeerId, reason: string) => this.blame(peer, reason),
-    }
-    const isWan = (peer: PeerId) => !isSameSite(peer)
-    this.uploads = new Uploads({ clock, isWan }, init.uploads)
-    const { uploads, privates } = this
-    const { door } = network
-    const served = { door, shelf, privates, own: this.own, fetcher }
-    this.#server = new BodyServer({ libp2p, ...served, clock, uploads, owner }, { times })
-    this.#pipes = new PipePool({ libp2p, door, clock })
-    const pipes = this.#pipes
-    this.bodies = new BodyClient({ libp2p, pipes, clock, isFar: isWan }, { times })
+    this.bodies = this.#newBodies()
     const dht = this.#dht()
     this.#announcer = dht && this.#newAnnouncer(dht)
     this.finder = this.#newFinder(dht)
@@ -139,7 +115,7 @@ export class MeshCore {
     this.#dialLoop = new DialLoop({ network, membership, isForeign, isForbidden, log }, dialled)
     const isConfigured = (peer: PeerId) => this.#dialLoop.isConfigured(peer)
     this.#keeper = new ConnectionKeeper(
-      { libp2p, isConfigured, isForeign, isTransferring: this.#isTransferring },
+      { libp2p, isConfigured, isForeign, isTransferring: (peer) => this.bodies.isMoving(peer) },
       { maxConnections, graceMs: init.keepGraceMs },
     )
   }
@@ -152,7 +128,7 @@ export class MeshCore {
     await this.traffic.start()
     this.siteLinks.start()
     await this.privates.names?.start()
-    await this.#server.start()
+    await this.bodies.start()
     await this.hub.start()
     this.#announcer?.start()
     await this.#dialLoop.start()
@@ -171,8 +147,7 @@ export class MeshCore {
     this.#keeper.stop()
     await this.#lan?.[Symbol.asyncDispose]()
     await this.hub.stop()
-    this.#pipes.stop()
-    await this.#server.stop()
+    await this.bodies.stop()
     this.siteLinks.stop()
     await this.traffic.stop()
     await this.network.stop()
@@ -206,9 +181,6 @@ export class MeshCore {
     if (this.scores.blame(peer, reason)) this.#log({ kind: 'peer-blamed', peer, reason })
   }
 
-  readonly #isTransferring = (peer: PeerId): boolean =>
-    this.bodies.isFetching(peer) || this.uploads.isGiving(peer)
-
   /** No connection: a network that is known to be gone is asked nothing. */
   isAlone(): boolean {
     return this.network.libp2p.getConnections().length === 0
@@ -239,6 +211,24 @@ export class MeshCore {
       otherVersion: (peer, versions) => this.#log({ kind: 'peer-version', peer, versions }),
       failed: this.failed,
     }
+  }
+
+  #newBodies(): Bodies {
+    const { network, privates, own, siteLinks } = this
+    const { shelf, fetcher } = this.#components
+    const owner = {
+      isSameSite: this.sites.isSame,
+      links: siteLinks,
+      given: (peer: PeerId, bytes: number) => {
+        this.scores.gave(peer, bytes)
+        siteLinks.gave(peer, bytes)
+      },
+      fault: (peer: PeerId, reason: string) => this.blame(peer, reason),
+    }
+    return new Bodies(
+      { network, shelf, privates, own, fetcher, clock: this.#clock, owner },
+      { times: this.#times, uploads: this.#init.uploads },
+    )
   }
 
   #newLinks(): MeshLinks {

@@ -120,7 +120,7 @@ export class MeshNode implements Peers, AsyncDisposable {
 
   /** What is given to members now, and the limits in force. */
   uploads(): UploadReport {
-    return this.#core.uploads.report()
+    return this.#core.bodies.uploads.report()
   }
 
   /**
@@ -223,7 +223,7 @@ export class MeshNode implements Peers, AsyncDisposable {
       },
     }
     try {
-      const body = await bodies.fetch(peer, zipHash, counting, { ...options, signal })
+      const body = await bodies.client.fetch(peer, zipHash, counting, { ...options, signal })
       done({ outcome: 'good', bytes })
       return body
     } catch (cause) {
@@ -269,7 +269,7 @@ export class MeshNode implements Peers, AsyncDisposable {
       },
     }
     try {
-      await bodies.fetchComing(peer, module, counting, options)
+      await bodies.client.fetchComing(peer, module, counting, options)
     } finally {
       // How well it came says more of upstream than of the peer.
       done({ outcome: 'none', bytes })

@@ -116,7 +116,8 @@ test('a stranger that dials in a hundred times is in no table, and costs no memb
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toEqual([])
   expect(new Set(opened)).toEqual(new Set([other.network.peerId]))
   expect(member.network.libp2p.getPeers().map(String)).toEqual([other.network.peerId])
-  const known = async () => (await member.network.libp2p.peerStore.all()).map(({ id }) => `${id}`)
+  const known = async () =>
+    (await member.network.libp2p.peerStore.all()).map(({ id }) => id.toString())
   await expect.poll(known).toEqual([other.network.peerId])
   expect(member.membership.roster.all()).toEqual([])
 })

@@ -9,7 +9,7 @@ import {
 import { joinPath, named, parentOf } from './paths.ts'
 import type { ProjectFile } from './project-file.ts'
 
-/** Reads a local file that was not handed over, such as the go.mod of a `use` folder; undefined when there is none. */
+/** Reads a local file, such as the go.mod of a `use` folder; undefined when there is none. */
 export type ReadLocal = (
   path: string,
   options: { readonly signal: AbortSignal },
@@ -49,10 +49,10 @@ export interface Projects {
   readonly absent: readonly string[]
 }
 
-/** Reads go.mod, go.sum and go.work files and puts together what belongs together. Throws InvalidFileError. */
+/** Reads go.mod, go.sum and go.work files and puts together what belongs together. `local` knows the files, too. Throws InvalidFileError. */
 export async function readProjects(
   files: readonly ProjectFile[],
-  options: { readonly local: ReadLocal | undefined; readonly signal: AbortSignal },
+  options: { readonly local: ReadLocal; readonly signal: AbortSignal },
 ): Promise<Projects> {
   const reader = new ProjectReader(files, options)
   const workspaces: Workspace[] = []
@@ -67,17 +67,17 @@ export async function readProjects(
 /** One reading of the files of some projects. */
 class ProjectReader {
   readonly absent: string[] = []
-  readonly #files: ReadonlyMap<string, ProjectFile>
-  readonly #local: ReadLocal | undefined
+  readonly #files: readonly ProjectFile[]
+  readonly #local: ReadLocal
   readonly #signal: AbortSignal
   readonly #mains = new Map<string, MainModule>()
   readonly #sums = new Map<string, SumFile>()
 
   constructor(
     files: readonly ProjectFile[],
-    options: { readonly local: ReadLocal | undefined; readonly signal: AbortSignal },
+    options: { readonly local: ReadLocal; readonly signal: AbortSignal },
   ) {
-    this.#files = new Map(files.map((file) => [file.path, file]))
+    this.#files = files
     this.#local = options.local
     this.#signal = options.signal
   }
@@ -108,7 +108,7 @@ class ProjectReader {
 
   /** Those that no go.mod and no go.work took. */
   loneSums(): readonly SumFile[] {
-    const sums = [...this.#files.values()].filter(({ kind }) => kind === 'go.sum')
+    const sums = this.#files.filter(({ kind }) => kind === 'go.sum')
     return sums.filter(({ path }) => !this.#sums.has(path)).map((file) => parseSum(file))
   }
 
@@ -123,8 +123,7 @@ class ProjectReader {
   }
 
   async #read(path: string): Promise<Uint8Array | undefined> {
-    const given = this.#files.get(path)
-    return given?.bytes ?? (await this.#local?.(path, { signal: this.#signal }))
+    return await this.#local(path, { signal: this.#signal })
   }
 }
 

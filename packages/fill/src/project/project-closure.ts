@@ -61,8 +61,12 @@ export async function closeProject(
   ports: ClosurePorts,
   options: { readonly signal: AbortSignal; readonly platforms?: readonly string[] },
 ): Promise<ProjectClosure> {
-  const closing = new Closing(ports, options.signal)
-  const projects = await readProjects(files, { local: ports.local, signal: options.signal })
+  const { signal } = options
+  const given = new Map(files.map(({ path, bytes }) => [path, bytes]))
+  const local: ReadLocal = async (path) =>
+    given.get(path) ?? (await ports.local?.(path, { signal }))
+  const closing = new Closing({ ...ports, local }, signal)
+  const projects = await readProjects(files, { local, signal })
   await closing.addProjects(projects)
   for (const file of files) {
     if (file.kind === 'modules.txt') closing.addVendored(file, projects)
@@ -85,11 +89,11 @@ interface World {
 /** One search for what projects need. */
 class Closing {
   readonly needs = new Needs()
-  readonly #ports: ClosurePorts
+  readonly #ports: Required<ClosurePorts>
   readonly #signal: AbortSignal
   readonly #mods = new Map<string, Promise<GoMod | undefined>>()
 
-  constructor(ports: ClosurePorts, signal: AbortSignal) {
+  constructor(ports: Required<ClosurePorts>, signal: AbortSignal) {
     this.#ports = ports
     this.#signal = signal
   }
@@ -155,16 +159,16 @@ class Closing {
 
   #addGraph(world: World, graph: ModuleGraph): void {
     this.#addAsked(world, graph)
-    const inSums = namesOf(world.sums)
+    const inSums = new Set(world.sums.flatMap(zipNames))
     const required = new Set(world.mains.flatMap(({ mod }) => mod.require.map(({ path }) => path)))
     for (const selected of graph.selected) {
       const target = world.resolve(selected)
       if (target.kind === 'directory') continue
-      // `go list -m all` asks for each .info.
-      this.needs.add(target, ['info'])
-      if (inSums.mod.has(nameOf(target)) || world.sums.length === 0) this.needs.add(target, ['mod'])
+      // `go list -m all` asks for each .info, and for the go.mod if go.sum has it. It comes with all of them: no member
+      // gives an .info of what it cannot prove.
+      this.needs.add(target, ['mod', 'info'])
       const isTaken = world.takesAll || required.has(selected.path)
-      if (isTaken || inSums.zip.has(nameOf(target))) this.needs.add(target, ['zip', 'mod'])
+      if (isTaken || inSums.has(nameOf(target))) this.needs.add(target, ['zip'])
     }
   }
 
@@ -208,18 +212,14 @@ class Closing {
     if (target.kind === 'module') {
       return await this.#ports.mod(parseModuleVersion(target.path, target.version), { signal })
     }
-    const bytes = await this.#ports.local?.(name, { signal })
+    const bytes = await this.#ports.local(name, { signal })
     if (bytes === undefined) throw new Error('there is no such file')
     return bytes
   }
 }
 
-function namesOf(sums: readonly SumFile[]): Record<'zip' | 'mod', ReadonlySet<string>> {
-  const names = { zip: new Set<string>(), mod: new Set<string>() }
-  for (const { kind, module } of sums.flatMap(({ lines }) => lines)) {
-    names[kind].add(formatModuleVersion(module))
-  }
-  return names
+function zipNames({ lines }: SumFile): readonly string[] {
+  return lines.flatMap(({ kind, module }) => (kind === 'zip' ? [formatModuleVersion(module)] : []))
 }
 
 function nameOf({ path, version }: GraphModule): string {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, goTest } from '../support/go.ts'
 import { invite } from '../support/mesh.ts'
+import { buildModuleZip } from '../support/module-zip.ts'
 import { type RunResult, runModmesh, startNode } from '../support/start-node.ts'
 
 /** A module with a package that imports others. */
@@ -218,6 +219,43 @@ describe('a project with go.sum', () => {
       },
     ])
   })
+
+  goTest(
+    'without a checksum database go.sum is believed, and not who sends other bytes',
+    async () => {
+      const path = 'example.com/new'
+      const files = { 'go.mod': `module ${path}\n`, 'lib.go': 'package evil\n' }
+      const bytes = buildModuleZip({ path, version: 'v1.0.0' }, files)
+      const mend = upstream.break((asked) => asked === `/${path}/@v/v1.0.0.zip`, {
+        kind: 'bytes',
+        bytes,
+      })
+      await using dir = await tempDir()
+      try {
+        const flags = [
+          '--dir',
+          dir.path,
+          '--mdns',
+          'off',
+          '--upstream',
+          upstream.url,
+          '--sumdb',
+          'off',
+        ]
+        const done = await runModmesh(['prefetch', folder, '--json', ...flags])
+        expect(done, done.stderr).toMatchObject({ code: 23 })
+        const report = JSON.parse(done.stdout) as Report
+        expect(report.missing).toMatchObject([
+          { module: `${path}@v1.0.0`, code: 'UPSTREAM_REFUSED' },
+        ])
+        expect(report.zips).toMatchObject({ fetched: report.zips.needed - 1, missing: 1 })
+        const held = await runModmesh(['ls', '--dir', dir.path])
+        expect(held.stdout).not.toContain(`${path}@`)
+      } finally {
+        mend()
+      }
+    },
+  )
 })
 
 interface Report {

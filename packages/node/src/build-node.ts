@@ -18,6 +18,7 @@ import { NodeState } from './node-state.ts'
 import { openConnections, openDirect, openUpstream } from './open-upstream.ts'
 import { nodePages } from './pages.ts'
 import { openPolicedSource } from './policed-source.ts'
+import { PinnedSums } from './prefetch/pinned-sums.ts'
 import { printableName } from './printable.ts'
 import { SharedPrivateShelf } from './private-shelf.ts'
 import { Publishing } from './publishing.ts'
@@ -94,7 +95,8 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   const mesh = await openMesh(plan, { store, database, state, upstream, ...context })
   if (plan.ticket !== undefined) await mesh.join(plan.ticket)
 
-  const checksumDb = database?.client ?? noChecksumDb
+  const checksumDb = new PinnedSums({ checksumDb: database?.client ?? noChecksumDb })
+  state.sums = checksumDb
   const { answers, firstHashes } = store
   const own = { store, answers, firstHashes, clock: machineClock, privateMesh: mesh.privates }
   const fill = lifecycle.add(

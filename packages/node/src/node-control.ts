@@ -110,15 +110,15 @@ function hello(state: NodeState): Hello {
 }
 
 function prefetchParts(
-  { source, mesh }: NodeState,
+  { source, mesh, sums }: NodeState,
   store: WhyComponents['store'],
 ): PrefetchComponents {
-  if (source === undefined || mesh === undefined) throw notNow('starting')
+  if (source === undefined || mesh === undefined || sums === undefined) throw notNow('starting')
   const isFar = (id: string): boolean => {
     const site = mesh.peers().find(({ peer }) => peer === id)?.site
     return site !== undefined && site !== mesh.site
   }
-  return { source, store, clock: machineClock, isFar }
+  return { source, store, clock: machineClock, sums, isFar }
 }
 
 /** Memory, and the clones of version control, may still hold what was there first. */

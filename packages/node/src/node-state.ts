@@ -12,6 +12,7 @@ import type { SumdbClient, VerifierKey } from '@modmesh/sumdb'
 import type { GoRecords } from './adopt/go-records.ts'
 import type { ChecksumDatabase } from './checksum-database.ts'
 import { type GoEnv, goEnv, otherWays } from './client-env.ts'
+import type { PinnedSums } from './prefetch/pinned-sums.ts'
 import type { Publishing } from './publishing.ts'
 import type { StartPlan } from './start-plan.ts'
 
@@ -31,6 +32,8 @@ export class NodeState {
   publishing: Publishing | undefined
   /** What clients are answered from: the fill behind the policy. */
   source: ModuleSource | undefined
+  /** What the fill takes for the checksum database. */
+  sums: PinnedSums | undefined
   upstream: Pick<Upstream, 'isEnabled'> | undefined
   /** Resolves when the first peer is connected. */
   readonly firstPeer: Promise<void>

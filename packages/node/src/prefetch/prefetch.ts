@@ -10,10 +10,18 @@ import {
   type ProjectClosure,
   type Source,
 } from '@modmesh/fill'
-import { formatModuleVersion, hashMod, InvalidFileError, type ModuleVersion } from '@modmesh/module'
+import {
+  formatModuleVersion,
+  type GoSumLine,
+  hashMod,
+  InvalidFileError,
+  type ModuleVersion,
+  parseGoSum,
+} from '@modmesh/module'
 import type { DiskStore } from '@modmesh/store'
 import { CommandError } from '../errors.ts'
 import { exitCodes } from '../exit-codes.ts'
+import type { PinnedSums } from './pinned-sums.ts'
 import {
   type MissingLine,
   mismatchLines,
@@ -31,6 +39,7 @@ export interface PrefetchComponents {
   readonly source: ModuleSource
   readonly store: Pick<DiskStore, 'findZip' | 'findRecord' | 'pinProject'>
   readonly clock: Clock
+  readonly sums: Pick<PinnedSums, 'pin'>
   /** Whether a peer is a member of another site. */
   readonly isFar: (peer: string) => boolean
 }
@@ -49,6 +58,7 @@ export async function prefetch(
   const originOf = ({ source }: FilledFile) => originOfSource(source, components.isFar)
   const tally = new PrefetchTally(components, { originOf, tell: onProgress })
   const read = new Map<string, FilledFile>()
+  using _ = components.sums.pin(sumLines(request))
   const closure = await findNeeded(components.source, request, { signal, read, tally })
   const everything = filesOf(closure)
   const files = request.all ? everything : everything.filter(({ isOptional }) => !isOptional)
@@ -69,6 +79,24 @@ export async function prefetch(
 }
 
 const asker = { kind: 'prefetch' } as const
+
+/** Every line of every go.sum, those that are only named included. */
+function sumLines(request: PrefetchRequest): readonly GoSumLine[] {
+  const { files, locals } = unpackFiles(request)
+  const given = files.filter(({ kind }) => kind === 'go.sum').map(({ bytes }) => bytes)
+  const named = [...locals].filter(([path]) => path.endsWith('.sum')).map(([, bytes]) => bytes)
+  return [...given, ...named].flatMap(linesOf)
+}
+
+function linesOf(bytes: Uint8Array): readonly GoSumLine[] {
+  try {
+    return parseGoSum(bytes)
+  } catch (error) {
+    // Told with its name when the projects are put together.
+    if (error instanceof InvalidFileError) return []
+    throw error
+  }
+}
 
 /** Finds what is needed; the go.mod files that it reads are filled then. */
 async function findNeeded(
@@ -94,9 +122,14 @@ async function findNeeded(
     return value
   }
   const local = async (path: string): Promise<Uint8Array | undefined> => locals.get(path)
+  const { platforms } = request
+  return await asUsersError(closeProject(files, { mod, local }, { signal, platforms }))
+}
+
+/** A file that cannot be read is the user's to mend. */
+async function asUsersError<T>(reading: Promise<T>): Promise<T> {
   try {
-    const { platforms } = request
-    return await closeProject(files, { mod, local }, { signal, platforms })
+    return await reading
   } catch (error) {
     if (!(error instanceof InvalidFileError)) throw error
     throw new CommandError(error.message, { exitCode: exitCodes.failed, cause: error })

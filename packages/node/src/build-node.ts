@@ -77,7 +77,8 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
 
   const reporter = new StatusReporter({ state, traffic, store, storeHealth }, plan)
   const { isPrivate } = plan
-  const answer = answerControl({ state, reporter, store, dir, trace, isPrivate, around })
+  const control = { plan, storeHealth, state, reporter, store, dir, trace, isPrivate, around }
+  const answer = answerControl(control)
   lifecycle.add('control socket', await ControlServer.listen(dir, answer))
 
   const via = new ViaChain()
@@ -88,6 +89,7 @@ export async function buildNode(plan: StartPlan, context: BuildContext): Promise
   state.upstream = upstream
   const database = openDatabase(plan, { http, store, state, log, lifecycle })
   state.database = database
+  state.ways = { http, sumdb: database?.remote }
 
   const remote = await openRemoteStore(plan, { log, around })
   if (remote !== undefined) state.remote = lifecycle.add('remote store', remote)

@@ -43,6 +43,7 @@ type CommandName =
   | 'adopt'
   | 'export'
   | 'import'
+  | 'doctor'
 
 /** The opening texts of each command's help; lines of at most 78 characters, else they are re-wrapped. */
 export const commandHelp: Readonly<Record<CommandName, string>> = {
@@ -147,6 +148,13 @@ that are off; tickets that are out admit nobody any more. A mesh can do this
 names only those.
 
   modmesh ls 'golang.org/x/*'        all versions of all modules there`,
+  doctor: `Look for what is usually wrong, on this host and in the mesh, and say for each
+what to type: whether go asks the node, and for what it does not; upstream, the
+checksum database, the clock, the disk, ports, multicast, and why no member is
+connected. Run it as the user who runs go, in the folder of the project.
+
+Exits 0 when all is well, 20 with warnings, 1 with faults.
+What each finding means: docs/howto/troubleshooting.md`,
   adopt: `Take over a module cache of \`go\`: every zip is hashed again and compared with
 its .ziphash and with what vouches for it: a record of the checksum database
 (the node's, one that \`go\` kept in the cache, or one that peers or the

@@ -7,6 +7,7 @@ import { noChecksumDb } from './checksum-database.ts'
 import { machineClock } from './clock.ts'
 import type { Hello } from './control-socket/protocol.ts'
 import type { AnswerControl } from './control-socket/server.ts'
+import { gatherFacts } from './doctor/gather-facts.ts'
 import { CommandError } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 import { findClientHeads } from './go-client-heads.ts'
@@ -18,14 +19,18 @@ import { peersReport } from './peers-report.ts'
 import { type PrefetchComponents, prefetch } from './prefetch/prefetch.ts'
 import type { Publishing } from './publishing.ts'
 import type { Surroundings } from './settings.ts'
+import type { StartPlan } from './start-plan.ts'
 import type { StatusReporter } from './status-reporter.ts'
 import { answerStoreRequest } from './store-answers.ts'
+import type { StoreHealth } from './store-health.ts'
 import type { Repair } from './verify-store.ts'
 import { programVersion } from './version.ts'
 import { parseName, type WhyComponents, whyReport } from './why-report.ts'
 
 /** Builds the answers of the control socket. */
 export function answerControl({
+  plan,
+  storeHealth,
   state,
   reporter,
   store,
@@ -36,6 +41,8 @@ export function answerControl({
 }: WhyComponents & {
   readonly dir: string
   readonly around: Surroundings
+  readonly plan: StartPlan
+  readonly storeHealth: StoreHealth
   readonly reporter: StatusReporter
 }): AnswerControl {
   const repair: Repair = (...bad) => fetchAnew(state, ...bad)
@@ -49,6 +56,8 @@ export function answerControl({
         return hello(state)
       case 'status':
         return await reporter.status()
+      case 'doctor':
+        return await gatherFacts(plan, { state, reporter, storeHealth, ways: state.ways })
       case 'peers':
         return peersReport(state.mesh)
       case 'prefetch':

@@ -1,4 +1,4 @@
-import type { Clock, ModuleFill, ModuleSource, Upstream } from '@modmesh/fill'
+import type { Clock, ModuleFill, ModuleSource, PeerId, Upstream } from '@modmesh/fill'
 import {
   type DirectReader,
   formatListenAddress,
@@ -13,10 +13,19 @@ import type { GoRecords } from './adopt/go-records.ts'
 import type { ChecksumDatabase } from './checksum-database.ts'
 import { type GoEnv, goEnv, otherWays } from './client-env.ts'
 import type { PinnedSums } from './prefetch/pinned-sums.ts'
+import type { OutsideWays } from './doctor/gather-facts.ts'
 import type { Publishing } from './publishing.ts'
 import type { StartPlan } from './start-plan.ts'
 
 export type Phase = 'starting' | 'ready' | 'stopping'
+
+/** Trouble of the mesh that no later event takes back. */
+interface MeshTroubles {
+  /** The protocol versions of members that speak none of ours. */
+  readonly oddVersions: Map<PeerId, readonly number[]>
+  /** Why members cannot be found on the local network. */
+  lanDiscovery: string | undefined
+}
 
 /** What a node is doing, and its parts as they come up: commands may ask while it starts. */
 export class NodeState {
@@ -35,6 +44,10 @@ export class NodeState {
   /** What the fill takes for the checksum database. */
   sums: PinnedSums | undefined
   upstream: Pick<Upstream, 'isEnabled'> | undefined
+  /** Whom the node asks outside. */
+  ways: OutsideWays | undefined
+  /** What the mesh told of trouble with others, for `doctor`. */
+  readonly meshTroubles: MeshTroubles = { oddVersions: new Map(), lanDiscovery: undefined }
   /** Resolves when the first peer is connected. */
   readonly firstPeer: Promise<void>
   /** To be called when a peer is connected. */

@@ -5,7 +5,7 @@ import type { FlagTexts } from './read-options.ts'
 
 /** Adds what tells of the running node's peers, and of what it did for a module version. */
 export function addReportCommands(program: Command, bind: Bind): void {
-  const add = (name: 'peers' | 'why', summary: string): Command =>
+  const add = (name: 'peers' | 'why' | 'doctor', summary: string): Command =>
     program
       .command(name)
       .summary(summary)
@@ -15,6 +15,9 @@ export function addReportCommands(program: Command, bind: Bind): void {
   add('peers', 'who is in the mesh, and what they gave and took').action(
     bind<FlagTexts>(async () => (await import('./commands/peers.ts')).peers),
   )
+  add('doctor', 'look for what is usually wrong, and say what to type')
+    .addOption(flagOf('config'))
+    .action(bind<FlagTexts>(async () => (await import('./commands/doctor.ts')).doctor))
   const why = bind<FlagTexts & { readonly module: string }>(
     async () => (await import('./commands/why.ts')).why,
   )

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { HttpUpstream } from '@modmesh/goproxy'
 import type { ZipHash } from '@modmesh/module'
-import { MeshNode } from '@modmesh/peers'
+import { type MeshEvent, MeshNode } from '@modmesh/peers'
 import { type DiskStore, DurableFile } from '@modmesh/store'
 import type { ChecksumDatabase } from './checksum-database.ts'
 import { machineClock } from './clock.ts'
@@ -52,6 +52,7 @@ export async function startMesh(
       fetcher: new SiteFill({ fill: () => state.fill, upstream, database: client }),
       log: (event) => {
         meshLog.record(event)
+        noteTrouble(state.meshTroubles, event)
         if (event.kind === 'peer-up') state.hasPeer()
       },
     },
@@ -71,6 +72,17 @@ export async function startMesh(
   )
   store.onRemoved(({ zipHash }) => void withdrawIfGone(store, mesh, zipHash))
   return lifecycle.add('mesh', mesh)
+}
+
+/** Members of other versions that are remembered: a mesh is upgraded host by host. */
+const maxOddVersions = 64
+
+function noteTrouble(troubles: NodeState['meshTroubles'], event: MeshEvent): void {
+  const { oddVersions } = troubles
+  if (event.kind === 'peer-up') oddVersions.delete(event.peer)
+  if (event.kind === 'lan-discovery-failed') troubles.lanDiscovery = event.message
+  const isOdd = event.kind === 'peer-version' && oddVersions.size < maxOddVersions
+  if (isOdd) oddVersions.set(event.peer, event.versions)
 }
 
 /** Another zip of the same content may be held still. Never rejects. */

@@ -94,7 +94,7 @@ export type ControlRequest =
   | PrefetchRequest
   /** Who are you: answered even while starting. */
   | { readonly command: 'hello' }
-  | { readonly command: 'status' | 'peers' }
+  | { readonly command: 'status' | 'peers' | 'doctor' }
   /** PATH@VERSION. */
   | { readonly command: 'why'; readonly module: string }
 
@@ -193,7 +193,10 @@ const requestSchema = v.variant('command', [
     size: v.optional(v.number()),
   }),
   v.strictObject({ v: v.literal(controlVersion), command: v.literal('hello') }),
-  v.strictObject({ v: v.literal(controlVersion), command: v.picklist(['status', 'peers']) }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.picklist(['status', 'peers', 'doctor']),
+  }),
   v.strictObject({ v: v.literal(controlVersion), command: v.literal('why'), module: v.string() }),
   v.strictObject({
     v: v.literal(controlVersion),

@@ -5,6 +5,7 @@ import { type Bind, flagOf, type Run } from './command-parts.ts'
 import { CommandError, errorText, UsageError } from './errors.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
 import { commandHelp, exitCodeHelp, firstSteps } from './help-texts.ts'
+import { addHostCommands } from './host-commands.ts'
 import { addMeshCommands } from './mesh-commands.ts'
 import { optionNames } from './options.ts'
 import { escapeInvisible } from './printable.ts'
@@ -60,6 +61,7 @@ function buildProgram(around: Surroundings, done: (exitCode: number) => void): C
   addStoreCommands(program, bind)
   addProjectCommands(program, bind)
   addBundleCommands(program, bind)
+  addHostCommands(program, bind)
   for (const command of allCommands(program)) quiet(command)
   return program
 }

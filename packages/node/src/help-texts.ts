@@ -44,6 +44,10 @@ type CommandName =
   | 'export'
   | 'import'
   | 'doctor'
+  | 'wait'
+  | 'stats'
+  | 'config'
+  | 'completion'
 
 /** The opening texts of each command's help; lines of at most 78 characters, else they are re-wrapped. */
 export const commandHelp: Readonly<Record<CommandName, string>> = {
@@ -148,6 +152,26 @@ that are off; tickets that are out admit nobody any more. A mesh can do this
 names only those.
 
   modmesh ls 'golang.org/x/*'        all versions of all modules there`,
+  wait: `Return when the running node is ready and, if asked for, has so many peers
+and holds all zips that go.sum files name. A node that is not running yet is
+waited for, too. Exits 24 when it took too long.
+
+  modmesh wait --timeout 30s
+  modmesh wait --peers 3 --for go.sum --timeout 10m`,
+  stats: `Print what the running node has answered since its start, from where, and how
+much of it without asking upstream.`,
+  config: `Print every option that \`modmesh start\` would run with, and where it comes
+from: flag, variable, file and line, or default. Secrets are not shown.
+Takes the flags of start.
+
+  modmesh config --check /etc/modmesh/config.toml
+
+Exits 2 with file and line when something is wrong.`,
+  completion: `Print a script with which a shell completes commands and flags.
+
+  eval "$(modmesh completion bash)"      in ~/.bashrc
+  eval "$(modmesh completion zsh)"       in ~/.zshrc
+  modmesh completion fish > ~/.config/fish/completions/modmesh.fish`,
   doctor: `Look for what is usually wrong, on this host and in the mesh, and say for each
 what to type: whether go asks the node, and for what it does not; upstream, the
 checksum database, the clock, the disk, ports, multicast, and why no member is

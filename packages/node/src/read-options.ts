@@ -11,7 +11,7 @@ import type { Option, OptionName, Settings, Surroundings } from './settings.ts'
 export type FlagTexts = { readonly [K in OptionName]?: string }
 
 /** Where the value of an option came from. */
-type Origin =
+export type Origin =
   | { readonly kind: 'flag' | 'variable' }
   | { readonly kind: 'file'; readonly path: string; readonly line: number }
   | { readonly kind: 'default' }
@@ -20,6 +20,8 @@ type Origin =
 export interface ReadOptions {
   readonly settings: Settings
   readonly origins: ReadonlyMap<OptionName, Origin>
+  /** What was written for the options that are not at their default. */
+  readonly texts: ReadonlyMap<OptionName, string>
 }
 
 /**
@@ -40,12 +42,14 @@ export async function readOptions(flags: FlagTexts, around: Surroundings): Promi
   const file = await findConfigFile(flags, around)
   const settings: Partial<Record<OptionName, unknown>> = {}
   const origins = new Map<OptionName, Origin>()
+  const texts = new Map<OptionName, string>()
   for (const name of optionNames) {
-    const { value, origin } = readOption(name, flags, file, around)
+    const { value, origin, text } = readOption(name, flags, file, around)
     settings[name] = value
     origins.set(name, origin)
+    if (text !== undefined) texts.set(name, text)
   }
-  return { settings: settings as unknown as Settings, origins }
+  return { settings: settings as unknown as Settings, origins, texts }
 }
 
 /**
@@ -67,7 +71,7 @@ export async function readMaxSizeOption(
 }
 
 /** Says where an option was set, as people would look for it. */
-function formatOrigin(name: OptionName, origin: Origin): string {
+export function formatOrigin(name: OptionName, origin: Origin): string {
   switch (origin.kind) {
     case 'flag':
       return `--${flagName(name)}`
@@ -124,14 +128,14 @@ function readOption<K extends OptionName>(
   flags: FlagTexts,
   file: FoundFile | undefined,
   around: Surroundings,
-): { readonly value: Settings[K]; readonly origin: Origin } {
+): { readonly value: Settings[K]; readonly origin: Origin; readonly text?: string } {
   const option: Option<Settings[K]> = options[name]
   const found = findText(name, option, flags, file, around)
   if (found === undefined) return { value: option.fallback(around), origin: { kind: 'default' } }
   const schema = (found.origin.kind === 'variable' && option.envSchema) || option.schema
   const text = isPath(option, schema) ? resolvePath(found, around) : found.text
   const result = v.safeParse(schema, text)
-  if (result.success) return { value: result.output, origin: found.origin }
+  if (result.success) return { value: result.output, origin: found.origin, text }
   throw notAllowed(formatOrigin(name, found.origin), option, found.text, result.issues[0].message)
 }
 

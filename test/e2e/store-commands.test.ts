@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
-import { filePath, statusOf } from '../support/mesh.ts'
+import { filePath, invite, statusOf } from '../support/mesh.ts'
 import { moduleHashes } from '../support/module-zip.ts'
 import { type RunResult, runModmesh, type StartedNode, startNode } from '../support/start-node.ts'
 
@@ -376,6 +376,25 @@ test('verify by a running node tells what is bad, and from where it was fetched 
     code: 0,
     stdout: expect.stringContaining('4 zips and 4 go.mod files') as string,
   })
+})
+
+test('verify by a member of a mesh has what is bad fetched anew from a peer', async () => {
+  const MODMESH_JOIN = await invite(node)
+  const lonely = ['--upstream', 'off', '--sumdb', upstream.sumdb.keyText]
+  const member = stack.use(await startNode({ args: lonely, env: { MODMESH_JOIN } }))
+  await fillAll(member)
+  const asked = upstream.count()
+  const [file = ''] = await zipFiles(member.dir)
+  await writeFile(file, 'rubbish')
+  const { code, stdout } = await member.run(['verify'])
+  expect(code).toBe(23)
+  expect(stdout).toMatch(
+    /set aside, fetched anew from (?:peer \S+|the refill of the node)\n.*: 1 bad, all/u,
+  )
+  const isWhole = async (): Promise<void> =>
+    expect((await statusOf(member)).store.zips).toBe(all.length)
+  await vi.waitFor(isWhole, { timeout: 20_000 })
+  expect(upstream.count()).toBe(asked)
 })
 
 describe('pins that cannot be read', () => {

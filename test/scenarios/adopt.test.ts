@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import {
   copyFile,
   mkdtemp,
@@ -326,6 +327,11 @@ describe('adopt --watch', () => {
     expect(await go.run(['mod', 'download', `${app}@v0.1.0`])).toMatchObject({ code: 0 })
     await expect.poll(zips, { timeout: 10_000 }).toBe(2)
     expect(await statusOfGet(node, `${app}@v0.1.0`, 'zip')).toBe(200)
+    expect(await go.run(['clean', '-modcache'])).toMatchObject({ code: 0 })
+    // The cache that is made anew is followed, too.
+    await expect.poll(() => existsSync(join(go.modCache, 'cache/download'))).toBe(false)
+    expect(await go.run(['mod', 'download', `${lib}@v1.1.0`])).toMatchObject({ code: 0 })
+    await expect.poll(zips, { timeout: 10_000 }).toBe(3)
     const ended = once(watcher, 'close')
     watcher.kill('SIGTERM')
     expect(await ended).toEqual([0, null])

@@ -26,11 +26,16 @@ export interface CachedVersion {
 
 const kinds: readonly CachedKind[] = ['zip', 'ziphash', 'mod', 'info']
 
-/** Finds the download folder of a GOMODCACHE, or takes the folder itself for one. Throws CommandError. */
+/** The download folder of a GOMODCACHE, which may be given itself; it need not be there yet. */
+export function downloadsOf(cache: string): string {
+  const inside = join('cache', 'download')
+  return cache.endsWith(inside) ? cache : join(cache, inside)
+}
+
+/** Finds the download folder of a GOMODCACHE. Throws CommandError when there is none. */
 export async function findDownloads(cache: string): Promise<string> {
-  const inside = join(cache, 'cache', 'download')
-  if (await pathExists(inside)) return inside
-  if (cache.endsWith(join('cache', 'download')) && (await pathExists(cache))) return cache
+  const downloads = downloadsOf(cache)
+  if (await pathExists(downloads)) return downloads
   throw new CommandError(
     `${cache} is no module cache: there is no cache/download in it; see: go env GOMODCACHE`,
     { exitCode: exitCodes.failed },

@@ -1,8 +1,8 @@
-import { watch } from 'node:fs'
+import { type FSWatcher, watch } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { formatModuleVersion } from '@modmesh/module'
 import type { AdoptReport } from '../adopt/adopt-report.ts'
-import { type CachedVersion, cachedVersions, findDownloads } from '../adopt/module-cache.ts'
+import { type CachedVersion, cachedVersions, downloadsOf } from '../adopt/module-cache.ts'
 import { CommandError, errorCode, errorText } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { AskAdopt } from './adopt.ts'
@@ -11,6 +11,8 @@ import type { AskAdopt } from './adopt.ts'
 const settleMs = 500
 /** Between looks without an event: watching may miss some, and the database may answer by now. Milliseconds. */
 const rescanMs = 60_000
+/** Between looks for a cache that is not there: `go` makes it with the first download. Milliseconds. */
+const absentMs = 1_000
 /** Module versions of one request. */
 const maxNames = 2_000
 
@@ -21,35 +23,57 @@ interface WatchInit {
 
 /** Follows a module cache until SIGINT or SIGTERM: what `go` downloads is adopted within seconds. */
 export async function watchCache(cache: string, init: WatchInit): Promise<ExitCode> {
-  const downloads = await findDownloads(cache)
+  const downloads = downloadsOf(cache)
   const ended = new AbortController()
   const end = (): void => ended.abort()
   process.once('SIGINT', end).once('SIGTERM', end)
   const follower = new Follower(downloads, init)
   const bell = new Bell(ended.signal)
-  // Without events, as on a network file system, the rescan alone finds what is new.
-  const stop = watchFolder(downloads, () => bell.ring())
-  process.stderr.write(`modmesh: following ${downloads}; Ctrl-C ends\n`)
-  try {
-    while (!ended.signal.aborted) {
-      await follower.look(ended.signal)
-      await bell.next(rescanMs)
-      await bell.pause(settleMs)
-    }
-  } finally {
-    stop()
+  using events = new FolderEvents(downloads, () => bell.ring())
+  note(`following ${downloads}; Ctrl-C ends`)
+  while (!ended.signal.aborted) {
+    const isThere = await events.follow()
+    await follower.look(ended.signal)
+    await bell.next(isThere ? rescanMs : absentMs)
+    await bell.pause(settleMs)
   }
   return exitCodes.done
 }
 
-function watchFolder(folder: string, onEvent: () => void): () => void {
-  try {
-    const watcher = watch(folder, { recursive: true }, onEvent)
-    watcher.on('error', (error) => note(`not all changes are seen at once: ${errorText(error)}`))
-    return () => watcher.close()
-  } catch (error) {
-    note(`changes are not seen at once: ${errorText(error)}`)
-    return () => {}
+/** Tells of changes below a folder, also after it was removed and made anew, as by `go clean -modcache`. */
+class FolderEvents implements Disposable {
+  readonly #folder: string
+  readonly #onEvent: () => void
+  #watched: { readonly inode: number; readonly watcher: FSWatcher | undefined } | undefined
+
+  constructor(folder: string, onEvent: () => void) {
+    this.#folder = folder
+    this.#onEvent = onEvent
+  }
+
+  /** Sees to it that the folder is watched; false when there is none. Without events a rescan finds what is new. */
+  async follow(): Promise<boolean> {
+    const found = await stat(this.#folder).catch(() => undefined) // not there, or not ours to read
+    if (found === undefined || this.#watched?.inode !== found.ino) this[Symbol.dispose]()
+    if (found === undefined) return false
+    this.#watched ??= { inode: found.ino, watcher: this.#watch() }
+    return true
+  }
+
+  [Symbol.dispose](): void {
+    this.#watched?.watcher?.close()
+    this.#watched = undefined
+  }
+
+  #watch(): FSWatcher | undefined {
+    try {
+      const watcher = watch(this.#folder, { recursive: true }, this.#onEvent)
+      watcher.on('error', (error) => note(`not all changes are seen at once: ${errorText(error)}`))
+      return watcher
+    } catch (error) {
+      note(`changes are not seen at once: ${errorText(error)}`)
+      return undefined
+    }
   }
 }
 

@@ -31,7 +31,9 @@ function checkProxy(go: GoVariables, { env }: NodeFacts): Finding {
   const entries = splitList(go.get('GOPROXY') ?? '')
   if (own === undefined) return skip(id, 'the node has no local port yet')
   const at = entries.findIndex((entry) => sameUrl(entry, own))
-  const fix = 'go env -w GOPROXY=' + own
+  const byHand = `go env -w GOPROXY=${own}`
+  // With a path secret the line is for this user's eyes only, and what doctor says is shown around.
+  const fix = hideSecret(own) === own ? byHand : 'eval "$(modmesh env)"'
   if (at === 0) return ok(id, `go asks this node (${hideSecret(own)})`)
   if (at > 0) {
     const first = hideSecret(entries[0] ?? '')
@@ -40,7 +42,11 @@ function checkProxy(go: GoVariables, { env }: NodeFacts): Finding {
   const set = go.get('GOPROXY') ?? ''
   const isDefault = set === '' || set.startsWith('https://proxy.golang.org')
   const why = isDefault ? 'is not set' : `is ${entries.map(hideSecret).join(',')}`
-  return fail(id, `GOPROXY ${why}: go does not ask this node`, `eval "$(modmesh env)"   (${fix})`)
+  return fail(
+    id,
+    `GOPROXY ${why}: go does not ask this node`,
+    fix === byHand ? `eval "$(modmesh env)"   (${fix})` : fix,
+  )
 }
 
 /** What matches GONOPROXY, or GOPRIVATE where that is unset, goes past every proxy. */

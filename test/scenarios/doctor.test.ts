@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
@@ -7,7 +8,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FakeUpstream } from '../support/fake-upstream.ts'
 import { goTest } from '../support/go.ts'
-import { invite } from '../support/mesh.ts'
+import { filePath, invite } from '../support/mesh.ts'
 import { NetworkNamespace, namespaceTest } from '../support/network-namespace.ts'
 import { noPrivateDisk, PrivateDisk } from '../support/private-disk.ts'
 import {
@@ -196,11 +197,14 @@ describe('what the node stands in', () => {
     const disk = stack.use(await PrivateDisk.mount(40))
     const node = await start([], { dir: join(disk.inside, 'd'), through: disk.through })
     await disk.fill()
+    const asked = await fetch(node.url + filePath({ path: 'a.test/a', version: 'v1.0.0' }, 'zip'))
+    expect(asked.status).toBe(503)
     const run = (args: readonly string[]) =>
       runModmesh([...args, '--dir', node.dir], { env: goEnv(node), through: disk.through })
     const { code, findings } = await doctor(run)
     expect(findings.get('disk')).toMatchObject({ state: 'fail' })
     expect(findings.get('disk')?.fix).toContain('modmesh gc')
+    expect(findings.get('store')).toMatchObject({ state: 'fail' })
     expect(code).toBe(1)
   })
 
@@ -253,15 +257,28 @@ describe('the mesh', () => {
     expect((await examine(b)).code).toBe(1)
   })
 
-  namespaceTest('multicast that cannot be sent is found', async () => {
-    const inside = stack.use(await NetworkNamespace.make())
-    const node = await start(['--mdns', 'on'], { through: inside.through })
-    await invite(node)
-    const run = (args: readonly string[]) =>
-      runModmesh([...args, '--dir', node.dir], { env: goEnv(node), through: inside.through })
-    // The namespace has one cable and no way to a group of listeners.
-    expect((await doctor(run)).findings.get('mdns')).toMatchObject({ state: 'warn' })
-  })
+  namespaceTest(
+    'multicast that cannot be sent, and an address that is gone, are found',
+    async () => {
+      const inside = stack.use(await NetworkNamespace.make())
+      const base = inside.hostAddress.slice(0, inside.hostAddress.lastIndexOf('.') + 1)
+      const own = `${base}${Number(inside.hostAddress.split('.').at(-1)) + 1}`
+      const args = ['--mdns', 'on', '--mesh-listen', `${own}:0`]
+      const node = await start(args, { through: inside.through })
+      await invite(node)
+      const run = (args: readonly string[]) =>
+        runModmesh([...args, '--dir', node.dir], { env: goEnv(node), through: inside.through })
+      // The namespace has one cable and no way to a group of listeners.
+      const before = (await doctor(run)).findings
+      expect(before.get('mdns')).toMatchObject({ state: 'warn' })
+      expect(before.get('mesh-port')).toMatchObject({ state: 'ok' })
+      const cable = `mmc${inside.name.slice('modmesh-'.length)}`
+      execFileSync('ip', ['-n', inside.name, 'addr', 'del', `${own}/30`, 'dev', cable])
+      const port = (await doctor(run)).findings.get('mesh-port')
+      expect(port).toMatchObject({ state: 'warn' })
+      expect(port?.text).toContain(own)
+    },
+  )
 })
 
 describe('with no node running', () => {

@@ -1,5 +1,6 @@
 import type { Clock, FillEvent } from '@modmesh/fill'
 import type { DiskStore } from '@modmesh/store'
+import { errorCode } from './errors.ts'
 import { printableName } from './printable.ts'
 
 /** After a failed write, and between looks whether one would work by now. Milliseconds. */
@@ -28,7 +29,8 @@ export class StoreHealth {
   /** Takes note of one event of the fill. */
   record(event: FillEvent): void {
     if (event.kind === 'committed') this.#failure = undefined
-    if (event.kind !== 'store-failed') return
+    const isOurs = event.kind === 'failed' && errorCode(event.error) === 'STORE_WRITE'
+    if (event.kind !== 'store-failed' && !isOurs) return
     const reason = printableName(event.error.message)
     this.#failure = { reason, foundMs: this.#clock.monotonicMs() }
   }

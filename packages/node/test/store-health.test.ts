@@ -37,6 +37,16 @@ describe('a store', () => {
     expect(world.tries).toBe(0)
   })
 
+  test('that could not take a zip in is failing, and one that was asked in vain is not', async () => {
+    const { health } = setUp()
+    const error = Object.assign(new Error('cannot write a zip'), { code: 'STORE_WRITE' })
+    const asked = { kind: 'failed', what: 'zip', ...module, tookMs: 1 } as const
+    health.record({ ...asked, error: new Error('not found') })
+    expect(await health.failure()).toBeUndefined()
+    health.record({ ...asked, error })
+    expect(await health.failure()).toBe('cannot write a zip')
+  })
+
   test('is tried once in five seconds, however often somebody asks, and is well when that works', async () => {
     const { world, health } = setUp()
     health.record(failed)

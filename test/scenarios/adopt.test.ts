@@ -18,7 +18,7 @@ import { escapeModulePath, parseModulePath } from '@modmesh/module'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, goTest as test } from '../support/go.ts'
-import { filePath, statusOf } from '../support/mesh.ts'
+import { filePath, invite, statusOf } from '../support/mesh.ts'
 import { programPath, runModmesh, type StartedNode, startNode } from '../support/start-node.ts'
 
 const lib = 'example.com/Lib'
@@ -144,6 +144,9 @@ describe('a cache that go filled', () => {
   test('is served by a node that asks nobody: what go itself could prove, without a copy', async () => {
     const go = await filledCache()
     const node = await offlineNode()
+    // What it did not have a moment ago it must not go on denying.
+    expect(await statusOfGet(node, `${app}@v0.1.0`, 'zip')).toBe(404)
+    expect(await statusOfGet(node, `${app}@v0.1.0`, 'mod')).toBe(404)
     const report = await adopt(node, go.modCache)
     expect(named(report.unproven)).toEqual([`mod ${secret}@v1.0.0`, `zip ${secret}@v1.0.0`])
     expect(report).toMatchObject({
@@ -153,6 +156,8 @@ describe('a cache that go filled', () => {
       mods: { added: 4 },
       refused: [],
     })
+    expect(await statusOfGet(node, `${app}@v0.1.0`, 'zip')).toBe(200)
+    expect(await statusOfGet(node, `${app}@v0.1.0`, 'mod')).toBe(200)
     const inodes = await Promise.all((await storedZips(node.dir)).map((path) => stat(path)))
     expect(inodes).toHaveLength(4)
     expect(inodes.filter(({ nlink }) => nlink > 1)).toHaveLength(3)
@@ -326,7 +331,10 @@ describe('adopt --watch', () => {
     await expect.poll(zips, { timeout: 10_000 }).toBe(1)
     expect(await go.run(['mod', 'download', `${app}@v0.1.0`])).toMatchObject({ code: 0 })
     await expect.poll(zips, { timeout: 10_000 }).toBe(2)
-    expect(await statusOfGet(node, `${app}@v0.1.0`, 'zip')).toBe(200)
+    const MODMESH_JOIN = await invite(node)
+    const lonely = ['--upstream', 'off', '--sumdb', upstream.sumdb.keyText]
+    const member = stack.use(await startNode({ args: lonely, env: { MODMESH_JOIN } }))
+    expect(await statusOfGet(member, `${app}@v0.1.0`, 'zip')).toBe(200)
     expect(await go.run(['clean', '-modcache'])).toMatchObject({ code: 0 })
     // The cache that is made anew is followed, too.
     await expect.poll(() => existsSync(join(go.modCache, 'cache/download'))).toBe(false)

@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { HeldZip, Proof } from '@modmesh/fill'
-import { type ModuleVersion, parseZipDigest, type ZipHash, ZipRulesError } from '@modmesh/module'
+import {
+  type ModuleVersion,
+  parseZipDigest,
+  type ZipDigest,
+  type ZipHash,
+  ZipRulesError,
+} from '@modmesh/module'
 import type { Disk, DiskFile, Taken } from './disk.ts'
 import { StoreAccessError, StoreWriteError } from './errors.ts'
 import type { Layout } from './layout.ts'
@@ -98,17 +104,14 @@ async function verifyTaken(
   const { disk, pool } = components
   const file = await disk.open(path, 'read')
   try {
-    const before = await file.identity()
-    const zip = await pool.verifyAside(path, module, { signal })
+    const zip = await verifyAtRest(pool, { module, path, file }, { signal })
     if (zip.rewrite !== undefined) {
       const plain = await keepPlainForm(components, { module, path, file }, zip, { signal })
       await file.close()
       return plain
     }
-    const after = await file.identity()
-    if (after.stamp !== before.stamp) throw new StoreAccessError(path, 'it is being written')
     const { zipHash, zipDigest } = zip
-    const { size, isShared } = after
+    const { size, isShared } = await file.identity()
     return { module, path, file: new SharedFile(file), size, zipHash, zipDigest, isShared }
   } catch (error) {
     await file.close()
@@ -116,9 +119,37 @@ async function verifyTaken(
   }
 }
 
+/** Another name that it is given changes its state, too: it is looked at once more before it counts as being written. */
+async function verifyAtRest(
+  pool: VerifyPool,
+  { module, path, file }: Taking,
+  options: { readonly signal: AbortSignal },
+): Promise<VerifiedZip & { readonly zipDigest: ZipDigest }> {
+  for (const isLastTry of [false, true]) {
+    const before = await file.identity()
+    const outcome = await pool.verifyAside(path, module, options).catch((error: unknown) => {
+      if (error instanceof ZipRulesError) return error
+      throw error
+    })
+    const isAtRest = (await file.identity()).stamp === before.stamp
+    if (!isAtRest && !isLastTry) continue
+    if (!isAtRest) throw new StoreAccessError(path, 'it is being written')
+    if (outcome instanceof ZipRulesError) throw outcome
+    return outcome
+  }
+  throw new Error('unreachable')
+}
+
+/** A file on its way to us. */
+interface Taking {
+  readonly module: ModuleVersion
+  readonly path: string
+  readonly file: DiskFile
+}
+
 async function keepPlainForm(
   { disk, pool, report }: AdoptComponents,
-  taken: { readonly module: ModuleVersion; readonly path: string; readonly file: DiskFile },
+  taken: Taking,
   { zipHash, rewrite }: VerifiedZip,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<VerifiedFile> {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import {
+  link,
   mkdir,
   mkdtemp,
   open,
@@ -149,13 +150,27 @@ describe('an owner who writes to an adopted zip', () => {
     expect(await parts.store.findZip(module)).toBeUndefined()
   })
 
+  test('or gives it another name meanwhile has it taken all the same', async () => {
+    let source = ''
+    let looks = 0
+    const disk = guardedDisk(async (call, path) => {
+      if (call !== 'identity' || !path.includes('/staging/')) return
+      looks += 1
+      if (looks === 2) await link(source, `${source}.other`)
+    })
+    const parts = await setUp(undefined, disk)
+    source = parts.source
+    expect(await readZip(await parts.adopt())).toEqual(Buffer.from(smallZip(module).bytes))
+  })
+
   test('while it is verified is told to come back', async () => {
     let source = ''
     let looks = 0
     const disk = guardedDisk(async (call, path) => {
       if (call !== 'identity' || !path.includes('/staging/')) return
       looks += 1
-      if (looks === 2) await alter(source, 50)
+      // Before each second look: it never comes to rest.
+      if (looks % 2 === 0) await alter(source, 50 + looks)
     })
     const parts = await setUp(undefined, disk)
     source = parts.source

@@ -80,6 +80,8 @@ class Adoption {
   async take(version: CachedVersion): Promise<void> {
     const { module, kinds } = version
     const needsZip = kinds.has('zip')
+    // Of a question such as `go list -m`, which says nothing about a version's content.
+    if (!needsZip && !kinds.has('mod')) return
     const sums = this.#components.proofs.find(module, { needsZip, signal: this.#signal })
     // Hashing takes longer than asking: both begin at once.
     const zip = needsZip ? this.#takeZip(version, sums) : Promise.resolve(false)
@@ -252,7 +254,9 @@ async function readSmall(
   maxBytes: number,
 ): Promise<Uint8Array> {
   const path = `${base}.${kind}`
-  const { size } = await stat(path)
+  const found = await stat(path)
+  if (!found.isFile()) throw new Error(`${path} is no file`)
+  const { size } = found
   if (size > maxBytes) throw new Error(`${path} has ${size} bytes, more than there can be`)
   return await readFile(path)
 }

@@ -35,11 +35,21 @@ export function downloadsOf(cache: string): string {
 /** Finds the download folder of a GOMODCACHE. Throws CommandError when there is none. */
 export async function findDownloads(cache: string): Promise<string> {
   const downloads = downloadsOf(cache)
-  if (await pathExists(downloads)) return downloads
+  if (await isThere(downloads)) return downloads
   throw new CommandError(
     `${cache} is no module cache: there is no cache/download in it; see: go env GOMODCACHE`,
     { exitCode: exitCodes.failed },
   )
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    return await pathExists(path)
+  } catch (error) {
+    if (errorCode(error) !== 'EACCES') throw error
+    const message = `${path} cannot be read by the user of the node: give it access, or adopt as a user who has it`
+    throw new CommandError(message, { exitCode: exitCodes.failed, cause: error })
+  }
 }
 
 /** Lists the module versions below a download folder, in the order of their names on disk. */
@@ -68,7 +78,7 @@ export async function versionsOf(
   const found = new Map<string, Set<CachedKind>>()
   for (const entry of await listFolder(folder)) {
     const kind = kinds.find((each) => entry.name.endsWith(`.${each}`))
-    if (kind === undefined || !entry.isFile()) continue
+    if (kind === undefined || entry.isDirectory()) continue
     const version = entry.name.slice(0, -kind.length - 1)
     found.set(version, (found.get(version) ?? new Set()).add(kind))
   }

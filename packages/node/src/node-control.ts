@@ -127,7 +127,8 @@ function prefetchParts(
     const site = mesh.peers().find(({ peer }) => peer === id)?.site
     return site !== undefined && site !== mesh.site
   }
-  return { source, store, clock: machineClock, sums, isFar }
+  const askAhead: PrefetchComponents['askAhead'] = (...asked) => mesh.askAhead(...asked)
+  return { source, store, clock: machineClock, sums, askAhead, isFar }
 }
 
 /** Memory, and the clones of version control, may still hold what was there first. */

@@ -64,6 +64,8 @@ export const askLimits = {
   addresses: 16,
   /** Versions taken from one answer. */
   versions: 10_000,
+  /** What a peer said ahead counts so long, milliseconds: a project is fetched within it, or asks each time. */
+  toldMs: 30_000,
 } as const
 
 /** Exceptions of ours that are told to the log. */

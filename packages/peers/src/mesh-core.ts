@@ -339,6 +339,7 @@ export class MeshCore {
 
   #newFinder(dht: DhtService | undefined): Finder {
     return new Finder({
+      clock: this.#clock,
       libp2p: this.network.libp2p,
       hub: this.hub,
       dht,

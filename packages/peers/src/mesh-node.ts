@@ -176,6 +176,14 @@ export class MeshNode implements Peers, AsyncDisposable {
     return this.#core.finder.findHolders(zipHash, options)
   }
 
+  /** Asks those without inventory which of many contents they have, with few messages: `findHolders` knows it then, for a while. */
+  async askAhead(
+    zipHashes: readonly ZipHash[],
+    options: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    await this.#core.finder.askAhead(zipHashes, options)
+  }
+
   findRecords(
     module: ModuleVersion,
     options: { readonly signal: AbortSignal },

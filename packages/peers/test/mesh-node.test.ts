@@ -112,6 +112,15 @@ describe('two nodes of one mesh', () => {
     expect(b.node.peers()[0]?.inventorySize).toBeUndefined()
     expect(a.node.peers()[0]?.inventorySize).toBeUndefined()
     expect(await collect(b.node.findHolders(hashOf('other'), { signal: calm }))).toEqual([])
+
+    const sent = () => b.node.messagesSent().get('have-query') ?? 0
+    const before = sent()
+    const project = Array.from({ length: 100 }, (_, n) => hashOf(`m${n}`))
+    await b.node.askAhead([zipHash, ...project], { signal: calm })
+    const found = await collect(b.node.findHolders(zipHash, { signal: calm }))
+    expect(found).toMatchObject([{ peer: a.node.peerId, via: 'have' }])
+    for (const each of project) await collect(b.node.findHolders(each, { signal: calm }))
+    expect(sent()).toBe(before + 1)
   })
 
   test('drop the hint at once when the holder has it no more', async () => {

@@ -17,6 +17,7 @@ import {
   InvalidFileError,
   type ModuleVersion,
   parseGoSum,
+  type ZipHash,
 } from '@modmesh/module'
 import type { DiskStore } from '@modmesh/store'
 import { CommandError } from '../errors.ts'
@@ -40,6 +41,11 @@ export interface PrefetchComponents {
   readonly store: Pick<DiskStore, 'findZip' | 'findRecord' | 'pinProject'>
   readonly clock: Clock
   readonly sums: Pick<PinnedSums, 'pin'>
+  /** Asks peers which of many contents they have. */
+  readonly askAhead: (
+    zipHashes: readonly ZipHash[],
+    options: { readonly signal: AbortSignal },
+  ) => Promise<void>
   /** Whether a peer is a member of another site. */
   readonly isFar: (peer: string) => boolean
 }
@@ -65,6 +71,7 @@ export async function prefetch(
   const pinned = await pinNeeded(components, request.pin, files)
   tally.onKnown(files)
   const rest = files.filter((file) => !takeRead(file, read, tally))
+  await askPeersAhead(components, closure, signal)
   await fillFiles(rest, components.source, { signal, asker, listener: tally })
   await whenKept(components, tally, { signal })
   const missing = missingLines(tally.failed)
@@ -147,6 +154,22 @@ async function pinNeeded(
   await store.pinProject({ name, modules })
   return { project: name, modules: modules.length }
 }
+
+/** One question for all that go.sum files pin; a peer that is slow to answer it is asked for each later. */
+async function askPeersAhead(
+  { askAhead }: PrefetchComponents,
+  { zips }: ProjectClosure,
+  signal: AbortSignal,
+): Promise<void> {
+  const needed = zips.filter(({ isOptional }) => !isOptional)
+  const hashes = new Set(needed.flatMap(({ pins }) => pins.map(({ hash }) => hash)))
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(aheadMs)])
+  await askAhead([...hashes], { signal: patience })
+  signal.throwIfAborted()
+}
+
+/** Longer than a far peer takes, and not long for a project. Milliseconds. */
+const aheadMs = 500
 
 /** A go.mod that was read to find what is needed came from where it came from then. */
 function takeRead(

@@ -1,5 +1,4 @@
-import type { Libp2p, PeerInfo } from '@libp2p/interface'
-import { type Holder, type ModuleRecord, ownerKey, type PeerId } from '@modmesh/fill'
+import type { Clock, Libp2p, PeerInfo } from '@modmesh/fill'
 import {
   InvalidVersionError,
   type ModulePath,
@@ -26,6 +25,7 @@ import type { ProvenSites } from '../proven-sites.ts'
 import type { SiteLinks } from '../sites/site-links.ts'
 import { askInTurn, nearHadTheirChance, ownerFirst } from './far-order.ts'
 import { gather } from './gather.ts'
+import { HaveQuestions } from './have-questions.ts'
 import type { Missing } from './missing.ts'
 
 interface Ask {
@@ -51,6 +51,7 @@ interface RankedLink {
 
 /** What a finder works with. */
 export interface FinderComponents {
+  readonly clock: Pick<Clock, 'monotonicMs'>
   readonly libp2p: Libp2p
   readonly hub: Pick<ControlHub, 'links' | 'link' | 'whenLinked'>
   readonly dht: DhtService | undefined
@@ -66,9 +67,11 @@ export interface FinderComponents {
 /** Who has it, who knows of it: inventories, queries to connected peers, then the DHT. */
 export class Finder {
   readonly #parts: FinderComponents
+  readonly #haves: HaveQuestions
 
   constructor(components: FinderComponents) {
     this.#parts = components
+    this.#haves = new HaveQuestions(components)
   }
 
   /** Holders by inventory, best first. */
@@ -97,6 +100,13 @@ export class Finder {
       },
       { signal: options.signal, failed },
     )
+  }
+
+  /** Asks connected peers without inventory which of many they have: who looks for those soon after need not wait. */
+  async askAhead(zipHashes: readonly ZipHash[], { signal }: Ask): Promise<void> {
+    await this.#askUnsure(signal, async ({ link }) => {
+      await this.#quietly(this.#haves.askAhead(link, zipHashes, { signal }), signal)
+    })
   }
 
   /** What connected peers, then providers of the path's name key, know of a module version. */
@@ -182,22 +192,22 @@ export class Finder {
     await Promise.all(asking)
   }
 
+  /** Asks those whose inventory is not known, some at a time. */
+  async #askUnsure(signal: AbortSignal, ask: (one: RankedLink) => Promise<void>): Promise<void> {
+    const unsure = this.#ranked((link) => !link.knowsInventory)
+    const lanes = new Lanes(askLimits.peersAtOnce)
+    await Promise.all(unsure.map((one) => lanes.run(() => ask(one), { signal })))
+  }
+
   async #askWhoHas(
     zipHash: ZipHash,
     offer: (holder: Holder) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const key = contentKey(zipHash)
-    const unsure = this.#ranked((link) => !link.knowsInventory)
-    const lanes = new Lanes(askLimits.peersAtOnce)
-    const askOne = async ({ link, peer, rttMs }: RankedLink) => {
-      const query = { kind: 'have-query', keys: key } as const
-      const answer = await this.#quietly(link.session.ask<'have-query'>(query, { signal }), signal)
-      if (answer !== undefined && Buffer.from(answer.keys).equals(key)) {
-        offer(this.#holder(peer, 'have', rttMs))
-      }
-    }
-    await Promise.all(unsure.map((one) => lanes.run(() => askOne(one), { signal })))
+    await this.#askUnsure(signal, async ({ link, peer, rttMs }) => {
+      const has = await this.#quietly(this.#haves.has(link, zipHash, { signal }), signal)
+      if (has === true) offer(this.#holder(peer, 'have', rttMs))
+    })
   }
 
   async #lookUpHolders(

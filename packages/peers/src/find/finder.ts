@@ -1,4 +1,5 @@
-import type { Clock, Libp2p, PeerInfo } from '@modmesh/fill'
+import type { Libp2p, PeerInfo } from '@libp2p/interface'
+import { type Clock, type Holder, type ModuleRecord, ownerKey, type PeerId } from '@modmesh/fill'
 import {
   InvalidVersionError,
   type ModulePath,

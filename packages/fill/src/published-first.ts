@@ -47,7 +47,8 @@ export async function publishedFirst<T>(
     if (signal.aborted || isFinal(error)) throw error
     const last = await attempt(ctx, module, ways, { ms: meshOnlyMs, signal })
     if (last.value !== undefined) return last.value
-    throw error
+    if (last.refusal === undefined || !(error instanceof ModuleNotFoundError)) throw error
+    throw new ModuleNotFoundError(last.refusal.message, { cause: error })
   }
 }
 

@@ -3,6 +3,7 @@ import {
   defaultBudgets,
   type FillEvent,
   ModuleFill,
+  type PrivateMesh,
   type ProvenSums,
   type RecordProof,
 } from '@modmesh/fill'
@@ -34,6 +35,8 @@ export interface WorldInit {
   /** Without one there is no remote store. */
   readonly bucket?: MemoryBucket
   readonly random?: () => number
+  /** Members that may have private modules; without them nobody is asked. */
+  readonly privateMesh?: (clock: FakeClock) => PrivateMesh
   /** What an earlier run kept. */
   readonly answers?: MemoryAnswers
   /** At the start, milliseconds since 1970. */
@@ -73,8 +76,20 @@ export class World {
     this.remote = init.bucket && new MemoryRemoteStore(this.clock, init.bucket)
     const { clock, peers, upstream, store, remote, answers, firstHashes, db: checksumDb } = this
     const random = init.random === undefined ? {} : { random: init.random }
+    const privateMesh = init.privateMesh?.(clock)
     this.fill = new ModuleFill(
-      { clock, peers, upstream, store, remote, answers, firstHashes, checksumDb, ...random },
+      {
+        clock,
+        peers,
+        upstream,
+        store,
+        remote,
+        answers,
+        firstHashes,
+        checksumDb,
+        privateMesh,
+        ...random,
+      },
       {
         budgets: { ...defaultBudgets, ...init.budgets },
         isPrivate: init.isPrivate ?? (() => false),

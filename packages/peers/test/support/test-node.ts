@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { PeerId } from '@modmesh/fill'
 import type { MeshEvent, MeshInit } from '../../src/mesh-init.ts'
 import { MeshNode } from '../../src/mesh-node.ts'
-import type { HeadExchange, ReadTile, SiteFetcher } from '../../src/peer-shelf.ts'
+import type { HeadExchange, PrivateShelf, ReadTile, SiteFetcher } from '../../src/peer-shelf.ts'
 import { MemoryMembershipStore, newTestIdentity, type TestIdentity } from '../../testing/index.ts'
 import { MemoryShelf } from './memory-shelf.ts'
 
@@ -73,19 +73,20 @@ export async function startNode(
     readonly ticket?: string
     readonly shelf?: MemoryShelf
     readonly fetcher?: SiteFetcher
+    readonly privateShelf?: PrivateShelf
     readonly identity?: TestIdentity
     readonly stores?: TestStores
   } = {},
 ): Promise<TestNode> {
   const { ticket, shelf = new MemoryShelf(), identity = await newTestIdentity(), ...rest } = init
-  const { stores = newStores(), fetcher, ...given } = rest
+  const { stores = newStores(), fetcher, privateShelf, ...given } = rest
   const { privateKey } = identity
   const datastoreDir = await mkdtemp(join(tmpdir(), 'modmesh-node-'))
   const heads = new TestHeads()
   const events: MeshEvent[] = []
   const log = (event: MeshEvent): void => void events.push(event)
   const node = await MeshNode.start(
-    { shelf, heads, ...stores, fetcher, log },
+    { shelf, heads, ...stores, fetcher, privateShelf, log },
     {
       privateKey,
       datastoreDir,

@@ -1,13 +1,9 @@
-import type { PeerId } from '@modmesh/fill'
-import type { Member } from '../../src/membership/chain.ts'
 import { PrivateStanding } from '../../src/private/private-standing.ts'
 import { type MemberNode, meet, memberNode } from './member-node.ts'
 
-/** A member without a network, and what it may do about private modules. */
+/** A member that is connected to nobody, and what it may do about private modules. */
 export interface PrivateMember extends MemberNode {
   readonly standing: PrivateStanding
-  /** Members that it is connected to. */
-  readonly connected: Map<PeerId, Member>
 }
 
 /** Makes a mesh; its founder is an administrator. */
@@ -32,22 +28,11 @@ export async function joined(
   return withStanding(member)
 }
 
-/** Connects both, as the gate would: each proves to the other who it is. */
-export function connect(a: PrivateMember, b: PrivateMember): void {
-  const show = (of: PrivateMember, at: PrivateMember): void => {
-    const chain = of.membership.chain() ?? new Uint8Array()
-    at.connected.set(of.peerId, at.membership.verify(chain, of.peerId))
-  }
-  show(a, b)
-  show(b, a)
-}
-
 function withStanding(node: MemberNode): PrivateMember {
-  const connected = new Map<PeerId, Member>()
   const { membership, identity } = node
   const standing = new PrivateStanding(
-    { membership, member: (peer) => connected.get(peer) },
+    { membership, member: () => undefined },
     { privateKey: identity.privateKey },
   )
-  return { ...node, standing, connected }
+  return { ...node, standing }
 }

@@ -1,12 +1,14 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { parseModuleVersion } from '@modmesh/module'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tlsFile } from '../../packages/goproxy/test/support/tls-server.ts'
 import { GitHost } from '../support/git-host.ts'
 import type { GitRepo } from '../support/git-repo.ts'
 import { GoHome, goTest } from '../support/go.ts'
-import { statusOf } from '../support/mesh.ts'
+import { peerOf, statusOf } from '../support/mesh.ts'
+import { startPrivateLiar } from '../support/private-liar.ts'
 import { type StartedNode, startNode } from '../support/start-node.ts'
 
 const host = 'git.modmesh.test'
@@ -99,13 +101,6 @@ async function askAll(node: StartedNode, version: string): Promise<readonly numb
   return replies
 }
 
-/** Waits until a node has signed a version. */
-async function published(node: StartedNode, count: number): Promise<void> {
-  await expect
-    .poll(async () => (await statusOf(node)).privateModules.published, patience)
-    .toBeGreaterThanOrEqual(count)
-}
-
 beforeAll(async () => {
   git = stack.use(await GitHost.start({ login }))
   home = await mkdtemp(join(tmpdir(), 'modmesh-private-'))
@@ -119,6 +114,29 @@ beforeAll(async () => {
   }
 })
 
+/** Files below a folder that hold one of the texts. */
+async function filesWith(folder: string, texts: readonly string[]): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    const path = join(entry.parentPath, entry.name)
+    const bytes = await readFile(path)
+    if (texts.some((text) => bytes.includes(text))) found.push(path)
+  }
+  return found
+}
+
+interface PublishReport {
+  readonly published: readonly { readonly module: string; readonly publisher: string }[]
+  readonly failed: readonly { readonly module: string; readonly reason: string }[]
+}
+
+async function publish(node: StartedNode, ...names: string[]): Promise<PublishReport> {
+  const { stdout, stderr } = await node.run(['publish', '--json', ...names])
+  if (stdout === '') throw new Error(stderr)
+  return JSON.parse(stdout) as PublishReport
+}
+
 describe('a mesh that shares private modules', () => {
   let mesh: Readonly<Record<'root' | 'alice' | 'bob' | 'carl' | 'dora', StartedNode>>
   beforeAll(async () => {
@@ -128,22 +146,21 @@ describe('a mesh that shares private modules', () => {
       carl: {},
       dora: { roles: 'private', shares: 'off' },
     })
+    for (const version of ['v1.0.0', 'v1.1.0']) {
+      expect(await askAll(mesh.alice, version)).toEqual([200, 200, 200])
+    }
+    await until(async () => (await statusOf(mesh.alice)).privateModules.published === 2)
   })
 
   goTest(
     'a member with the role builds with what a publisher fetched, without a login',
     async () => {
       const { alice, bob } = mesh
-      expect(await askAll(alice, 'v1.0.0')).toEqual([200, 200, 200])
-      expect(await askAll(alice, 'v1.1.0')).toEqual([200, 200, 200])
-      await published(alice, 2)
       const asked = git.requests.length
       const go = stack.use(await GoHome.make({ proxy: bob.url, sumdb: 'off' }))
       const main = `package main\n\nimport "${lib}"\n\nfunc main() { println(lib.Version) }\n`
-      const cwd = await go.project({
-        'go.mod': 'module test.local/main\n\ngo 1.20\n',
-        'main.go': main,
-      })
+      const goMod = 'module test.local/main\n\ngo 1.20\n'
+      const cwd = await go.project({ 'go.mod': goMod, 'main.go': main })
       const run = (...args: string[]) => go.run(args, { cwd })
       expect((await run('list', '-m', '-versions', lib)).stdout).toBe(`${lib} v1.0.0 v1.1.0\n`)
       expect(await run('get', `${lib}@latest`)).toMatchObject({ code: 0 })
@@ -154,9 +171,114 @@ describe('a mesh that shares private modules', () => {
       expect(why).toMatchObject({ private: true, shared: true, published: { publisher: 'alice' } })
       expect(why.held.proof).toBe(`publisher alice (${alice.peerId})`)
       expect((await bob.run(['why', `${lib}@v1.1.0`])).stdout).toContain('published  by alice (')
-      expect((await bob.run(['ls'])).stdout).toContain('published by alice')
+      for (const node of [alice, bob]) {
+        expect((await node.run(['ls'])).stdout).toContain('published by alice')
+      }
       expect((await bob.run(['status'])).stdout).toMatch(/Private +this node is given them; /u)
       expect((await alice.run(['status'])).stdout).toMatch(/Private +this node is a publisher; /u)
     },
   )
+
+  test('a member without the role gets 404, and learns nothing: not even that there are any', async () => {
+    const { alice, bob, carl } = mesh
+    expect(await filesWith(carl.dir, [lib, 'team/lib'])).toEqual([])
+    expect(carl.log()).not.toContain('team/lib')
+    for (const holder of [alice, bob]) {
+      expect(await peerOf(carl, holder.peerId)).toMatchObject({ connected: true, holds: 0 })
+    }
+    for (const version of ['v1.0.0', 'v9.9.9']) {
+      expect(await askAll(carl, version)).toEqual([404, 404, 404])
+    }
+    expect(await ask(carl, `${lib}/@v/list`)).toMatchObject({ status: 404 })
+    const { mesh: ofCarl, privateModules } = await statusOf(carl)
+    expect(ofCarl.messagesSent).not.toHaveProperty('private-query')
+    expect(privateModules).toMatchObject({ shared: true, role: null, published: 0 })
+    expect((await carl.run(['status'])).stdout).toContain('this node has no role for them')
+  })
+
+  test('a node that does not share them asks nobody, whatever its role', async () => {
+    const { dora } = mesh
+    expect(await askAll(dora, 'v1.0.0')).toEqual([404, 404, 404])
+    const { mesh: ofDora, privateModules } = await statusOf(dora)
+    expect(ofDora.messagesSent).not.toHaveProperty('private-query')
+    expect(ofDora.messagesSent).not.toHaveProperty('private-secret')
+    expect(privateModules).toMatchObject({ shared: false, role: 'private' })
+  })
+
+  test('publish is for publishers, and for what they hold', async () => {
+    const { root, alice, bob, carl, dora } = mesh
+    const held = `${lib}@v1.0.0`
+    const done = await publish(alice, held, `${lib}@v1.2.0`, 'example.com/public@v1.0.0')
+    expect(done.published).toMatchObject([{ module: held, publisher: 'alice' }])
+    expect(done.failed.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining('not held here'),
+      expect.stringContaining('not a private path'),
+    ])
+    const said = await alice.run(['publish', held])
+    expect(said).toMatchObject({ code: 0, stderr: '' })
+    expect(said.stdout).toMatch(
+      /^published .*@v1\.0\.0 as alice\n {2}zip {4}h1:.*\n {2}go\.mod h1:/u,
+    )
+    expect(await alice.run(['publish', `${lib}@v1.2.0`])).toMatchObject({ code: 1 })
+    expect(await alice.run(['publish', held, `${lib}@v1.2.0`])).toMatchObject({ code: 20 })
+    expect(await alice.run(['publish', lib])).toMatchObject({ code: 2 })
+    for (const node of [bob, carl]) {
+      const { code, stderr } = await node.run(['publish', held])
+      expect(code).toBe(1)
+      expect(stderr).toContain('has not the role publisher')
+    }
+    for (const node of [root, dora]) {
+      const { code, stderr } = await node.run(['publish', held])
+      expect(code).toBe(1)
+      expect(stderr).toContain('start it with --share-private on')
+    }
+  })
+
+  test('a member that sends other bytes under a true statement is blamed, and nothing of it is kept', async () => {
+    const { root, alice } = mesh
+    const module = parseModuleVersion(lib, 'v1.0.0')
+    await using liar = await startPrivateLiar(await ticketFor(root, 'private'), module)
+    await until(() => liar.hasStatement())
+    expect(await alice.end()).toBe(0)
+    const eve = await member('eve', await ticketFor(root, 'private'), {})
+    const isMet = async () => (await peerOf(eve, liar.peerId))?.connected === true
+    await expect.poll(isMet, patience).toBe(true)
+    expect((await ask(eve, `${lib}/@v/v1.0.0.mod`)).status).toBe(200)
+    expect((await ask(eve, `${lib}/@v/v1.0.0.zip`)).status).toBe(404)
+    expect(liar.bodiesAsked()).toBe(1)
+    expect(await peerOf(eve, liar.peerId)).toMatchObject({ blamed: { avoided: true } })
+    expect((await statusOf(eve)).store.zips).toBe(0)
+  })
+
+  test('what a revoked publisher signed is not believed any more; what is held stays', async () => {
+    const { root, bob } = mesh
+    expect(await root.run(['revoke', 'alice'])).toMatchObject({ code: 0 })
+    const fred = await member('fred', await ticketFor(root, 'private'), {})
+    const isMet = async () => (await peerOf(fred, bob.peerId))?.connected === true
+    await expect.poll(isMet, patience).toBe(true)
+    const refused = await ask(fred, `${lib}/@v/v1.1.0.zip`)
+    expect(refused).toMatchObject({ status: 404 })
+    expect(refused.text).toContain('no statement of a publisher counts')
+    expect(refused.text).toContain('revoked')
+    expect(await ask(fred, `${lib}/@v/list`)).toMatchObject({ status: 404 })
+    expect((await fetch(`${bob.url}/${lib}/@v/v1.1.0.zip`)).status).toBe(200)
+    // Somebody else with the role vouches for the same.
+    const gina = await member('gina', await ticketFor(root, 'publisher'), { hasLogin: true })
+    expect(await askAll(gina, 'v1.1.0')).toEqual([200, 200, 200])
+    await expect
+      .poll(async () => (await ask(fred, `${lib}/@v/v1.1.0.mod`)).status, patience)
+      .toBe(200)
+  })
+})
+
+describe('by default', () => {
+  test('private modules stay where they are', async () => {
+    const args = ['--private', '*.modmesh.test', '--sumdb', 'off', '--upstream', 'off']
+    const node = stack.use(await startNode({ args }))
+    expect((await statusOf(node)).privateModules).toMatchObject({ shared: false, role: null })
+    expect((await node.run(['status'])).stdout).not.toContain('Private')
+    const { code, stderr } = await node.run(['publish', `${lib}@v1.0.0`])
+    expect(code).toBe(1)
+    expect(stderr).toContain('--share-private on')
+  })
 })

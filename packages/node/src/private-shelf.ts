@@ -1,14 +1,19 @@
-import { type FirstHash, type HeldZip, mayShareAsPublished } from '@modmesh/fill'
+import {
+  type FirstHash,
+  type FirstHashes,
+  type HeldZip,
+  mayShareAsPublished,
+  type ZipStore,
+} from '@modmesh/fill'
 import type { ModulePath, ModuleVersion, Version, ZipHash } from '@modmesh/module'
 import type { PrivateRecord, PrivateShelf } from '@modmesh/peers'
-import type { DiskStore } from '@modmesh/store'
 
 /** What the shelf gives from. */
 interface PrivateShelfComponents {
-  readonly store: Pick<
-    DiskStore,
-    'findZip' | 'findContent' | 'findRecord' | 'versions' | 'firstHashes' | 'onCommitted'
-  >
+  readonly store: Pick<ZipStore, 'findZip' | 'findContent' | 'findRecord' | 'versions'> & {
+    readonly firstHashes: FirstHashes & { published(): Promise<readonly FirstHash[]> }
+    onCommitted(listener: (zip: HeldZip) => void): () => void
+  }
 }
 
 type Vouched = NonNullable<ReturnType<typeof mayShareAsPublished>>
@@ -91,7 +96,7 @@ export class SharedPrivateShelf implements PrivateShelf {
 
 /** What was first seen of a version. Throws StoreDamagedError. */
 export async function readFirst(
-  { firstHashes }: Pick<DiskStore, 'firstHashes'>,
+  { firstHashes }: { readonly firstHashes: FirstHashes },
   module: ModuleVersion,
 ): Promise<FirstHash | undefined> {
   let found: FirstHash | undefined

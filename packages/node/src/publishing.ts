@@ -1,4 +1,11 @@
-import { type FirstHash, type HeldZip, type ModuleFill, type Published } from '@modmesh/fill'
+import type {
+  FirstHash,
+  FirstHashes,
+  HeldZip,
+  ModuleFill,
+  Published,
+  ZipStore,
+} from '@modmesh/fill'
 import {
   formatModuleVersion,
   hashMod,
@@ -6,12 +13,10 @@ import {
   type ModulePath,
   type ModuleVersion,
 } from '@modmesh/module'
-import type { MeshNode } from '@modmesh/peers'
-import type { DiskStore } from '@modmesh/store'
+import type { PrivateMembers } from '@modmesh/peers'
 import { CommandError, errorCode, errorText } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 import { toIso } from './iso-time.ts'
-import type { Logger } from './log.ts'
 import { readFirst, type SharedPrivateShelf } from './private-shelf.ts'
 
 /** A version that was signed into the mesh. */
@@ -34,13 +39,19 @@ export interface PublishReport {
 
 /** What publishing works with. */
 export interface PublishingComponents {
-  readonly store: Pick<DiskStore, 'findZip' | 'findRecord' | 'firstHashes'>
-  readonly mesh: Pick<MeshNode, 'privates' | 'peerId'>
+  readonly store: Pick<ZipStore, 'findZip' | 'findRecord'> & { readonly firstHashes: FirstHashes }
+  readonly mesh: {
+    readonly peerId: string
+    readonly privates: Pick<
+      PrivateMembers,
+      'sharing' | 'checkMayPublish' | 'publish' | 'findRecords'
+    >
+  }
   /** Where what was signed is given from; absent where private modules are not shared. */
   readonly shelf: Pick<SharedPrivateShelf, 'added'> | undefined
   /** Comes after it. */
   readonly fill: () => Pick<ModuleFill, 'mod'> | undefined
-  readonly log: Pick<Logger, 'warn' | 'info'>
+  readonly log: Record<'warn' | 'info', (fields: object, text: string) => void>
 }
 
 /** How long other publishers are asked what they said. Milliseconds. */

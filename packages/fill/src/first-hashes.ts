@@ -57,8 +57,10 @@ export async function checkFirstHash(
     const first = { ...kept, module }
     if (hashes.zip !== undefined) changed = compare(first, 'zip', hashes.zip, from)
     if (hashes.mod !== undefined) changed ??= compare(first, 'mod', hashes.mod, from)
-    if (changed !== undefined)
-      return { ...first, changed: { ...kept?.changed, ...hashes, from, atMs } }
+    if (changed !== undefined) {
+      const others = differing(first, hashes)
+      return { ...first, changed: { ...kept?.changed, ...others, from, atMs } }
+    }
     const vouched = published && !isSaidBy(kept, published) ? statementOf(published) : {}
     const isKnown = isConfirmed(kept, hashes) && Object.keys(vouched).length === 0
     return isKnown ? kept : withoutChange({ ...first, ...hashes, ...vouched }, hashes)
@@ -111,6 +113,14 @@ function compare(
   const first = kept[part]
   if (first === undefined || first === seen) return undefined
   return new HashChangedError(kept.module, { part, first, seen, from })
+}
+
+/** Of several hashes those that are not as they were first seen. */
+function differing(first: PartHashes, { zip, mod }: PartHashes): PartHashes {
+  return {
+    ...(zip !== undefined && zip !== first.zip && { zip }),
+    ...(mod !== undefined && mod !== first.mod && { mod }),
+  }
 }
 
 /** Whether all of it was seen before, and nothing else since. */

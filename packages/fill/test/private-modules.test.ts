@@ -156,7 +156,8 @@ describe('a private version that a publisher signed', () => {
       const error = await world.failure(world.fill.zip(module, patient))
       expect(error).toBeInstanceOf(HashChangedError)
       expect(error).toMatchObject({ first: hashes.zip, seen: other.zip, from: 'publisher alice' })
-      expect(kept(shared)).toMatchObject({ ...hashes, changed: { zip: other.zip } })
+      const changed = { zip: other.zip, from: 'publisher alice', atMs: expect.any(Number) as number }
+      expect(kept(shared)).toEqual({ module, ...hashes, changed })
     },
   )
 

@@ -157,7 +157,9 @@ describe('a mesh that shares private modules', () => {
     async () => {
       const { alice, bob } = mesh
       const asked = git.requests.length
-      const go = stack.use(await GoHome.make({ proxy: bob.url, sumdb: 'off' }))
+      // As people have them set; go asks the database for what GONOSUMDB does not name.
+    const env = { GOPRIVATE: '*.modmesh.test', GONOPROXY: 'none', GONOSUMDB: '*.modmesh.test' }
+    const go = stack.use(await GoHome.make({ proxy: bob.url, sumdb: 'sum.golang.org', env }))
       const main = `package main\n\nimport "${lib}"\n\nfunc main() { println(lib.Version) }\n`
       const goMod = 'module test.local/main\n\ngo 1.20\n'
       const cwd = await go.project({ 'go.mod': goMod, 'main.go': main })

@@ -209,6 +209,33 @@ describe('a member without the role that knows every name, hash and message', ()
 })
 
 describe('names in the DHT', () => {
+  test('lead a member with the role to one that it is not connected to, and no other member', async () => {
+    const root = await peer(undefined)
+    const hub = root.node
+    const leaf = async (roles: string[]): Promise<Peer> => {
+      const ticket = await hub.node.invite({ roles })
+      const privateShelf = new MemoryPrivateShelf()
+      const far = { connect: 'configured', peers: [hub.address] } as const
+      const node = stack.use(await startNode({ ticket, privateShelf, ...far }))
+      return { node, shelf: privateShelf }
+    }
+    const [alice, bob, plain] = [await leaf(['publisher']), await leaf(['private']), await leaf([])]
+    const peersOf = ({ node }: Peer) =>
+      node.node.peers().flatMap((one) => (one.isConnected ? [one.peer] : []))
+    for (const each of [alice, bob, plain]) {
+      await expect.poll(() => peersOf(each), soon).toEqual([hub.node.peerId])
+    }
+    publish(alice)
+    const find = (by: Peer) => collect(by.node.node.privates.findRecords(module, ask))
+    await expect
+      .poll(() => find(bob), { timeout: 15_000, interval: 200 })
+      .toMatchObject([{ peer: alice.node.node.peerId, published: { zip, mod } }])
+    expect(await find(plain)).toEqual([])
+    // The name in clear leads nowhere, also for who may have it.
+    const inClear = await collect(bob.node.node.findVersions(module.path, { signal: calm }))
+    expect(inClear).toEqual([])
+  })
+
   test('are keyed with the secret, and others once a member has gone', async () => {
     const root = await founder()
     const alice = await joined(root, 'alice', ['publisher'])

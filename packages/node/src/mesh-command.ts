@@ -14,9 +14,10 @@ export async function askMesh<T>(
   flags: MeshFlags,
   around: Surroundings,
   request: MeshRequest | PublishRequest,
+  options: { readonly timeoutMs: number } = { timeoutMs: answerTimeoutMs },
 ): Promise<T> {
   const dir = await readDirOption(flags, around)
-  const signal = AbortSignal.timeout(answerTimeoutMs)
+  const signal = AbortSignal.timeout(options.timeoutMs)
   return (await askNode(dir, request, { signal })) as T
 }
 

@@ -5,6 +5,11 @@ import { escapeInvisible, printableName } from '../printable.ts'
 import type { PublishReport } from '../publishing.ts'
 import type { Surroundings } from '../settings.ts'
 
+/** Milliseconds. */
+const answerTimeoutMs = 15_000
+/** For each version the other publishers are asked, and its go.mod is fetched where it is not held. Milliseconds. */
+const eachTimeoutMs = 5_000
+
 /** `modmesh publish`: signs private versions into the mesh; 1 when none was signed, 20 when not all were. */
 export async function publish(
   flags: MeshFlags & { readonly names: readonly string[] },
@@ -13,7 +18,8 @@ export async function publish(
   const { names } = flags
   for (const name of names) checkName(name)
   const request = { command: 'publish', modules: [...names] } as const
-  const report = await askMesh<PublishReport>(flags, around, request)
+  const timeoutMs = answerTimeoutMs + names.length * eachTimeoutMs
+  const report = await askMesh<PublishReport>(flags, around, request, { timeoutMs })
   if (flags.json) printJson('modmesh.publish/1', report)
   else process.stdout.write(asText(report))
   for (const { module, reason } of report.failed) {

@@ -47,6 +47,8 @@ export class PrivateNames {
     const { membership, keeper, shelf } = this.#parts
     // What is lost is made anew.
     await keeper.restore().catch(this.#parts.failed)
+    // What the same secret named before a restart is left to the round, which knows what is due.
+    for await (const key of this.keys()) this.#note(key)
     this.#stopListening = [
       shelf.onAdded((path) => void this.#announce(path)),
       keeper.onChange(() => this.#plan()),
@@ -79,13 +81,17 @@ export class PrivateNames {
   async *keys(): AsyncGenerator<CID> {
     const secret = this.#parts.keeper.current()?.secret
     if (secret === undefined) return
-    for await (const path of this.#parts.shelf.paths()) yield this.#keyOf(path, secret)
+    for await (const path of this.#parts.shelf.paths()) yield privateNameKey(path, secret)
   }
 
   #keyOf(path: ModulePath, secret: Uint8Array): CID {
     const key = privateNameKey(path, secret)
-    if (this.#announced.size < maxAnnouncedNames) this.#announced.set(key.toString(), key)
+    this.#note(key)
     return key
+  }
+
+  #note(key: CID): void {
+    if (this.#announced.size < maxAnnouncedNames) this.#announced.set(key.toString(), key)
   }
 
   async #announce(path: ModulePath): Promise<void> {

@@ -158,8 +158,8 @@ describe('a mesh that shares private modules', () => {
       const { alice, bob } = mesh
       const asked = git.requests.length
       // As people have them set; go asks the database for what GONOSUMDB does not name.
-    const env = { GOPRIVATE: '*.modmesh.test', GONOPROXY: 'none', GONOSUMDB: '*.modmesh.test' }
-    const go = stack.use(await GoHome.make({ proxy: bob.url, sumdb: 'sum.golang.org', env }))
+      const env = { GOPRIVATE: '*.modmesh.test', GONOPROXY: 'none', GONOSUMDB: '*.modmesh.test' }
+      const go = stack.use(await GoHome.make({ proxy: bob.url, sumdb: 'sum.golang.org', env }))
       const main = `package main\n\nimport "${lib}"\n\nfunc main() { println(lib.Version) }\n`
       const goMod = 'module test.local/main\n\ngo 1.20\n'
       const cwd = await go.project({ 'go.mod': goMod, 'main.go': main })
@@ -271,6 +271,53 @@ describe('a mesh that shares private modules', () => {
       .poll(async () => (await ask(fred, `${lib}/@v/v1.1.0.mod`)).status, patience)
       .toBe(200)
   })
+})
+
+describe('a tag that was moved after it was published', () => {
+  const zip = `${lib}/@v/v1.2.0.zip`
+
+  /** As after an eviction: the file of the only zip is gone. */
+  async function loseZip({ dir }: StartedNode): Promise<void> {
+    const folder = join(dir, 'store/v1/zip')
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+    for (const entry of entries.filter((one) => one.isFile())) {
+      await rm(join(entry.parentPath, entry.name))
+    }
+  }
+
+  goTest(
+    'is refused by the publisher, then by who takes it from there, until each accepts it',
+    async () => {
+      const root = await member('root', undefined, { hasLogin: true })
+      const bob = await member('bob', await ticketFor(root, 'private'), {})
+      await expect.poll(() => connected(bob), patience).toBe(1)
+      expect(await askAll(root, 'v1.2.0')).toEqual([200, 200, 200])
+      await expect
+        .poll(async () => (await statusOf(root)).privateModules.published, patience)
+        .toBe(1)
+      expect(await askAll(bob, 'v1.2.0')).toEqual([200, 200, 200])
+      repo.commit({ 'lib.go': 'package lib // moved\n' }, { tags: ['v1.2.0'] })
+      await Promise.all([loseZip(root), loseZip(bob)])
+
+      for (const [node, from] of [
+        [root, 'direct'],
+        [bob, 'publisher root'],
+      ] as const) {
+        const refused = async () => (await ask(node, zip)).text
+        await expect.poll(refused, patience).toContain('its zip changed since it was first seen')
+        expect((await ask(node, zip)).status).toBe(502)
+        expect((await statusOf(node)).changed).toMatchObject([
+          { status: 409, module: `${lib}@v1.2.0`, part: 'zip', from },
+        ])
+        expect(await node.run(['accept', `${lib}@v1.2.0`])).toMatchObject({ code: 0 })
+        await expect.poll(async () => (await ask(node, zip)).status, patience).toBe(200)
+        expect((await statusOf(node)).changed).toEqual([])
+      }
+      const h1 = async (node: StartedNode): Promise<string> =>
+        JSON.parse((await node.run(['ls', '--json'])).stdout).h1
+      expect(await h1(bob)).toBe(await h1(root))
+    },
+  )
 })
 
 describe('by default', () => {

@@ -48,7 +48,8 @@ export function firstHashesContract(name: string, open: () => Promise<OpenFirstH
     test('who vouches for it is found again, byte by byte', async () => {
       const publisher = { peer: '12D3KooWalice', name: 'alice', atMs: 1_700_000_000_000 }
       const statement = Uint8Array.from({ length: 300 }, (_, at) => at)
-      const entry = { module, zip, mod, published: { publisher, statement } }
+      const acceptedMs = 1_700_000_000_001
+      const entry = { module, zip, mod, acceptedMs, published: { publisher, statement } }
       await opened.hashes.update(module, () => entry)
       expect(await read(opened.hashes)).toEqual(entry)
       expect(await read(await opened.reopen())).toEqual(entry)

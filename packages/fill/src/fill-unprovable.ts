@@ -3,7 +3,7 @@ import { commitZip } from './commit-zip.ts'
 import { PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { nameOfSource } from './fill-event.ts'
-import { checkFirstHash, wasSeen } from './first-hashes.ts'
+import { checkFirstHash, readFirstHash } from './first-hashes.ts'
 import type { Answer } from './module-source.ts'
 import type { Proof } from './proof.ts'
 import { publishedFirst } from './published-first.ts'
@@ -43,7 +43,7 @@ async function fromUpstream(
   const why = whyNoPeers(ctx, module.path) ?? 'no-database'
   ctx.emit({ kind: 'upstream-chosen', what: 'zip', module, why })
   // Version control answers from what it once fetched: so it would never show that a tag was moved.
-  if (await wasSeen(ctx, module)) {
+  if ((await readFirstHash(ctx, module))?.zip !== undefined) {
     await abortable(ctx.upstream.forget?.(module) ?? Promise.resolve(), scope.signal)
   }
   const verified = await fetchFromUpstream(ctx, job, scope)

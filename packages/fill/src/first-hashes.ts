@@ -15,6 +15,8 @@ export interface FirstHash extends PartHashes {
   readonly module: ModuleVersion
   /** Who of the mesh vouches for it, where somebody does. */
   readonly published?: Pick<Published, 'publisher' | 'statement'>
+  /** When somebody last accepted a change: what was said before, and is not what counts, is overruled. Milliseconds since 1970. */
+  readonly acceptedMs?: number
   /** What came since and is not the same; refused until somebody accepts it. */
   readonly changed?: PartHashes & {
     /** Who sent it, never with credentials. */
@@ -75,24 +77,37 @@ export async function checkFirstHash(
   throw changed
 }
 
-/** Whether the zip of a version was seen before, here. Throws StoreFailure. */
-export async function wasSeen(ctx: FillContext, module: ModuleVersion): Promise<boolean> {
-  let isKnown = false
+/** What was seen first of a version, here. Throws StoreFailure. */
+export async function readFirstHash(
+  ctx: FillContext,
+  module: ModuleVersion,
+): Promise<FirstHash | undefined> {
+  let found: FirstHash | undefined
   try {
     await ctx.firstHashes?.update(module, (kept) => {
-      isKnown = kept?.zip !== undefined
+      found = kept
       return kept
     })
   } catch (error) {
     throw new StoreFailure(error)
   }
-  return isKnown
+  return found
 }
 
 /** What is kept once somebody accepted what came since: of a part that did not change the next one counts as first. */
-export function acceptChange({ module, changed }: FirstHash): FirstHash {
+export function acceptChange({ module, changed }: FirstHash, acceptedMs: number): FirstHash {
   const { zip, mod } = changed ?? {}
-  return { module, ...(zip && { zip }), ...(mod && { mod }) }
+  return { module, ...(zip && { zip }), ...(mod && { mod }), acceptedMs }
+}
+
+/** Whether a statement is of before somebody accepted something else than it says. */
+export function isOverruled(
+  kept: FirstHash | undefined,
+  { zip, mod, publisher }: Published,
+): boolean {
+  if (kept?.acceptedMs === undefined || publisher.atMs > kept.acceptedMs) return false
+  const isSame = (kept.zip ?? zip) === zip && (kept.mod ?? mod) === mod
+  return !isSame
 }
 
 function isSaidBy(kept: FirstHash | undefined, { statement }: Published): boolean {

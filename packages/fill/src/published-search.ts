@@ -2,7 +2,7 @@ import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import { agreePublished } from './agree-published.ts'
 import { ModuleNotFoundError, PublishersDisagreeError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
-import { checkFirstHash } from './first-hashes.ts'
+import { checkFirstHash, isOverruled, readFirstHash } from './first-hashes.ts'
 import { maxRecordsPerSearch } from './limits.ts'
 import type { Published, PublishedRecord } from './private-modules.ts'
 import { isOf } from './record-search.ts'
@@ -32,14 +32,20 @@ export async function searchPublished(
 ): Promise<FoundPublished | undefined> {
   const refused = new Set<string>()
   const records = await ask(ctx, module, { ms, signal }, (reason) => refused.add(reason))
-  const published = agreed(ctx, module, records)
+  const kept = records.length === 0 ? undefined : await readFirstHash(ctx, module)
+  const counting = records.filter((record) => !isOverruled(kept, record.published))
+  const published = agreed(ctx, module, counting)
   if (published === undefined) {
     if (refused.size > 0) throw allRefused(module, refused)
     return undefined
   }
   const { zip, mod, publisher } = published
   await checkFirstHash(ctx, module, { zip, mod, from: `publisher ${publisher.name}`, published })
-  return { published, records }
+  return { published, records: counting.filter((record) => saysSame(record.published, published)) }
+}
+
+function saysSame({ zip, mod }: Published, other: Published): boolean {
+  return zip === other.zip && mod === other.mod
 }
 
 async function ask(

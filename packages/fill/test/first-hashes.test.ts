@@ -124,7 +124,7 @@ test('after an accepted change its hash is the first, and that of the other part
   const seen = hashAnything(module, otherZip)
   const changed = { zip: seen, from: 'direct', atMs: world.clock.wallMs() }
   const entry = { module, zip: sums.zip!, mod: sums.mod!, changed }
-  expect(acceptChange(entry)).toEqual({ module, zip: seen })
+  expect(acceptChange(entry, 42)).toEqual({ module, zip: seen, acceptedMs: 42 })
 })
 
 test('a part that is forgotten is asked for anew', async () => {

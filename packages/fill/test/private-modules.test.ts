@@ -156,10 +156,38 @@ describe('a private version that a publisher signed', () => {
       const error = await world.failure(world.fill.zip(module, patient))
       expect(error).toBeInstanceOf(HashChangedError)
       expect(error).toMatchObject({ first: hashes.zip, seen: other.zip, from: 'publisher alice' })
-      const changed = { zip: other.zip, from: 'publisher alice', atMs: expect.any(Number) as number }
+      const changed = {
+        zip: other.zip,
+        from: 'publisher alice',
+        atMs: expect.any(Number) as number,
+      }
       expect(kept(shared)).toEqual({ module, ...hashes, changed })
     },
   )
+
+  test('that somebody accepted anew is not taken back by what was said before', async () => {
+    const shared = sharedWorld()
+    const { world, mesh, release, hashes } = shared
+    const { module } = release
+    const acceptedMs = 5_000
+    world.firstHashes.kept.set(formatModuleVersion(module), { module, ...hashes, acceptedMs })
+    const other = { zip: hashAnything(module, text('other')), mod: hashes.mod }
+    const files = { info: undefined, mod: undefined, holdsZip: true }
+    for (const by of ['alice', 'mallory']) {
+      mesh.tell({ peer: 'carl', module, ...files, published: statementBy(by, other, 5_000) })
+    }
+    expect(await world.failure(world.fill.zip(module, patient))).toMatchObject({
+      code: 'MODULE_NOT_FOUND',
+    })
+    expect(kept(shared)).toEqual({ module, ...hashes, acceptedMs })
+    member(shared, 'bob')
+    expect((await world.run(world.fill.zip(module, patient))).value.zipHash).toBe(hashes.zip)
+    // What is said after it is a change again.
+    mesh.tell({ peer: 'carl', module, ...files, published: statementBy('alice', other, 5_001) })
+    await world.clock.settle()
+    world.store.disk.zips.clear()
+    expect(await world.failure(world.fill.zip(module, patient))).toBeInstanceOf(HashChangedError)
+  })
 
   test('whose statement does not count is not found, and the error says why', async () => {
     const { world, mesh, release } = sharedWorld()

@@ -1,6 +1,7 @@
 import { acceptChange, type FirstHash } from '@modmesh/fill'
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import type { DiskStore } from '@modmesh/store'
+import { machineClock } from './clock.ts'
 import { toIso } from './iso-time.ts'
 
 /** A part of a version that nobody can prove, and that is no longer what was first seen: refused until it is accepted. */
@@ -58,7 +59,7 @@ export async function acceptChanged(
 }
 
 function acceptIfChanged(kept: FirstHash | undefined): FirstHash | undefined {
-  return kept?.changed === undefined ? kept : acceptChange(kept)
+  return kept?.changed === undefined ? kept : acceptChange(kept, machineClock.wallMs())
 }
 
 function toLines(entry: FirstHash): readonly ChangedLine[] {

@@ -148,6 +148,7 @@ function parseEntry(entry: unknown): FirstHash {
   const first = {
     module: parseModuleVersion(entry.path, entry.version),
     ...parseParts(entry),
+    ...(typeof entry.acceptedMs === 'number' && { acceptedMs: entry.acceptedMs }),
     ...(entry.published !== undefined && { published: parsePublished(entry.published) }),
   }
   const { changed } = entry

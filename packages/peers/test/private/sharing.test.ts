@@ -10,6 +10,7 @@ import { controlTimes, floodLimits } from '../../src/control/limits.ts'
 import { controlProtocol, type Notice } from '../../src/control/message.ts'
 import { streamWire } from '../../src/control/stream-wire.ts'
 import { machineClock } from '../../src/machine-clock.ts'
+import { PipePool } from '../../src/pipe/pipe-pool.ts'
 import { PrivateNames } from '../../src/private/private-names.ts'
 import { SecretKeeper } from '../../src/private/secret-keeper.ts'
 import { type RogueMember, rogueMember } from '../../testing/index.ts'
@@ -181,21 +182,30 @@ describe('a member without the role that knows every name, hash and message', ()
     expect(alice.shelf.looks).toBe(0)
   })
 
-  test('gets no zip by its hash, and nobody looks at the disk to say no', async () => {
-    let looks = 0
-    const find = publicShelf.findContent.bind(publicShelf)
-    publicShelf.findContent = (zipHash) => {
-      looks += 1
-      return find(zipHash)
-    }
-    const bodies = new BodyClient(
-      { libp2p: rogue.libp2p, clock: machineClock, isFar: () => false },
-      { times: bodyTimes },
-    )
-    const fetching = bodies.fetch(alice.node.node.peerId, zip, new MemorySink(), { signal: calm })
-    await expect(fetching).rejects.toMatchObject({ code: 'PEER' })
-    expect([looks, alice.shelf.looks]).toEqual([0, 0])
-  })
+  test.for(['pipe', 'stream'])(
+    'gets no zip by its hash over a %s, without a look at the disk',
+    async (way) => {
+      let looks = 0
+      const find = publicShelf.findContent.bind(publicShelf)
+      publicShelf.findContent = (zipHash) => {
+        looks += 1
+        return find(zipHash)
+      }
+      const { libp2p, door } = rogue.node.network
+      const clock = machineClock
+      const none = { getConnections: () => [] }
+      const pipes = new PipePool({ libp2p: way === 'pipe' ? libp2p : none, door, clock })
+      const holder = alice.node.node.peerId
+      if (way === 'pipe') {
+        await expect.poll(() => pipes.take(holder, { signal: calm }), soon).toBeDefined()
+      }
+      const bodies = new BodyClient({ libp2p, pipes, clock }, { times: bodyTimes })
+      const fetching = bodies.fetch(holder, zip, new MemorySink(), { signal: calm })
+      await expect(fetching).rejects.toMatchObject({ code: 'PEER' })
+      pipes.stop()
+      expect([looks, alice.shelf.looks]).toEqual([0, 0])
+    },
+  )
 
   test('is sent no secret and no key of it', async () => {
     session.tell({ kind: 'private-secret', record: randomBytes(100) })

@@ -51,6 +51,7 @@ export const shunPeers: PlantedBug = {
     holders: () => [],
     findHolders: async function* () {},
     fetchZip: (peer, zipHash) => Promise.reject(new Error(`${peer} is shunned for ${zipHash}`)),
+    fetchRange: (peer) => Promise.reject(new Error(`${peer} is shunned`)),
     owner: () => undefined,
     askOwner: (peer) => Promise.reject(new Error(`${peer} is shunned`)),
     fetchComing: (peer) => Promise.reject(new Error(`${peer} is shunned`)),
@@ -80,6 +81,8 @@ export const noOwners: PlantedBug = {
     holders: (zipHash) => peers.holders(zipHash),
     findHolders: (zipHash, options) => peers.findHolders(zipHash, options),
     fetchZip: (peer, zipHash, sink, options) => peers.fetchZip(peer, zipHash, sink, options),
+    fetchRange: (peer, zipHash, sink, range, options) =>
+      peers.fetchRange(peer, zipHash, sink, range, options),
     owner: () => undefined,
     askOwner: (peer, question, options) => peers.askOwner(peer, question, options),
     fetchComing: (peer, module, sink, options) => peers.fetchComing(peer, module, sink, options),

@@ -15,9 +15,9 @@ import { Truth } from './truth.ts'
  * I9 offline asks nobody; I11 nothing is left; L1 when the faults are over, whoever can have a zip gets
  * it; S1 then a site of honest nodes asks upstream once for what all of them want; S2 an owner that is
  * silent costs no more than its missed notices; S3 a zip crosses the link to a site once, for all of that
- * site who want it at one instant.
+ * site who want it at one instant; B1 only liars are blamed.
  */
-export type Invariant = 'I1' | 'I3' | 'I4' | 'I7' | 'I9' | 'I11' | 'L1' | 'S1' | 'S2' | 'S3'
+export type Invariant = 'I1' | 'I3' | 'I4' | 'I7' | 'I9' | 'I11' | 'L1' | 'S1' | 'S2' | 'S3' | 'B1'
 
 /** How a seed ended. */
 export interface SeedResult {
@@ -110,10 +110,11 @@ class SimWorld {
       onEvent: (node: SimNode, event: FillEvent) => this.#onEvent(node, event),
       onLeak: (node: SimNode, what: string) => this.#fail('I7', `${node.id} ${what}`),
       onSilence: (node: SimNode, ms: number) => this.#onSilence(node, ms),
-      onJoined: (outcome: 'joined' | 'mismatch') => this.#count(outcome),
+      onJoined: (outcome: 'joined' | 'mismatch' | 'part') => this.#count(outcome),
       onCrossing: (what: string) => {
         this.#crossings.set(what, (this.#crossings.get(what) ?? 0) + 1)
       },
+      onBlame: (peer: string, reason: string) => this.#onBlame(peer, reason),
     }
     for (const index of this.#plan.roles.keys()) this.#nodes.push(new SimNode(index, around))
   }
@@ -342,6 +343,13 @@ class SimWorld {
     if (event.kind === 'owner-asked') this.#count(`owner ${event.outcome}`)
     if (event.kind !== 'answered' && event.kind !== 'failed') return
     if (life !== undefined) this.#told.set(life, (this.#told.get(life) ?? 0) + 1)
+  }
+
+  /** B1: whoever lied is blamed, and nobody else, also where several brought one zip. */
+  #onBlame(peer: string, reason: string): void {
+    const node = this.#nodes.find(({ id }) => id === peer)
+    this.#count('blamed')
+    if (node?.role !== 'liar') this.#fail('B1', `${peer} (${node?.role}) is blamed: ${reason}`)
   }
 
   #onSilence(node: SimNode, ms: number): void {

@@ -1,4 +1,4 @@
-import type { ByteSink, ResumePoint, ZipResume } from '@modmesh/fill'
+import type { ByteSink, ResumePoint, ZipBytes, ZipResume } from '@modmesh/fill'
 import type { ZipDigest } from '@modmesh/module'
 import { fastZipDigest } from './truth.ts'
 
@@ -23,16 +23,17 @@ export class SimBody {
 
   /** Begins where the one before was cut if both declare one digest, else anew. */
   static async begin(
-    zipDigest: ZipDigest,
+    whole: ZipBytes,
     sink: ByteSink,
     resume: ZipResume | undefined,
   ): Promise<SimBody> {
+    const { zipDigest } = whole
     const from = resume?.from
     const came = from !== undefined && isSimPoint(from) ? from.bytes : undefined
     const isSame = came !== undefined && from?.zipDigest === zipDigest
     if (from !== undefined && !isSame) await resume?.onReset('other-bytes')
     const body = new SimBody(zipDigest, sink, isSame ? came : new Uint8Array())
-    resume?.onBody(() => body.#point())
+    resume?.onBody(() => body.#point(), whole)
     return body
   }
 

@@ -43,8 +43,10 @@ export interface Surroundings {
   readonly onEvent: (node: SimNode, event: FillEvent) => void
   readonly onLeak: (node: SimNode, what: string) => void
   readonly onSilence: (node: SimNode, ms: number) => void
-  readonly onJoined: (outcome: 'joined' | 'mismatch') => void
+  readonly onJoined: (outcome: 'joined' | 'mismatch' | 'part') => void
   readonly onCrossing: (what: string) => void
+  /** Told whom a node blames. */
+  readonly onBlame: (peer: PeerId, reason: string) => void
 }
 
 /** One life of a node, from a start to a stop or a crash. */
@@ -108,8 +110,9 @@ export class SimNode {
     const onLeak = (what: string) => this.#around.onLeak(this, what)
     const onSilence = (ms: number) => this.#around.onSilence(this, ms)
     const own = { self: this, clock, rng: rng.fork('peers') }
-    const { onJoined, onCrossing } = this.#around
-    const parts = { ...own, nodes, network, onLeak, onSilence, onJoined, onCrossing }
+    const { onJoined, onCrossing, onBlame } = this.#around
+    const told = { onLeak, onSilence, onJoined, onCrossing, onBlame }
+    const parts = { ...own, nodes, network, ...told }
     const picks = rng.fork('fill')
     const components = {
       store: bug.store(store),

@@ -11,7 +11,9 @@ import {
   type Peers,
   pickOwner,
   type SiteLink,
+  type ZipBytes,
   type ZipFetchOptions,
+  type ZipRange,
 } from '@modmesh/fill'
 import { untilAborted } from '@modmesh/fill/twins'
 import {
@@ -19,7 +21,6 @@ import {
   type ModuleVersion,
   parseVersion,
   type Version,
-  type ZipDigest,
   type ZipHash,
 } from '@modmesh/module'
 import type { SimNetwork } from './network.ts'
@@ -39,7 +40,8 @@ export class SimPeers implements Peers {
   readonly #onLeak: (what: string) => void
   readonly #onSilence: (ms: number) => void
   readonly #onCrossing: (what: string) => void
-  readonly #onJoined: (outcome: 'joined' | 'mismatch') => void
+  readonly #onJoined: (outcome: 'joined' | 'mismatch' | 'part') => void
+  readonly #onBlame: (peer: PeerId, reason: string) => void
   readonly blamed = new Set<PeerId>()
 
   constructor(parts: {
@@ -54,7 +56,8 @@ export class SimPeers implements Peers {
     /** Told of each zip that is asked of another site, and for which. */
     readonly onCrossing: (what: string) => void
     /** Told how a body came out that began at one peer and ended at another. */
-    readonly onJoined: (outcome: 'joined' | 'mismatch') => void
+    readonly onJoined: (outcome: 'joined' | 'mismatch' | 'part') => void
+    readonly onBlame: (peer: PeerId, reason: string) => void
   }) {
     this.#self = parts.self
     this.#nodes = parts.nodes
@@ -65,6 +68,7 @@ export class SimPeers implements Peers {
     this.#onSilence = parts.onSilence
     this.#onJoined = parts.onJoined
     this.#onCrossing = parts.onCrossing
+    this.#onBlame = parts.onBlame
   }
 
   isAlone(): boolean {
@@ -125,24 +129,44 @@ export class SimPeers implements Peers {
     zipHash: ZipHash,
     sink: ByteSink,
     options: ZipFetchOptions,
-  ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }> {
+  ): Promise<ZipBytes> {
     const peer = this.#nodes.find((node) => node.id === id)!
     if (peer.site !== this.#self.site) this.#onCrossing(`${zipHash} ${this.#self.site}`)
     const bytes = await this.#call(peer, () => peer.giveZip(zipHash), options)
     if (bytes === undefined) throw new PeerError(id, 'has it no more', { fault: 'unable' })
-    const zipDigest = peer.declaredDigest(zipHash, bytes)
-    const body = await SimBody.begin(zipDigest, sink, options.resume)
+    const whole = { zipDigest: peer.declaredDigest(zipHash, bytes), size: bytes.length }
+    const body = await SimBody.begin(whole, sink, options.resume)
     options.onFirstByte?.()
     await this.#send(peer, bytes, body, options)
     if (body.isJoined) this.#onJoined(body.isTrue ? 'joined' : 'mismatch')
     if (!body.isTrue) {
       if (!body.isJoined) throw notAsDeclared(id)
       await options.resume?.onReset('mismatch')
-      const anew = await SimBody.begin(zipDigest, sink, undefined)
+      const anew = await SimBody.begin(whole, sink, undefined)
       await this.#send(peer, bytes, anew, options)
       if (!anew.isTrue) throw notAsDeclared(id)
     }
-    return { zipDigest, size: bytes.length }
+    return whole
+  }
+
+  async fetchRange(
+    id: PeerId,
+    zipHash: ZipHash,
+    sink: ByteSink,
+    { zipDigest, start, end }: ZipRange,
+    options: Asking & { readonly onFirstByte?: () => void },
+  ): Promise<void> {
+    const peer = this.#nodes.find((node) => node.id === id)!
+    const bytes = await this.#call(peer, () => peer.giveZip(zipHash), options)
+    const isSame = bytes !== undefined && peer.declaredDigest(zipHash, bytes) === zipDigest
+    if (!isSame) throw new PeerError(id, 'has other bytes', { fault: 'unable' })
+    options.onFirstByte?.()
+    await sink.write(bytes.subarray(start, Math.min(end, start + 16)))
+    if (peer.role === 'staller' && this.#rng.chance(0.5)) await this.#hangOrStall(options)
+    await this.#back(peer, options)
+    if (!peer.isUp) throw new PeerError(id, 'reset', { fault: 'unable' })
+    if (end > start + 16) await sink.write(bytes.subarray(start + 16, end))
+    this.#onJoined('part')
   }
 
   async #send(peer: SimNode, bytes: Uint8Array, body: SimBody, options: Asking): Promise<void> {
@@ -222,7 +246,8 @@ export class SimPeers implements Peers {
     }
   }
 
-  blame(peer: PeerId): void {
+  blame(peer: PeerId, { reason }: { readonly reason: string }): void {
+    this.#onBlame(peer, reason)
     this.blamed.add(peer)
   }
 

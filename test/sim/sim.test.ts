@@ -25,7 +25,7 @@ describe('the simulated mesh', () => {
     const owners = ['answered', 'nothing', 'failed', 'gone', 'silent', 'lied'].map(
       (o) => `owner ${o}`,
     )
-    const bodies = ['joined', 'mismatch']
+    const bodies = ['joined', 'mismatch', 'part', 'blamed']
     for (const what of [
       ...bodies,
       ...sources,

@@ -124,6 +124,7 @@ const nobody: Peers = {
   holders: () => [],
   async *findHolders() {},
   fetchZip: () => Promise.reject(new Error('there are no peers')),
+  fetchRange: () => Promise.reject(new Error('there are no peers')),
   owner: () => undefined,
   askOwner: () => Promise.reject(new Error('there are no peers')),
   fetchComing: () => Promise.reject(new Error('there are no peers')),

@@ -3,7 +3,6 @@ import {
   type ModulePath,
   type ModuleVersion,
   type Version,
-  type ZipDigest,
   type ZipHash,
 } from '@modmesh/module'
 import type { RecordProof } from '../src/checksum-db.ts'
@@ -20,7 +19,9 @@ import type {
   PeerId,
   Peers,
   SiteLink,
+  ZipBytes,
   ZipFetchOptions,
+  ZipRange,
 } from '../src/peers.ts'
 import type { ByteSink } from '../src/zip-store.ts'
 import { digestOf, joinedTo, MemoryBody } from './memory-body.ts'
@@ -68,6 +69,16 @@ export class FakePeer {
   endsAnewAt: number | undefined
   /** The byte that differs in whatever it sends. */
   flipsAt: number | undefined
+  /** What it sends, bytes per ms. */
+  pace: number = Number.POSITIVE_INFINITY
+  /** What is known of that before. */
+  bytesPerMs: number | undefined
+  usualFirstByteMs: number | undefined
+  isGone = false
+  /** Parts asked of it, as `start-end`. */
+  readonly ranges: string[] = []
+  /** How it fails those who ask for a part, if it does. */
+  rangeFault: 'none' | 'refuse' | 'busy' | 'stall' | 'wrong-bytes' | 'garbage' = 'none'
   /** Whether it goes on where another one was cut. */
   resumes = true
   /** Bytes that it sent. */
@@ -152,6 +163,12 @@ export class MemoryPeers implements Peers {
     return peer
   }
 
+  /** It dies: what it was sending is cut. */
+  drop(id: PeerId): void {
+    const peer = this.peers.find((each) => each.id === id)
+    if (peer !== undefined) peer.isGone = true
+  }
+
   isAlone(): boolean {
     return this.peers.length === 0
   }
@@ -208,10 +225,11 @@ export class MemoryPeers implements Peers {
     zipHash: ZipHash,
     sink: ByteSink,
     options: ZipFetchOptions,
-  ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }> {
+  ): Promise<ZipBytes> {
     const peer = this.peers.find((each) => each.id === id)
     const bytes = peer?.zips.get(zipHash)
     if (peer === undefined || bytes === undefined) throw unable(id, 'has it no more')
+    if (peer.isGone) throw unable(id, 'gone')
     peer.asked++
     if (peer.fault === 'stall-start') await untilAborted(options.signal)
     await this.#clock.sleep(peer.delayMs, options)
@@ -228,27 +246,75 @@ export class MemoryPeers implements Peers {
     if (came.length === 0 && options.resume?.from !== undefined) {
       await options.resume.onReset('other-bytes')
     }
-    const counted: ByteSink = {
-      write(chunk) {
-        peer.sent += chunk.length
-        return sink.write(chunk)
-      },
-    }
+    const counted = this.#counted(peer, sink)
     const body = new MemoryBody(zipDigest, counted, came)
-    options.resume?.onBody(() => body.point())
+    const whole = { zipDigest, size: bytes.length }
+    options.resume?.onBody(() => body.point(), whole)
     options.onFirstByte?.()
     await this.#send(peer, bytes, body, options.signal)
     if (came.length > 0 && digestOf(body.bytes) !== zipDigest) {
       await options.resume?.onReset('mismatch')
       const anew = new MemoryBody(zipDigest, counted, none)
-      options.resume?.onBody(() => anew.point())
+      options.resume?.onBody(() => anew.point(), whole)
       if (peer.endsAnewAt !== undefined) {
         await anew.write(bytes.subarray(0, peer.endsAnewAt))
         throw unable(id, 'ended early')
       }
       await this.#send(peer, bytes, anew, options.signal)
     }
-    return { zipDigest, size: bytes.length }
+    return whole
+  }
+
+  async fetchRange(
+    id: PeerId,
+    zipHash: ZipHash,
+    sink: ByteSink,
+    range: ZipRange,
+    options: Omit<ZipFetchOptions, 'resume'>,
+  ): Promise<void> {
+    const peer = this.peers.find((each) => each.id === id)
+    const bytes = peer?.zips.get(zipHash)?.slice()
+    if (peer === undefined || bytes === undefined) throw unable(id, 'has it no more')
+    if (peer.isGone) throw unable(id, 'gone')
+    peer.ranges.push(`${range.start}-${range.end}`)
+    if (peer.fault === 'stall-start') await untilAborted(options.signal)
+    await this.#clock.sleep(peer.delayMs, options)
+    const { rangeFault, fault } = peer
+    if (rangeFault === 'busy' || fault === 'busy')
+      throw new PeerError(id, 'busy', { fault: 'busy' })
+    if (rangeFault === 'garbage') throw new PeerError(id, 'sent garbage', { fault: 'protocol' })
+    if (rangeFault === 'refuse' || fault === 'refuse' || !peer.resumes) throw unable(id, 'refused')
+    if (digestOf(bytes) !== range.zipDigest) throw unable(id, 'has other bytes')
+    options.onFirstByte?.()
+    if (rangeFault === 'stall') await untilAborted(options.signal)
+    if (rangeFault === 'wrong-bytes') flip(bytes, range.start)
+    const counted = this.#counted(peer, sink)
+    await this.#paced(peer, bytes.subarray(range.start, range.end), counted, options.signal)
+  }
+
+  /** Sends at the pace of the peer, four times a second. */
+  async #paced(
+    peer: FakePeer,
+    bytes: Uint8Array,
+    sink: ByteSink,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (!Number.isFinite(peer.pace)) return await sink.write(bytes)
+    const step = Math.ceil(peer.pace * 250)
+    for (let at = 0; at < bytes.length; at += step) {
+      await this.#clock.sleep(250, { signal })
+      if (peer.isGone) throw unable(peer.id, 'reset')
+      await sink.write(bytes.subarray(at, at + step))
+    }
+  }
+
+  #counted(peer: FakePeer, sink: ByteSink): ByteSink {
+    return {
+      write(chunk) {
+        peer.sent += chunk.length
+        return sink.write(chunk)
+      },
+    }
   }
 
   owner(key: string, { isTrusted, reach }: OwnerChoice): PeerId | undefined {
@@ -325,6 +391,9 @@ export class MemoryPeers implements Peers {
     if (peer.fault === 'wrong-bytes') flip(bytes, bytes.length - 1)
     if (peer.flipsAt !== undefined) flip(bytes, peer.flipsAt)
     const half = Math.max(body.size, peer.endsAt ?? bytes.length >> 1)
+    if (Number.isFinite(peer.pace)) {
+      return await this.#paced(peer, bytes.subarray(body.size), body, signal)
+    }
     if (peer.fault === 'trickle') return await this.#trickle(bytes, body, signal)
     await body.write(bytes.subarray(body.size, half))
     if (peer.fault === 'stall-body') await untilAborted(signal)
@@ -356,8 +425,9 @@ export class MemoryPeers implements Peers {
   }
 }
 
-function holderOf({ id, via, rttMs, far }: FakePeer): Holder {
-  return { peer: id, via, rttMs, ...(far === undefined ? {} : { far }) }
+function holderOf({ id, via, rttMs, far, bytesPerMs, usualFirstByteMs }: FakePeer): Holder {
+  const seen = { peer: id, via, rttMs, bytesPerMs, usualFirstByteMs }
+  return far === undefined ? seen : { ...seen, far }
 }
 
 function nameOf(question: OwnerQuestion): string {

@@ -18,6 +18,10 @@ export interface Budgets {
   readonly farStallMs: number
   /** How long upstream may take to its first byte, where it is quicker, before another site is asked. */
   readonly farHeadStartMs: number
+  /** A zip larger than this may come from several holders, when one is slow. Bytes. */
+  readonly splitMinBytes: number
+  /** How long a body is watched before it is called slow. */
+  readonly splitAfterMs: number
   /** How long peers may take in all when nobody else is left to ask. */
   readonly meshOnlyMs: number
   /** How long an owner may give no sign of life: then we help ourselves. It gives one every 500 ms. */
@@ -44,6 +48,8 @@ export const defaultBudgets: Budgets = {
   stallMs: 2_000,
   farStallMs: 10_000,
   farHeadStartMs: 1_000,
+  splitMinBytes: 16 << 20,
+  splitAfterMs: 1_000,
   meshOnlyMs: 5_000,
   ownerSilenceMs: 2_200,
   ownerStallMs: 65_000,

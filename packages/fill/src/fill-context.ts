@@ -7,6 +7,7 @@ import { UpstreamRefusedError } from './errors.ts'
 import type { FillEvent } from './fill-event.ts'
 import type { FirstHashes } from './first-hashes.ts'
 import { EarnedHeadStart } from './head-start.ts'
+import { Hedges } from './hedges.ts'
 import { HeldParts } from './held-parts.ts'
 import { headStartRtts, maxFarZips, maxStrangers, meshNegativeTtlMs } from './limits.ts'
 import { type OwnerSubject, ownerKey } from './owner.ts'
@@ -74,6 +75,7 @@ export class FillContext {
   readonly routes: Routes
   /** Zips that come from other sites take turns. */
   readonly farTurns: Turns = new Turns(maxFarZips)
+  readonly hedges: Hedges = new Hedges()
   readonly held: HeldParts
   /** Zips on their way, for those who wait for us. */
   readonly parts: ZipParts

@@ -83,15 +83,15 @@ class ZipFill {
     if (this.#owner !== undefined) return await this.#bring()
     const forget = this.#sources.show()
     try {
-      return await this.#bring((zip) => this.#sources.showWhole(zip))
+      return await this.#bring()
     } finally {
       forget()
     }
   }
 
-  async #bring(onReadable?: (zip: HeldZip) => void): Promise<Answer<HeldZip>> {
+  async #bring(): Promise<Answer<HeldZip>> {
     const { verified, proof } = await this.#race()
-    return await commitZip(this.#ctx, verified, proof, onReadable)
+    return await commitZip(this.#ctx, verified, proof, (zip) => this.#sources.showWhole(zip))
   }
 
   async #race(): Promise<{ readonly verified: VerifiedZip; readonly proof: Proof }> {
@@ -116,6 +116,8 @@ class ZipFill {
         return this.#sources.askHolder()
       case 'ask-far-holder':
         return this.#sources.askFarHolder()
+      case 'add-source':
+        return this.#sources.addSource()
       case 'search-holders':
         return this.#sources.searchHolders()
       case 'ask-owner':

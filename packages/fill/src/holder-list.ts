@@ -1,13 +1,13 @@
 import type { ModuleVersion, ZipHash } from '@modmesh/module'
 import type { FillContext } from './fill-context.ts'
-import { equalRttMs } from './limits.ts'
+import { equalPace, equalRttMs } from './limits.ts'
 import type { Holder, PeerId } from './peers.ts'
 import type { RecordSearch } from './record-search.ts'
 import { type Scope, until } from './scope.ts'
 import type { RaceView } from './zip-race.ts'
 
 /** A peer that is to be asked for a content it says it holds. */
-export interface KnownHolder extends Pick<Holder, 'peer' | 'rttMs' | 'far'> {
+export interface KnownHolder extends Omit<Holder, 'via'> {
   readonly zipHash: ZipHash
 }
 
@@ -48,6 +48,11 @@ export class HolderList {
   /** Those of other sites. */
   get far(): readonly KnownHolder[] {
     return this.#far
+  }
+
+  /** Who is asked next. */
+  get first(): KnownHolder | undefined {
+    return this.#waiting[0]
   }
 
   get state(): RaceView['holderSearch'] {
@@ -109,23 +114,22 @@ export class HolderList {
     return far === undefined ? this.#waiting : this.#far
   }
 
-  #add(holder: Pick<Holder, 'peer' | 'rttMs' | 'far'>): void {
+  #add({ via: _via, ...holder }: Omit<Holder, 'via'> & Partial<Pick<Holder, 'via'>>): void {
     const zipHash = this.#zipHash
     if (zipHash === undefined || this.#named.has(holder.peer)) return
     if (holder.far !== undefined && this.#isKnownOnly) return
-    const { peer, rttMs, far } = holder
-    this.#named.add(peer)
-    this.#lineOf(holder).push({ peer, rttMs, zipHash, ...(far === undefined ? {} : { far }) })
+    this.#named.add(holder.peer)
+    this.#lineOf(holder).push({ ...holder, zipHash })
     this.#onChange()
   }
 }
 
 /** Rotates the leading, equally good holders, so that many hosts do not all begin with one. */
 function spread(holders: readonly Holder[], random: () => number): readonly Holder[] {
-  const best = holders[0]?.rttMs
-  if (best === undefined) return holders
-  let equal = 1
-  while ((holders[equal]?.rttMs ?? Number.POSITIVE_INFINITY) <= best + equalRttMs) equal++
+  const [best] = holders
+  if (best?.rttMs === undefined) return holders
+  const after = holders.findIndex((holder) => !isAsGood(holder, best))
+  const equal = after < 0 ? holders.length : after
   const turn = Math.floor(random() * equal)
   return [...holders.slice(turn, equal), ...holders.slice(0, turn), ...holders.slice(equal)]
 }
@@ -133,4 +137,12 @@ function spread(holders: readonly Holder[], random: () => number): readonly Hold
 function farOf({ peers }: FillContext, peer: PeerId): Pick<Holder, 'far'> {
   const far = peers.siteOf(peer)
   return far === undefined ? {} : { far }
+}
+
+/** As near, as fast as far as is known, and as busy with us. */
+function isAsGood(holder: Holder, best: Holder): boolean {
+  const isNear = (holder.rttMs ?? Number.POSITIVE_INFINITY) <= (best.rttMs ?? 0) + equalRttMs
+  const speed = best.bytesPerMs ?? holder.bytesPerMs ?? 0
+  const isFast = (holder.bytesPerMs ?? speed) * equalPace >= speed
+  return isNear && isFast && (holder.load ?? 0) <= (best.load ?? 0)
 }

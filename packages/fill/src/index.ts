@@ -41,8 +41,10 @@ export type {
   Peers,
   ResumePoint,
   SiteLink,
+  ZipBytes,
   ZipFetchOptions,
   ZipPart,
+  ZipRange,
   ZipResume,
 } from './peers.ts'
 export { formatAge, parseAge } from './policy/age.ts'

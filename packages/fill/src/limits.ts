@@ -76,6 +76,9 @@ export const slowBytesPerMs = 64
 /** Holders whose round trips differ by less are equally good, ms. */
 export const equalRttMs = 2
 
+/** Holders whose speeds differ by less than this factor are equally good. */
+export const equalPace = 2
+
 /** Searches in a row in which no peer knew anything, after which peers have no head start any more. */
 export const fruitlessSearches = 8
 
@@ -172,3 +175,33 @@ export const quickLink = 12_500_000
 
 /** Zips of a project that are asked for at a time: more than the members of a site that give them. */
 export const maxParallelZips = 16
+/** Sources of one large zip at a time. */
+export const maxZipSources = 3
+
+/** From a source that is this fast nobody takes over, where it is not known that others are faster: bytes per ms. */
+export const fastBytesPerMs = 8_000
+
+/** A rest that comes within this time is left to its source, ms. */
+export const minSplitMs = 2_000
+
+/** The same for what one of several sources brings, ms: a request costs less. */
+export const minStealMs = 250
+
+/** No source is asked for less than this of what another one brings, bytes. */
+export const minStretchBytes: number = 1 << 20
+
+/** How often is looked whether a large zip is slow, ms. */
+export const splitLookMs = 500
+
+/** Over how long the speed of a body is measured, ms: twice this at most. */
+export const paceStepMs = 1_000
+
+/** Of so many holders asked, one more may be asked before its time because the first is later than usual. */
+export const asksPerHedge = 20
+
+/** Hedges that may follow one another at once when there were none for long. */
+export const maxSparedHedges = 4
+
+/** No first byte is called later than usual before this, ms, and these round trips: as for a have-query. */
+export const minHedgeMs = 20
+export const minHedgeRtts = 3

@@ -25,6 +25,12 @@ export interface Holder {
   readonly rttMs: number | undefined
   /** Set when it is of another site. */
   readonly far?: SiteLink
+  /** What it gave of large zips lately, bytes per ms; absent when not measured. */
+  readonly bytesPerMs?: number | undefined
+  /** Nine of ten of its first bytes came within this time lately, ms; absent when not measured. */
+  readonly usualFirstByteMs?: number | undefined
+  /** Bodies of it that are on their way to us. */
+  readonly load?: number
 }
 
 /** The link to another site, with what it costs: measured of late, undefined where nothing was. */
@@ -34,6 +40,18 @@ export interface SiteLink {
   readonly rttMs: number | undefined
   /** While something is being fetched over it. */
   readonly bytesPerSecond: number | undefined
+}
+
+/** One concrete zip file. */
+export interface ZipBytes {
+  readonly zipDigest: ZipDigest
+  readonly size: number
+}
+
+/** Bytes of it, from `start` up to and without `end`. */
+export interface ZipRange extends ZipBytes {
+  readonly start: number
+  readonly end: number
 }
 
 /** What the owner of a key is asked, which asks upstream for all of its site. */
@@ -107,8 +125,8 @@ export interface ResumePoint {
 export interface ZipResume {
   /** What is in the sink by now. */
   readonly from: ResumePoint | undefined
-  /** Called when a body begins, with what tells how far it has come by then. */
-  onBody(point: () => ResumePoint): void
+  /** Called when a body begins, with what tells how far it has come by then, and with what the holder declares. */
+  onBody(point: () => ResumePoint, whole: ZipBytes): void
   /**
    * Called to empty the sink before bytes come from the beginning. `mismatch`: joined bytes were not those
    * of the digest, and nobody knows whose fault that is.
@@ -171,7 +189,18 @@ export interface Peers {
     zipHash: ZipHash,
     sink: ByteSink,
     options: ZipFetchOptions,
-  ): Promise<{ readonly zipDigest: ZipDigest; readonly size: number }>
+  ): Promise<ZipBytes>
+  /**
+   * Brings a part of one concrete zip, where the rest comes from others. Throws PeerError: `unable` also
+   * when the peer has other bytes, `busy` at once. The bytes are unverified.
+   */
+  fetchRange(
+    peer: PeerId,
+    zipHash: ZipHash,
+    sink: ByteSink,
+    range: ZipRange,
+    options: Omit<ZipFetchOptions, 'resume'>,
+  ): Promise<void>
   /**
    * The live member of our site that asks others for a key: the first by rendezvous hashing of those
    * that can, are trusted, and ourselves. Undefined is ourselves. Memory only.

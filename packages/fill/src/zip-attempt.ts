@@ -6,6 +6,8 @@ import { NobodyHasItError } from './nobody-has-it.ts'
 import type { PeerId } from './peers.ts'
 import type { RemoteLevel } from './remote-level.ts'
 import { abortable } from './scope.ts'
+import { MixedBytesError } from './sent-parts.ts'
+import type { SplitZip } from './split-zip.ts'
 import { type Patience, patiently } from './zip-progress.ts'
 import {
   type ArrivingZip,
@@ -21,6 +23,8 @@ type Waiting = { readonly signal: AbortSignal }
 export interface PeerTransfer extends Transfer {
   readonly zipHash: ZipHash
   readonly peer: PeerId
+  /** Lets others bring parts of it. */
+  readonly split?: SplitZip
 }
 
 /** Fetches from one peer and verifies. Throws PeerError, HashMismatchError, ZipRulesError, StoreFailure. */
@@ -29,16 +33,20 @@ export async function fetchFromPeer(
   job: PeerTransfer & Patience,
   options: Waiting,
 ): Promise<VerifiedZip> {
-  const { zipHash, peer } = job
+  const { zipHash, peer, split } = job
   const stalled = () => new PeerError(peer, 'stalled', unable)
   return await receiveFromPeer(ctx, job, options, async (zip) => {
-    await patiently(ctx, job, options.signal, stalled, (signal) =>
-      ctx.peers.fetchZip(peer, zipHash, zip, {
-        signal,
-        onFirstByte: zip.begin,
-        ...(job.cuts === undefined ? {} : { resume: zip.resume }),
-      }),
-    )
+    const sink = split?.sink(zip) ?? zip
+    const fetch = async () => {
+      await patiently(ctx, job, options.signal, stalled, (signal) =>
+        ctx.peers.fetchZip(peer, zipHash, sink, {
+          signal,
+          onFirstByte: zip.begin,
+          ...(job.cuts === undefined ? {} : { resume: zip.resume }),
+        }),
+      )
+    }
+    await (split === undefined ? fetch() : split.carry(fetch, options))
   })
 }
 
@@ -142,10 +150,15 @@ async function receiveFromPeer(
   { signal }: Waiting,
   bring: (zip: ArrivingZip) => Promise<void>,
 ): Promise<VerifiedZip> {
-  const { zipHash, peer } = job
+  const { zipHash, peer, split } = job
   return await receiveZip(ctx, job, signal, async (zip) => {
     await bring(zip)
-    await zip.verify(zipHash)
-    return { zipHash, source: { kind: 'peer', peer } }
+    try {
+      await zip.verify(zipHash)
+    } catch (error) {
+      const sent = isWrong(error) ? await split?.sent() : undefined
+      throw sent === undefined ? error : new MixedBytesError(sent, { cause: error })
+    }
+    return { zipHash, source: { kind: 'peer', peer: split?.best ?? peer } }
   })
 }

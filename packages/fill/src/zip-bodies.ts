@@ -1,6 +1,7 @@
 import type { ModuleVersion } from '@modmesh/module'
 import type { FillContext } from './fill-context.ts'
 import type { Asked } from './fill-event.ts'
+import type { SplitZip } from './split-zip.ts'
 import { type Measure, Progress } from './zip-progress.ts'
 import type { Attempt } from './zip-race.ts'
 import type { HeldZip, StagedZip } from './zip-store.ts'
@@ -18,6 +19,14 @@ export interface RunningAttempt {
   readonly progress: Progress
   /** Where its bytes go. */
   staged: StagedZip | undefined
+  /** Where others help with it, or may. */
+  split: SplitZip | undefined
+  /** When its first byte is later than usual, ms after the start. */
+  hedgeMs: number | undefined
+  /** The body that it helps with: then it has none of its own. */
+  readonly helps: RunningAttempt | undefined
+  /** What became of it was told. */
+  isTold: boolean
 }
 
 /** The bodies of one zip: what the race sees of them, and what others may stream of them. */
@@ -35,13 +44,19 @@ export class ZipBodies {
   begin(
     asked: Asked,
     windowMs: number,
-    how: { readonly isFar?: boolean; readonly measure?: Measure } = {},
+    how: {
+      readonly isFar?: boolean
+      readonly measure?: Measure
+      readonly helps?: RunningAttempt
+    } = {},
   ): RunningAttempt {
     const startedMs = this.#ctx.clock.monotonicMs()
     const progress = new Progress(startedMs, how.measure)
     const number = nextNumber++
-    const isFar = how.isFar === true
-    const attempt = { number, asked, startedMs, windowMs, isFar, progress, staged: undefined }
+    const { isFar = false, helps } = how
+    const times = { startedMs, windowMs, progress }
+    const none = { staged: undefined, split: undefined, isTold: false, hedgeMs: undefined }
+    const attempt: RunningAttempt = { number, asked, ...times, ...none, isFar, helps }
     this.#running.add(attempt)
     return attempt
   }
@@ -56,10 +71,17 @@ export class ZipBodies {
   }
 
   views(): readonly Attempt[] {
-    return [...this.#running].map(({ asked: { kind }, startedMs, windowMs, isFar, progress }) => {
-      const { hasFirstByte, bytes } = progress
-      return { kind, startedMs, windowMs, isFar, hasFirstByte, bytes }
+    return this.#own().map((attempt) => {
+      const { asked, startedMs, windowMs, hedgeMs, isFar, progress, split } = attempt
+      const bytes = split?.bytes ?? progress.bytes
+      const times = { startedMs, windowMs, hedgeMs, hasFirstByte: progress.hasFirstByte }
+      return { kind: asked.kind, ...times, isFar, bytes, split: split?.view }
     })
+  }
+
+  /** Those that help with a body. */
+  helpersOf(attempt: RunningAttempt): readonly RunningAttempt[] {
+    return [...this.#running].filter(({ helps }) => helps === attempt)
   }
 
   find(kind: Attempt['kind']): RunningAttempt | undefined {
@@ -70,7 +92,8 @@ export class ZipBodies {
     const onStaged = (staged: StagedZip) => {
       attempt.staged = staged
     }
-    return { module: this.#module, progress: attempt.progress, onProgress, onStaged }
+    const onBody: Transfer['onBody'] = (...body) => attempt.split?.begin(...body)
+    return { module: this.#module, progress: attempt.progress, onProgress, onStaged, onBody }
   }
 
   /** Shows those who wait for us the body that has come the furthest; returns what ends that. */
@@ -92,8 +115,11 @@ export class ZipBodies {
   }
 
   #furthest(): RunningAttempt | undefined {
-    const [best] = [...this.#running].sort((a, b) => b.progress.whole - a.progress.whole)
-    return best
+    return this.#own().toSorted((a, b) => b.progress.whole - a.progress.whole)[0]
+  }
+
+  #own(): RunningAttempt[] {
+    return [...this.#running].filter(({ helps }) => helps === undefined)
   }
 }
 

@@ -15,6 +15,7 @@ export class Progress {
   /** That this source sent. */
   bytes = 0
   #joinedTo = 0
+  #front: number | undefined
   #marked = 0
   #markedMs: number
   isWriting = false
@@ -31,9 +32,14 @@ export class Progress {
     this.began = this.#begin.promise
   }
 
-  /** All that is there: what an earlier source sent, too. */
+  /** All that is there without a gap: what an earlier source sent, too, and what others bring beside it. */
   get whole(): number {
-    return this.#joinedTo + this.bytes
+    return this.#front ?? this.#joinedTo + this.bytes
+  }
+
+  /** Several sources have brought everything up to here. */
+  reach(front: number): void {
+    this.#front = Math.max(front, this.#front ?? 0)
   }
 
   /** It goes on where another one was cut, after so many bytes. */
@@ -74,6 +80,7 @@ export class Progress {
     this.hasFirstByte = false
     this.bytes = 0
     this.#joinedTo = 0
+    this.#front = undefined
     this.mark(nowMs)
   }
 }

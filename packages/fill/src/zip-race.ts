@@ -1,5 +1,14 @@
 import type { Budgets } from './budgets.ts'
-import { maxHedgedPeers, maxHedgedPeersAlone, slowAfterMs, slowBytesPerMs } from './limits.ts'
+import {
+  fastBytesPerMs,
+  maxHedgedPeers,
+  maxHedgedPeersAlone,
+  maxZipSources,
+  minSplitMs,
+  slowAfterMs,
+  slowBytesPerMs,
+  splitLookMs,
+} from './limits.ts'
 
 /** A body under way. */
 export interface Attempt {
@@ -9,8 +18,25 @@ export interface Attempt {
   readonly windowMs: number
   /** From a peer of another site: one at a time, since each costs the link. */
   readonly isFar?: boolean
+  /** After which time its first byte is later than usual: a second holder may be asked. At most `windowMs`. */
+  readonly hedgeMs?: number | undefined
   readonly hasFirstByte: boolean
   readonly bytes: number
+  /** Set while other holders of the same bytes may bring parts of it. */
+  readonly split?: SplitView | undefined
+}
+
+/** A body that may come from several holders. */
+export interface SplitView {
+  /** Of the whole. */
+  readonly sizeBytes: number
+  /** Still to come. */
+  readonly leftBytes: number
+  /** Of all its sources together, by now. */
+  readonly bytesPerMs: number
+  readonly sources: number
+  /** When the last of them began. */
+  readonly joinedMs: number
 }
 
 /** Everything the decision sees. */
@@ -33,6 +59,12 @@ export interface RaceView {
   readonly farCandidates?: number
   /** Whether upstream is asked before those: it is quicker. */
   readonly isUpstreamFirst?: boolean
+  /** What is known of the next of them. */
+  readonly next?: { readonly bytesPerMs?: number | undefined } | undefined
+  /** Whether a second holder may be asked before the first has used up its time. */
+  readonly mayHedge?: boolean
+  /** Whether several holders may bring one zip. */
+  readonly maySplit?: boolean
   /** The search for holders beyond the inventory. */
   readonly holderSearch: 'none' | 'unstarted' | 'running' | 'done'
   readonly holderSearchMs: number
@@ -45,6 +77,7 @@ export interface RaceView {
 export type Move =
   | { readonly kind: 'ask-holder' }
   | { readonly kind: 'ask-far-holder' }
+  | { readonly kind: 'add-source' }
   | { readonly kind: 'search-holders' }
   | { readonly kind: 'ask-owner' }
   | { readonly kind: 'ask-remote' }
@@ -54,12 +87,14 @@ export type Move =
 
 /**
  * Decides who is asked for a zip's bytes, and when (design, sections 4 and 6): the best holder; a second one
- * when its first byte is late; one of another site, unless upstream is quicker; the owner, where there is
- * one to ask; the remote store when the peers' budget is spent, or at once when there is no holder; upstream
- * when that one is late, too. The search for more holders runs beside.
+ * when its first byte is late; more of them for parts of a large zip that comes slowly; one of another site,
+ * unless upstream is quicker; the owner, where there is one to ask; the remote store when the peers' budget
+ * is spent, or at once when there is no holder; upstream when that one is late, too. The search for more
+ * holders runs beside.
  */
 export function nextMove(view: RaceView, budgets: Budgets): Move {
   if (mayAskHolder(view)) return { kind: 'ask-holder' }
+  if (mayAddSource(view, budgets)) return { kind: 'add-source' }
   if (mayAskFarHolder(view, budgets)) return { kind: 'ask-far-holder' }
   if (shouldSearch(view)) return { kind: 'search-holders' }
   if (mayAskOwner(view, budgets)) return { kind: 'ask-owner' }
@@ -75,7 +110,31 @@ function mayAskHolder(view: RaceView): boolean {
   const ways = [view.owner, view.upstream, view.remote]
   const hasOthers = ways.some((way) => way === 'ready' || way === 'running')
   const limit = hasOthers ? maxHedgedPeers : maxHedgedPeersAlone
-  return peers.length < limit && peers.every((attempt) => isLate(attempt, view.nowMs))
+  if (peers.length >= limit) return false
+  const mayHedge = view.mayHedge === true && peers.length === 1
+  return peers.every(
+    (attempt) => isLate(attempt, view.nowMs) || (mayHedge && isUnusual(attempt, view.nowMs)),
+  )
+}
+
+/** Whether its first byte is later than nine of ten of that peer's were. */
+function isUnusual(attempt: Attempt, nowMs: number): boolean {
+  const { hedgeMs, hasFirstByte, startedMs } = attempt
+  return !hasFirstByte && hedgeMs !== undefined && nowMs - startedMs >= hedgeMs
+}
+
+/** Of those of our site: what is slow over the link to another one is the link. */
+function mayAddSource(view: RaceView, budgets: Budgets): boolean {
+  const [body] = view.attempts
+  if (view.maySplit !== true || view.candidates === 0 || view.attempts.length !== 1) return false
+  const { split } = body ?? {}
+  if (split === undefined) return false
+  const { sizeBytes, bytesPerMs, leftBytes, sources, joinedMs } = split
+  if (sizeBytes <= budgets.splitMinBytes || sources >= maxZipSources) return false
+  if (view.nowMs - joinedMs < budgets.splitAfterMs || leftBytes < bytesPerMs * minSplitMs)
+    return false
+  const next = view.next?.bytesPerMs
+  return next === undefined ? bytesPerMs < fastBytesPerMs : bytesPerMs * 2 < next * sources
 }
 
 /** When nobody near has it in time, and never two: what is slow on that link is the link. */
@@ -157,6 +216,8 @@ function nextChangeMs(view: RaceView, budgets: Budgets): number | undefined {
   for (const attempt of view.attempts) {
     moments.push(attempt.startedMs + attempt.windowMs)
     if (attempt.kind === 'upstream') moments.push(attempt.startedMs + budgets.farHeadStartMs)
+    if (attempt.hedgeMs !== undefined) moments.push(attempt.startedMs + attempt.hedgeMs)
+    if (attempt.split !== undefined && view.candidates > 0) moments.push(nowMs + splitLookMs)
     if (attempt.hasFirstByte) moments.push(Math.max(attempt.startedMs, nowMs) + slowAfterMs)
   }
   const future = moments.filter((moment) => moment > nowMs && Number.isFinite(moment))

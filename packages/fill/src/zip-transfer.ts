@@ -3,7 +3,7 @@ import type { CutZip, CutZips } from './cut-zips.ts'
 import { HashMismatchError, PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { Source } from './fill-event.ts'
-import type { ResumePoint, ZipResume } from './peers.ts'
+import type { ResumePoint, ZipBytes, ZipResume } from './peers.ts'
 import { abortable, handled, noLongerNeeded } from './scope.ts'
 import { StoreFailure } from './store-failure.ts'
 import type { Progress } from './zip-progress.ts'
@@ -17,6 +17,8 @@ export interface Transfer {
   readonly onProgress: () => void
   /** Called with where the bytes go. */
   readonly onStaged?: (staged: StagedZip) => void
+  /** Called when its body begins: what the source declares, and how many bytes of it are there. */
+  readonly onBody?: (whole: ZipBytes, base: number) => void
   /** What it goes on from, where there is something. */
   readonly cut?: CutZip | undefined
   /** Where it is left when it is cut itself. */
@@ -69,7 +71,7 @@ export class ArrivingZip implements ByteSink {
   readonly #staged: StagedZip
   readonly #transfer: Transfer
   readonly #signal: AbortSignal
-  #writing: Promise<void> = Promise.resolve()
+  readonly #writing = new Set<Promise<void>>()
   #isLeft = false
   /** What it joins, until that is thrown away. */
   #from: ResumePoint | undefined
@@ -88,8 +90,9 @@ export class ArrivingZip implements ByteSink {
   get resume(): ZipResume {
     return {
       from: this.#from,
-      onBody: (point) => {
+      onBody: (point, whole) => {
         this.#point = point
+        this.#transfer.onBody?.(whole, this.#from?.size ?? 0)
       },
       onReset: async (why) => {
         if (this.#isLeft) throw noLongerNeeded
@@ -112,19 +115,48 @@ export class ArrivingZip implements ByteSink {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
+    await this.#put(chunk, this.#transfer.progress, () => this.#staged.write(chunk))
+  }
+
+  /** Takes bytes of one of several sources at their place; all before `front` is there then. */
+  async place(
+    chunk: Uint8Array,
+    at: number,
+    { progress, front }: { readonly progress: Progress; readonly front: number },
+  ): Promise<void> {
+    const staged = this.#staged
+    await this.#put(chunk, progress, async () => {
+      await (at === staged.size ? staged.write(chunk) : staged.writeAhead(chunk, at))
+      if (front > staged.size) await staged.join(front)
+    })
+    this.#transfer.progress.reach(front)
+  }
+
+  /** What is there of the whole, as `size` bytes with this digest. */
+  async digest(): Promise<ZipBytes> {
+    return { zipDigest: await this.#staged.digest(), size: this.#staged.size }
+  }
+
+  /** Reads what came, for those who have to know what it is. */
+  async read(start: number, end: number): Promise<Uint8Array> {
+    return await this.#staged.readSoFar({ start, end })
+  }
+
+  async #put(chunk: Uint8Array, progress: Progress, put: () => Promise<void>): Promise<void> {
     this.#signal.throwIfAborted()
     // Whoever ignores its signal writes into what another one goes on with.
     if (this.#isLeft) throw noLongerNeeded
-    const { progress } = this.#transfer
     this.begin()
     progress.isWriting = true
+    const writing = handled(put())
+    this.#writing.add(writing)
     try {
-      this.#writing = handled(this.#staged.write(chunk))
-      await this.#writing
+      await writing
     } catch (error) {
       this.failure ??= error instanceof ZipRulesError ? error : new StoreFailure(error)
       throw this.failure
     } finally {
+      this.#writing.delete(writing)
       progress.isWriting = false
       progress.add(chunk.length, this.#ctx.clock.monotonicMs())
     }
@@ -165,9 +197,8 @@ export class ArrivingZip implements ByteSink {
 
   /** Resolves when no write is under way. */
   async idle(): Promise<void> {
-    await this.#writing.catch(() => {
-      // The write's own caller was told.
-    })
+    // A write's own caller was told what became of it.
+    await Promise.allSettled(this.#writing)
   }
 }
 

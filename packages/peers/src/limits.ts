@@ -37,6 +37,8 @@ export const blameLimits = {
   togetherMs: 1_000,
   /** A flooder or a speaker of garbage gets no control stream for so long, milliseconds. */
   cutMs: 30_000,
+  /** A lie counts for so long when the next one is judged, milliseconds; each such time takes one away. */
+  forgiveMs: 21_600_000,
   /** Characters of a reason that are kept. */
   reasonLength: 200,
   /** Outcomes of fetches that are remembered per peer. */
@@ -45,6 +47,26 @@ export const blameLimits = {
   goodShare: 0.5,
   /** Peers remembered. */
   peers: 1_024,
+} as const
+
+/** What is measured of a peer's bodies. */
+export const speedLimits = {
+  /** First bytes that are remembered: nine of ten of so many are a number that can be believed. */
+  firstBytes: 32,
+  /** Fewer say nothing of what is usual. */
+  enoughFirstBytes: 10,
+  /** Bytes that say how fast a peer is: less comes out of buffers. */
+  sampleBytes: 1_048_576,
+  /** While a body comes it is measured so often, milliseconds. */
+  sampleMs: 1_000,
+  /** What the newest measure counts against those before. */
+  newShare: 0.5,
+  /** Older measures are not believed, milliseconds: then it is tried again. */
+  freshMs: 600_000,
+  /** Peers within this factor are equally fast: load and chance decide. */
+  equalFactor: 4,
+  /** Who was busy a moment ago is asked after the others, milliseconds. */
+  busyMs: 500,
 } as const
 
 /** Holders that just failed for one content. */

@@ -32,6 +32,7 @@ import { PrivateSide } from './private/private-side.ts'
 import { ProvenSites } from './proven-sites.ts'
 import { SiteLinks } from './sites/site-links.ts'
 import { SiteTraffic } from './sites/site-traffic.ts'
+import { Takes } from './takes.ts'
 
 /** What a core works with. */
 export interface CoreComponents extends Omit<MeshComponents, 'membership' | 'ledger' | 'roster'> {
@@ -50,6 +51,7 @@ export class MeshCore {
   readonly finder: Finder
   readonly siteOwner: SiteOwner
   readonly bodies: Bodies
+  readonly takes: Takes
   /** Gossip about members and what the mesh says of them. */
   readonly trust: MembershipGossip
   /** Wall clock of first contact of each connected peer. */
@@ -106,6 +108,7 @@ export class MeshCore {
     this.privates = this.#newPrivates()
     this.#links = this.#newLinks()
     this.bodies = this.#newBodies()
+    this.takes = this.#newTakes(this.bodies.client)
     const dht = this.#dht()
     this.#announcer = dht && this.#newAnnouncer(dht)
     this.finder = this.#newFinder(dht)
@@ -350,6 +353,12 @@ export class MeshCore {
       isClosed: () => this.#members.isClosed(),
       failed: this.failed,
     })
+  }
+
+  #newTakes(bodies: Bodies['client']): Takes {
+    const { scores, siteLinks, missing, hub } = this
+    const blame = (peer: PeerId, reason: string) => this.blame(peer, reason)
+    return new Takes({ bodies, scores, siteLinks, missing, hub, blame })
   }
 
   #newLan(): LanDiscovery {

@@ -6,11 +6,12 @@ import {
   type ModuleRecord,
   type OwnerAnswer,
   type OwnerQuestion,
-  PeerError,
   type PeerId,
   type Peers,
   type SiteLink,
+  type ZipBytes,
   type ZipFetchOptions,
+  type ZipRange,
 } from '@modmesh/fill'
 import {
   formatModuleVersion,
@@ -19,10 +20,7 @@ import {
   type Version,
   type ZipHash,
 } from '@modmesh/module'
-import { NotGivenError } from './body/not-given.ts'
 import type { UploadReport } from './body/uploads.ts'
-import type { FetchedBody } from './body/zip-fetch.ts'
-import { contentKey } from './control/content-set.ts'
 import type { InviteOptions } from './membership/invite-options.ts'
 import { Membership } from './membership/membership.ts'
 import { MeshCore } from './mesh-core.ts'
@@ -207,46 +205,23 @@ export class MeshNode implements Peers, AsyncDisposable {
     return this.#core.finder.fetchTile(database, path, options)
   }
 
-  async fetchZip(
+  fetchZip(
     peer: PeerId,
     zipHash: ZipHash,
     sink: ByteSink,
     options: ZipFetchOptions,
-  ): Promise<FetchedBody> {
-    const { bodies, scores, siteLinks } = this.#core
-    const taking = siteLinks.taking(peer)
-    const closing = siteLinks.closing(peer)
-    const signal =
-      closing === undefined ? options.signal : AbortSignal.any([options.signal, closing])
-    const done = scores.fetching(peer)
-    let bytes = 0
-    const counting: ByteSink = {
-      async write(chunk) {
-        bytes += chunk.byteLength
-        if (taking === undefined) return await sink.write(chunk)
-        for (const piece of siteLinks.piecesFrom(peer, chunk)) {
-          await taking.take(piece.byteLength, { signal })
-          await sink.write(piece)
-        }
-      },
-    }
-    try {
-      const body = await bodies.client.fetch(peer, zipHash, counting, { ...options, signal })
-      done({ outcome: 'good', bytes })
-      return body
-    } catch (cause) {
-      const isClosed = closing?.aborted === true && !options.signal.aborted
-      const error = isClosed
-        ? new PeerError(peer, 'its link was closed', { cause, fault: 'unable' })
-        : cause
-      // Who was cancelled, was to wait, or had no room for the bytes, says nothing about the peer.
-      const isBad = error instanceof PeerError && error.fault !== 'busy'
-      done({ outcome: isBad ? 'bad' : 'none', bytes })
-      if (error instanceof PeerError) this.#notGiven(peer, zipHash, error)
-      throw error
-    } finally {
-      taking?.end()
-    }
+  ): Promise<ZipBytes> {
+    return this.#core.takes.zip(peer, zipHash, sink, options)
+  }
+
+  fetchRange(
+    peer: PeerId,
+    zipHash: ZipHash,
+    sink: ByteSink,
+    range: ZipRange,
+    options: Omit<ZipFetchOptions, 'resume'>,
+  ): Promise<void> {
+    return this.#core.takes.range(peer, zipHash, sink, range, options)
   }
 
   owner(key: string, options: Parameters<Peers['owner']>[1]): PeerId | undefined {
@@ -261,27 +236,13 @@ export class MeshNode implements Peers, AsyncDisposable {
     return this.#core.siteOwner.ask(peer, question, options)
   }
 
-  async fetchComing(
+  fetchComing(
     peer: PeerId,
     module: ModuleVersion,
     sink: ByteSink,
     options: { readonly signal: AbortSignal },
   ): Promise<void> {
-    const { bodies, scores } = this.#core
-    const done = scores.fetching(peer)
-    let bytes = 0
-    const counting: ByteSink = {
-      write(chunk) {
-        bytes += chunk.byteLength
-        return sink.write(chunk)
-      },
-    }
-    try {
-      await bodies.client.fetchComing(peer, module, counting, options)
-    } finally {
-      // How well it came says more of upstream than of the peer.
-      done({ outcome: 'none', bytes })
-    }
+    return this.#core.takes.coming(peer, module, sink, options)
   }
 
   blame(peer: PeerId, what: { readonly module: ModuleVersion; readonly reason: string }): void {
@@ -296,16 +257,6 @@ export class MeshNode implements Peers, AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
-  }
-
-  /** A hint that did not hold is dropped at once; a busy peer still has it. */
-  #notGiven(peer: PeerId, zipHash: ZipHash, error: PeerError): void {
-    const { hub, missing } = this.#core
-    if (error.fault === 'protocol') this.#core.blame(peer, error.message)
-    if (error.fault === 'busy') return
-    const status = error.cause instanceof NotGivenError ? error.cause.status : undefined
-    if (status === 'absent') hub.link(peer)?.inventory.drop(contentKey(zipHash))
-    missing.note(peer, zipHash)
   }
 
   #status(peer: PeerId): PeerStatus {

@@ -1,5 +1,6 @@
 import type { Clock, PeerId } from '@modmesh/fill'
-import { blameLimits } from './limits.ts'
+import { blameLimits, speedLimits } from './limits.ts'
+import { PeerSpeed } from './peer-speed.ts'
 
 /** Why and how long a peer is avoided. */
 export interface Blame {
@@ -17,6 +18,12 @@ export interface Conduct {
   /** Bytes that we gave to it and took from it. */
   readonly givenBytes: number
   readonly takenBytes: number
+  /** What it gives when it gives, bytes per ms; undefined when nothing large came lately. */
+  readonly bytesPerMs: number | undefined
+  /** Nine of ten of its first bytes came within this time, milliseconds. */
+  readonly usualFirstByteMs: number | undefined
+  /** Bodies of it that are on their way. */
+  readonly load: number
   readonly blamed: Blame | undefined
 }
 
@@ -26,8 +33,19 @@ interface Entry {
   /** Outcomes of the last fetches, newest last. */
   outcomes: boolean[]
   fetching: number
+  readonly speed: PeerSpeed
+  busyUntil: number
   blame: { reason: string; count: number; at: number; wallMs: number; until: number } | undefined
   cutUntil: number
+}
+
+/** A fetch under way. */
+export interface Fetching {
+  /** Its first byte is there. */
+  began(): void
+  moved(bytes: number): void
+  /** Ends it, once. */
+  ended(outcome: 'good' | 'bad' | 'busy' | 'none'): void
 }
 
 /** Of two holders, what ranks them. */
@@ -53,30 +71,47 @@ export class PeerScores {
     this.#entry(peer).given += bytes
   }
 
-  /** Begins a fetch; call the result once with what came of it. */
-  fetching(
-    peer: PeerId,
-  ): (end: { readonly outcome: 'good' | 'bad' | 'none'; readonly bytes: number }) => void {
+  /** Begins a fetch. */
+  fetching(peer: PeerId): Fetching {
     const entry = this.#entry(peer)
+    const askedMs = this.#clock.monotonicMs()
+    let hasBegun = false
     entry.fetching += 1
-    return ({ outcome, bytes }) => {
-      entry.fetching -= 1
-      entry.taken += bytes
-      if (outcome === 'none') return
-      entry.outcomes = [...entry.outcomes, outcome === 'good'].slice(-blameLimits.outcomes)
+    return {
+      began: () => {
+        if (hasBegun) return
+        hasBegun = true
+        entry.speed.begin(this.#clock.monotonicMs() - askedMs)
+      },
+      moved: (bytes) => {
+        entry.taken += bytes
+        if (hasBegun) entry.speed.moved(bytes)
+      },
+      ended: (outcome) => {
+        entry.fetching -= 1
+        if (hasBegun) entry.speed.end()
+        this.#judge(entry, outcome)
+      },
     }
   }
 
+  #judge(entry: Entry, outcome: Parameters<Fetching['ended']>[0]): void {
+    if (outcome === 'busy') entry.busyUntil = this.#clock.monotonicMs() + speedLimits.busyMs
+    if (outcome !== 'good' && outcome !== 'bad') return
+    entry.outcomes = [...entry.outcomes, outcome === 'good'].slice(-blameLimits.outcomes)
+  }
+
   /**
-   * Avoids a peer for a time that doubles with each lie. Returns false for another report of the
-   * same lie.
+   * Avoids a peer for a time that doubles with each lie; old ones are forgiven one by one. Returns false
+   * for another report of the same lie.
    */
   blame(peer: PeerId, reason: string): boolean {
     const entry = this.#entry(peer)
     const now = this.#clock.monotonicMs()
     const old = entry.blame
     if (old !== undefined && now - old.at < blameLimits.togetherMs) return false
-    const count = (old?.count ?? 0) + 1
+    const forgiven = Math.floor((now - (old?.at ?? now)) / blameLimits.forgiveMs)
+    const count = Math.max(0, (old?.count ?? 0) - forgiven) + 1
     const avoidMs = Math.min(blameLimits.maxMs, blameLimits.firstMs * 2 ** (count - 1))
     entry.blame = {
       reason: reason.slice(0, blameLimits.reasonLength),
@@ -108,6 +143,9 @@ export class PeerScores {
     return {
       givenBytes: entry?.given ?? 0,
       takenBytes: entry?.taken ?? 0,
+      bytesPerMs: entry?.speed.bytesPerMs,
+      usualFirstByteMs: entry?.speed.usualFirstByteMs,
+      load: entry?.fetching ?? 0,
       blamed: blame && {
         reason: blame.reason,
         count: blame.count,
@@ -123,22 +161,26 @@ export class PeerScores {
   }
 
   /**
-   * Best first: those that mostly deliver, of our site, near, least busy with our fetches, with the
-   * better record.
+   * Best first: those that mostly deliver, of our site, not busy, fast as far as was measured, near, least
+   * busy with our fetches, with the better record.
    */
   rank<T extends Standing>(holders: readonly T[]): T[] {
-    const keyed = holders.map((holder) => ({ holder, key: this.#key(holder) }))
+    const paces = holders.map(({ peer }) => this.#entries.get(peer)?.speed.bytesPerMs ?? 0)
+    const best = Math.max(...paces)
+    const keyed = holders.map((holder) => ({ holder, key: this.#key(holder, best) }))
     keyed.sort((a, b) => compareKeys(a.key, b.key))
     return keyed.map(({ holder }) => holder)
   }
 
-  #key(holder: Standing): readonly number[] {
+  #key(holder: Standing, best: number): readonly number[] {
     const entry = this.#entries.get(holder.peer)
     const share = goodShare(entry)
     const rtt = holder.rttMs ?? Number.MAX_SAFE_INTEGER
     return [
       share < blameLimits.goodShare ? 1 : 0,
       holder.isSameSite ? 0 : 1,
+      (entry?.busyUntil ?? 0) > this.#clock.monotonicMs() ? 1 : 0,
+      slownessOf(entry?.speed.bytesPerMs, best),
       Math.ceil(Math.log2(Math.max(nearMs, rtt))),
       entry?.fetching ?? 0,
       -share,
@@ -154,6 +196,8 @@ export class PeerScores {
       taken: 0,
       outcomes: [],
       fetching: 0,
+      speed: new PeerSpeed({ clock: this.#clock }),
+      busyUntil: 0,
       blame: undefined,
       cutUntil: 0,
     }
@@ -178,6 +222,12 @@ export class PeerScores {
 function goodShare(entry: Entry | undefined): number {
   if (entry === undefined || entry.outcomes.length < blameLimits.outcomes) return 1
   return entry.outcomes.filter(Boolean).length / entry.outcomes.length
+}
+
+/** In coarse steps, 0 for the fastest; who was never measured may be the fastest. */
+function slownessOf(bytesPerMs: number | undefined, best: number): number {
+  if (bytesPerMs === undefined || bytesPerMs <= 0) return 0
+  return Math.floor(Math.log(best / bytesPerMs) / Math.log(speedLimits.equalFactor))
 }
 
 function compareKeys(a: readonly number[], b: readonly number[]): number {

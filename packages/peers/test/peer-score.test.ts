@@ -11,6 +11,13 @@ function scores() {
 const near = (peer: string, rttMs = 1) => ({ peer, isSameSite: true, rttMs })
 const order = (ranked: readonly { readonly peer: string }[]) => ranked.map(({ peer }) => peer)
 
+/** One fetch of one byte. */
+function end(all: PeerScores, peer: string, outcome: 'good' | 'bad' | 'none'): void {
+  const fetching = all.fetching(peer)
+  fetching.moved(1)
+  fetching.ended(outcome)
+}
+
 describe('peer scores', () => {
   test('avoid a blamed peer for a time that doubles with each lie', async () => {
     const { clock, scores: all } = scores()
@@ -35,6 +42,21 @@ describe('peer scores', () => {
     }
     await clock.advance(blameLimits.maxMs)
     expect(all.isAvoided('a')).toBe(false)
+  })
+
+  test('forgive old lies one by one', async () => {
+    const { clock, scores: all } = scores()
+    for (let lie = 0; lie < 3; lie++) {
+      all.blame('a', 'lied')
+      await clock.advance(blameLimits.togetherMs)
+    }
+    expect(all.conduct('a').blamed?.count).toBe(3)
+    await clock.advance(2 * blameLimits.forgiveMs)
+    all.blame('a', 'lied again')
+    expect(all.conduct('a').blamed).toMatchObject({ count: 2, isActive: true })
+    await clock.advance(50 * blameLimits.forgiveMs)
+    all.blame('a', 'lied after long')
+    expect(all.conduct('a').blamed?.count).toBe(1)
   })
 
   test('count reports of one lie once, and keep reasons short', () => {
@@ -62,23 +84,23 @@ describe('peer scores', () => {
   test('put those last that mostly fail', () => {
     const { scores: all } = scores()
     for (let count = 0; count < blameLimits.outcomes; count++) {
-      all.fetching('bad')({ outcome: count % 3 === 0 ? 'good' : 'bad', bytes: 1 })
+      end(all, 'bad', count % 3 === 0 ? 'good' : 'bad')
     }
     const far = { peer: 'far', isSameSite: false, rttMs: 200 }
     expect(order(all.rank([near('bad'), far]))).toEqual(['far', 'bad'])
     expect(all.conduct('bad').takenBytes).toBe(blameLimits.outcomes)
     for (let count = 0; count < blameLimits.outcomes; count++) {
-      all.fetching('bad')({ outcome: 'good', bytes: 1 })
+      end(all, 'bad', 'good')
     }
     expect(order(all.rank([near('bad'), far]))).toEqual(['bad', 'far'])
   })
 
   test('do not count a fetch that was cancelled', () => {
     const { scores: all } = scores()
-    for (let count = 0; count < 100; count++) all.fetching('a')({ outcome: 'none', bytes: 5 })
+    for (let count = 0; count < 100; count++) end(all, 'a', 'none')
     const other = { peer: 'b', isSameSite: false, rttMs: 200 }
     expect(order(all.rank([other, near('a')]))).toEqual(['a', 'b'])
-    expect(all.conduct('a').takenBytes).toBe(500)
+    expect(all.conduct('a').takenBytes).toBe(100)
   })
 
   test('remember a bounded number of peers, and liars longest', () => {

@@ -5,7 +5,9 @@ import {
   type Clock,
   PeerError,
   type PeerId,
+  type ZipBytes,
   type ZipFetchOptions,
+  type ZipRange,
 } from '@modmesh/fill'
 import { type ModuleVersion, maxZipBytes, type ZipHash } from '@modmesh/module'
 import { Lanes } from '../control/lanes.ts'
@@ -23,8 +25,9 @@ import {
   type UnverifiedRequest,
 } from './message.ts'
 import { NotGivenError } from './not-given.ts'
+import { rangeRequest, takeRange } from './range-fetch.ts'
 import type { BodyCall } from './wire.ts'
-import { type FetchedBody, ZipFetch } from './zip-fetch.ts'
+import { ZipFetch } from './zip-fetch.ts'
 
 type PartHeader = Extract<BodyHeader, { status: 'part' }>
 
@@ -65,13 +68,35 @@ export class BodyClient {
     zipHash: ZipHash,
     sink: ByteSink,
     options: ZipFetchOptions,
-  ): Promise<FetchedBody> {
+  ): Promise<ZipBytes> {
     return this.#blaming({ peer, sink, ...options }, async (target) => {
       const zip = new ZipFetch(zipHash, target, options)
       for (;;) {
         const body = await this.#untilGiven(() => this.#transfer(peer, zip, options), options)
         if (body !== undefined) return body
       }
+    })
+  }
+
+  /**
+   * Brings a part of a zip. Throws as `fetch` does; a busy holder is not asked again, as others bring the
+   * zip, too.
+   */
+  fetchRange(
+    peer: PeerId,
+    zipHash: ZipHash,
+    sink: ByteSink,
+    range: ZipRange,
+    options: Omit<ZipFetchOptions, 'resume'>,
+  ): Promise<void> {
+    const { signal } = options
+    return this.#blaming({ peer, sink, signal }, async (target) => {
+      const call = await this.#open(peer, signal)
+      const request = rangeRequest(zipHash, range)
+      await this.#exchange(call, { peer, request, signal }, async (header, receive) => {
+        if (header.status === 'ok') options.onFirstByte?.()
+        await takeRange({ peer, range, sink: target }, header, receive)
+      })
     })
   }
 
@@ -198,7 +223,7 @@ export class BodyClient {
     peer: PeerId,
     zip: ZipFetch,
     { signal }: { readonly signal: AbortSignal },
-  ): Promise<FetchedBody | undefined> {
+  ): Promise<ZipBytes | undefined> {
     const call = await this.#open(peer, signal)
     return await this.#exchange(call, { peer, request: zip.request, signal }, (header, receive) =>
       zip.take(header, receive),
@@ -250,6 +275,7 @@ class LineTooLongError extends Error {
 }
 
 function toPeerError(peer: PeerId, error: unknown): PeerError {
+  if (error instanceof PeerError) return error
   const message = error instanceof Error ? error.message : 'transfer failed'
   return new PeerError(peer, message, { cause: error, fault: faultOf(error) })
 }

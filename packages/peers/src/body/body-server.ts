@@ -230,16 +230,21 @@ const absent: Found = { header: { status: 'absent' }, chunks: undefined }
 
 /** Bytes of the body that a header announces. */
 function bytesAfter(header: BodyHeader): number {
-  if (header.status === 'ok') return header.length - (header.offset ?? 0)
+  if (header.status === 'ok') return (header.end ?? header.length) - (header.offset ?? 0)
   return header.status === 'part' ? header.length : 0
 }
 
-/** The rest of a zip where the asker has the beginning of the same bytes, else all of it. */
-function foundZip(zip: HeldZip, { offset = 0, zipDigest: theirs }: ZipRequest): Found {
+/** What the asker has not of the same bytes, else all of the zip. */
+function foundZip(
+  zip: HeldZip,
+  { offset = 0, zipDigest: theirs, end = zip.size }: ZipRequest,
+): Found {
   const zipDigest = Uint8Array.from(Buffer.from(zip.zipDigest, 'hex'))
   const header = { status: 'ok', length: zip.size, zipDigest } as const
-  const canGoOn = theirs !== undefined && zipDigest.every((byte, at) => byte === theirs[at])
-  if (!canGoOn || offset === 0 || offset > zip.size) return { header, chunks: zip.read() }
-  const range = { start: offset, end: zip.size }
-  return { header: { ...header, offset }, chunks: zip.read(range) }
+  const isSame = theirs !== undefined && zipDigest.every((byte, at) => byte === theirs[at])
+  const isPart = offset > 0 || end < zip.size
+  if (!isSame || !isPart || offset > end || end > zip.size) return { header, chunks: zip.read() }
+  const ends = end < zip.size ? { end } : {}
+  const starts = offset > 0 ? { offset } : {}
+  return { header: { ...header, ...starts, ...ends }, chunks: zip.read({ start: offset, end }) }
 }

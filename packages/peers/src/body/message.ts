@@ -17,6 +17,8 @@ export interface ZipRequest {
   /** How many bytes the asker has of the zip with this digest; before, holders said `unsupported`. */
   readonly offset?: number
   readonly zipDigest?: Uint8Array
+  /** No byte from there on is wanted; older holders send them. */
+  readonly end?: number
 }
 
 /** The next part of a zip that an owner is still receiving. */
@@ -34,12 +36,13 @@ export type BodyRequest = ZipRequest | UnverifiedRequest
 
 /** What comes before the bytes. */
 export type BodyHeader =
-  /** `length` is that of the whole; the bytes begin at `offset`, absent at the beginning. */
+  /** `length` is that of the whole; the bytes begin at `offset`, absent at the beginning, and go up to `end`, absent at the end. */
   | {
       readonly status: 'ok'
       readonly length: number
       readonly zipDigest: Uint8Array
       readonly offset?: number
+      readonly end?: number
     }
   /** `length` bytes of a zip that is on its way: neither verified nor digested; 0 when there are no more yet. */
   | {
@@ -64,6 +67,7 @@ const request: v.GenericSchema<unknown, BodyRequest> = v.variant('kind', [
     zipHash: hash,
     offset: v.exactOptional(count),
     zipDigest: v.exactOptional(hash),
+    end: v.exactOptional(count),
   }),
   v.object({
     kind: v.literal('unverified'),
@@ -83,6 +87,7 @@ const header: v.GenericSchema<unknown, BodyHeader> = v.variant('status', [
     length: v.pipe(count, v.maxValue(maxZipBytes)),
     zipDigest: hash,
     offset: v.exactOptional(count),
+    end: v.exactOptional(count),
   }),
   v.object({
     status: v.literal('part'),

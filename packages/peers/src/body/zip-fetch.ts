@@ -1,4 +1,4 @@
-import type { ByteSink, ZipFetchOptions } from '@modmesh/fill'
+import type { ByteSink, ZipBytes, ZipFetchOptions } from '@modmesh/fill'
 import { parseZipDigest, type ZipDigest, type ZipHash, zipHashBytes } from '@modmesh/module'
 import { ProtocolError } from '../errors.ts'
 import { ComingBody, CutBody } from './coming-body.ts'
@@ -6,14 +6,8 @@ import type { ReceiveBody } from './exchange.ts'
 import type { BodyHeader, ZipRequest } from './message.ts'
 import { NotGivenError } from './not-given.ts'
 
-/** A body that arrived whole: its digest was checked, its content was not. */
-export interface FetchedBody {
-  readonly zipDigest: ZipDigest
-  /** Of the whole, bytes. */
-  readonly size: number
-}
-
-type OkHeader = Extract<BodyHeader, { status: 'ok' }>
+/** What comes before a zip. */
+export type OkHeader = Extract<BodyHeader, { status: 'ok' }>
 
 /** One zip asked of one holder: the rest of it where the beginning is there, and all of it when that cannot be joined. */
 export class ZipFetch {
@@ -39,14 +33,14 @@ export class ZipFetch {
     const asked = { kind: 'zip', zipHash: zipHashBytes(this.#zipHash) } as const
     if (this.#from === undefined) return asked
     const { size: offset, zipDigest } = this.#from
-    return { ...asked, offset, zipDigest: Uint8Array.from(Buffer.from(zipDigest, 'hex')) }
+    return { ...asked, offset, zipDigest: digestBytes(zipDigest) }
   }
 
   /**
    * Takes an answer and its body; undefined when the holder is to be asked for the whole. Throws
    * ProtocolError, NotGivenError, what `receive` and the options' functions throw.
    */
-  async take(header: BodyHeader, receive: ReceiveBody): Promise<FetchedBody | undefined> {
+  async take(header: BodyHeader, receive: ReceiveBody): Promise<ZipBytes | undefined> {
     if (header.status === 'part') throw new ProtocolError('a part where a zip was due')
     if (header.status === 'unsupported' && this.#from !== undefined) {
       // It is older than resuming. What came is kept until its body begins.
@@ -57,14 +51,14 @@ export class ZipFetch {
     return await this.#receive(header, receive)
   }
 
-  async #receive(header: OkHeader, receive: ReceiveBody): Promise<FetchedBody | undefined> {
+  async #receive(header: OkHeader, receive: ReceiveBody): Promise<ZipBytes | undefined> {
     const { length } = header
     const zipDigest = digestOf(header)
     const from = this.#joinedTo(header)
     this.#from = undefined
     if (from === undefined && !this.#isSinkEmpty) await this.#empty('other-bytes')
     const body = new ComingBody(zipDigest, from)
-    this.#begin(body)
+    this.#begin(body, { zipDigest, size: length })
     await receive(body.into(this.#sink), length - (from?.size ?? 0))
     if (body.isTrue()) return { zipDigest, size: length }
     if (from === undefined) {
@@ -77,7 +71,8 @@ export class ZipFetch {
 
   /** What the holder goes on from. */
   #joinedTo(header: OkHeader): CutBody | undefined {
-    const { length, offset = 0 } = header
+    const { length, offset = 0, end } = header
+    if (end !== undefined) throw new ProtocolError('an end that was not asked for')
     const from = this.#from
     if (offset === 0) return undefined
     const isAsked = from?.size === offset && from.zipDigest === digestOf(header)
@@ -85,10 +80,10 @@ export class ZipFetch {
     return from
   }
 
-  #begin(body: ComingBody): void {
+  #begin(body: ComingBody, whole: ZipBytes): void {
     const { resume, onFirstByte } = this.#options
     this.#isSinkEmpty = false
-    resume?.onBody(() => body.point())
+    resume?.onBody(() => body.point(), whole)
     if (!this.#hasBegun) onFirstByte?.()
     this.#hasBegun = true
   }
@@ -99,6 +94,12 @@ export class ZipFetch {
   }
 }
 
-function digestOf(header: OkHeader): ZipDigest {
+/** Reads the digest that a header declares. */
+export function digestOf(header: OkHeader): ZipDigest {
   return parseZipDigest(Buffer.from(header.zipDigest).toString('hex'))
+}
+
+/** Writes a digest as a request has it. */
+export function digestBytes(zipDigest: ZipDigest): Uint8Array {
+  return Uint8Array.from(Buffer.from(zipDigest, 'hex'))
 }

@@ -261,7 +261,9 @@ export class Finder {
 
   #holder(peer: PeerId, via: Holder['via'], rttMs: number | undefined): Holder {
     const far = this.#parts.siteLinks.linkOf(peer)
-    return { peer, via, rttMs, ...(far === undefined ? {} : { far }) }
+    const { bytesPerMs, usualFirstByteMs, load } = this.#parts.scores.conduct(peer)
+    const seen = { peer, via, rttMs, bytesPerMs, usualFirstByteMs, load }
+    return far === undefined ? seen : { ...seen, far }
   }
 
   /**

@@ -175,6 +175,7 @@ export const quickLink = 12_500_000
 
 /** Zips of a project that are asked for at a time: more than the members of a site that give them. */
 export const maxParallelZips = 16
+
 /** Sources of one large zip at a time. */
 export const maxZipSources = 3
 

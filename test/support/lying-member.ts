@@ -107,9 +107,9 @@ class LyingShelf implements PeerShelf {
       zipDigest: parseZipDigest(digest),
       size: body.declaredLength ?? body.bytes.length,
       proof: { kind: 'go-sum' },
-      async *read() {
-        for (let at = 0; at < body.bytes.length; at += 1 << 18) {
-          yield body.bytes.subarray(at, at + (1 << 18))
+      async *read({ start, end } = { start: 0, end: body.bytes.length }) {
+        for (let at = start; at < end; at += 1 << 18) {
+          yield body.bytes.subarray(at, Math.min(end, at + (1 << 18)))
         }
       },
     }

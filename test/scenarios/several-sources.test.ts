@@ -80,11 +80,11 @@ test('a holder that lies in its part is found, and the zip comes true all the sa
   const upstream = stack.use(await FakeUpstream.start({ modules: [lied] }))
   const limit = ['--upload-rate', '6MB/s']
   const site = stack.use(
-    await startSite(3, upstream, (n) => (n < 2 ? limit : ['--upstream', 'off'])),
+    await startSite(2, upstream, (n) => (n === 0 ? limit : ['--upstream', 'off'])),
   )
-  const [a, b, asker] = site.nodes
-  if (a === undefined || b === undefined || asker === undefined) throw new Error('three started')
-  await Promise.all([a, b].map((holder) => hold(holder, lied)))
+  const [a, asker] = site.nodes
+  if (a === undefined || asker === undefined) throw new Error('two started')
+  await hold(a, lied)
   const { bytes: zip } = await get(a, filePath(lied, 'zip'))
   const parsed = parseModuleVersion(path, lied.version)
   const { zip: zipHash } = moduleHashes(lied, lied.files)
@@ -93,7 +93,7 @@ test('a holder that lies in its part is found, and the zip comes true all the sa
   const declaredDigest = createHash('sha256').update(zip).digest('hex')
   const lie = { module: parsed, zipHash, body: { bytes, declaredDigest } }
   const liar = stack.use(await startLyingMember(await invite(a), lie))
-  for (const { peerId } of [a, b, liar]) {
+  for (const { peerId } of [a, liar]) {
     await expect.poll(async () => (await peerOf(asker, peerId))?.holds, soon).toBe(1)
   }
   const answer = await get(asker, filePath(lied, 'zip'))
@@ -104,7 +104,7 @@ test('a holder that lies in its part is found, and the zip comes true all the sa
     .toMatchObject({
       avoided: true,
     })
-  for (const { peerId } of [a, b]) expect((await peerOf(asker, peerId))?.blamed).toBeNull()
+  expect((await peerOf(asker, a.peerId))?.blamed).toBeNull()
 })
 
 /** Makes a node hold the module; gives the size of its zip. */

@@ -264,12 +264,11 @@ function expectAll(downloads: readonly Download[], upstream: FakeUpstream): void
   }
 }
 
-/** How often upstream was asked for each file that is the same for ever; tiles and heads are not counted. */
+/** How often upstream was asked for each file that is the same for ever; heads are not counted. */
 function fileCounts(upstream: FakeUpstream): ReadonlyMap<string, number> {
-  const files = [...upstream.counts()].filter(
-    ([path]) => path.includes('/@v/') || path.includes('/lookup/'),
-  )
-  return new Map(files)
+  const isFile = (path: string) =>
+    ['/@v/', '/lookup/', '/tile/'].some((part) => path.includes(part))
+  return new Map([...upstream.counts()].filter(([path]) => isFile(path)))
 }
 
 /** Requests per file. */

@@ -206,6 +206,8 @@ function openDatabase(
     fetchTile: async (database, path, options) =>
       (await state.mesh?.fetchTile(database, path, options)) ??
       (await state.goRecords?.tile(`/${path}`)),
+    fetchSiteTile: async (database, path, options) =>
+      await state.mesh?.fetchSiteTile(database, path, options),
   })
   if (database === undefined) return undefined
   lifecycle.add('checksum database', database.client)

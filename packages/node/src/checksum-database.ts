@@ -8,6 +8,7 @@ import {
   SumdbUnavailableError,
   type VerifierKey,
 } from '@modmesh/sumdb'
+import { SiteTiles } from './site-tiles.ts'
 import type { StartPlan } from './start-plan.ts'
 
 /** Asks connected peers for a tile of a database; undefined when none has it. Unverified. */
@@ -42,13 +43,15 @@ export interface ChecksumDatabase {
   readonly supplied: SuppliedTiles
   /** Undefined in a process that asks nobody. */
   readonly remote: HttpSumdb | undefined
+  /** Tiles for members of our site, too; undefined in a process that asks nobody. */
+  readonly tiles: SiteTiles | undefined
 }
 
 /** Opens a checksum database of which nobody is asked: what is kept, and what comes in with bundles. */
 export function openKeptDatabase(
   plan: StartPlan,
   store: DiskStore,
-): (ChecksumDatabase & { readonly remote: undefined }) | undefined {
+): (ChecksumDatabase & { readonly remote: undefined; readonly tiles: undefined }) | undefined {
   const { sumdb, isPrivate } = plan
   if (sumdb.kind === 'off') return undefined
   const supplied = new SuppliedTiles()
@@ -59,7 +62,7 @@ export function openKeptDatabase(
     throw new SumdbUnavailableError(`${sumdb.name} is not asked: no node is running`)
   }
   const client = new SumdbClient({ ops: sumdbOps(cache, ask) }, { key: sumdb.key, isPrivate })
-  return { key: sumdb.key, client, cache, supplied, remote: undefined }
+  return { key: sumdb.key, client, cache, supplied, remote: undefined, tiles: undefined }
 }
 
 /** Opens the configured checksum database, or returns undefined for `off`. */
@@ -69,6 +72,8 @@ export function openChecksumDatabase(
     readonly http: HttpFetcher
     readonly store: DiskStore
     readonly fetchTile: FetchTile
+    /** Asks the member that fetches a tile for our site; undefined when that is us. */
+    readonly fetchSiteTile: FetchTile
   },
 ): ChecksumDatabase | undefined {
   const { settings, sumdb } = plan
@@ -83,12 +88,21 @@ export function openChecksumDatabase(
   })
   const cache = components.store.sumdbCache(name)
   const supplied = new SuppliedTiles()
+  const fromOwner = components.fetchSiteTile
+  const tiles = new SiteTiles(
+    {
+      read: (path, options) => remote.read(path, options),
+      fromOwner,
+      nowMs: () => performance.now(),
+    },
+    { name },
+  )
   const ops = sumdbOps(cache, async (path, options) => {
     const found = options.databaseOnly === true ? undefined : supplied.find(path)
-    return found ?? (await readRemote(name, remote, components.fetchTile, path, options))
+    return found ?? (await readRemote(name, { remote, tiles }, components.fetchTile, path, options))
   })
   const client = new SumdbClient({ ops }, { key: sumdb.key, isPrivate: plan.isPrivate })
-  return { key: sumdb.key, client, cache, supplied, remote }
+  return { key: sumdb.key, client, cache, supplied, remote, tiles }
 }
 
 /** Everything that a client of a checksum database does outside itself: what it keeps, and how it asks. */
@@ -107,12 +121,12 @@ export function sumdbOps(cache: SumdbCache, ask: SumdbOps['readRemote']): SumdbO
 }
 
 /**
- * The database itself when it may be asked; peers stand in for tiles, which are verified against a
+ * The database itself when it may be asked, once for each tile and site; peers stand in for tiles, which are verified against a
  * signed head whoever gives them. Records of peers come with proofs of their own and not this way.
  */
 async function readRemote(
   name: string,
-  remote: HttpSumdb,
+  { remote, tiles }: { readonly remote: HttpSumdb; readonly tiles: SiteTiles },
   fetchTile: FetchTile,
   path: string,
   options: { readonly signal: AbortSignal; readonly databaseOnly?: boolean },
@@ -121,7 +135,7 @@ async function readRemote(
   if (!peersMayHelp) return await remote.read(path, options)
   if (!remote.isEnabled()) return await readFromPeers(name, fetchTile, path, options)
   try {
-    return await remote.read(path, options)
+    return await tiles.read(path, options)
   } catch (error) {
     const isTrouble = error instanceof SumdbUnavailableError || error instanceof SumdbNotFoundError
     if (!isTrouble) throw error

@@ -9,6 +9,8 @@ import type {
 } from '@modmesh/fill'
 import type { ModuleVersion } from '@modmesh/module'
 import type { SiteFetcher } from '@modmesh/peers'
+import { parseTilePath, SumdbNotFoundError } from '@modmesh/sumdb'
+import type { SiteTiles } from './site-tiles.ts'
 
 /** What is fetched with. */
 interface SiteFillComponents {
@@ -16,7 +18,9 @@ interface SiteFillComponents {
   readonly fill: () => ModuleFill | undefined
   readonly upstream: Pick<Upstream, 'isEnabled'>
   /** Undefined when nothing can be proven: then nothing goes to peers. */
-  readonly database: object | undefined
+  readonly database: { readonly name: string } | undefined
+  /** Undefined where the database is not asked. */
+  readonly tiles: Pick<SiteTiles, 'give'> | undefined
 }
 
 /** Fetches for members of our site with the same fill that answers our own clients. */
@@ -52,7 +56,24 @@ export class SiteFill implements SiteFetcher {
     return await this.#components.fill()?.sitePart(module, asked, options)
   }
 
+  async tile(database: string, path: string): Promise<Uint8Array | undefined> {
+    const { database: ours, tiles } = this.#components
+    if (ours?.name !== database || !isTilePath(path)) return undefined
+    return await tiles?.give(`/${path}`)
+  }
+
   notice(question: OwnerQuestion): OwnerNotice {
     return this.#components.fill()?.siteNotice(question) ?? { bytes: 0 }
+  }
+}
+
+/** No other path of a peer goes to the database. */
+function isTilePath(path: string): boolean {
+  try {
+    parseTilePath(path)
+    return true
+  } catch (error) {
+    if (error instanceof SumdbNotFoundError) return false
+    throw error
   }
 }

@@ -36,7 +36,7 @@ export async function startMesh(
 ): Promise<MeshNode> {
   const { store, state, upstream, log, lifecycle } = parts
   const meshLog = new MeshLog({ log, clock: machineClock })
-  const client = parts.database?.client
+  const { client, tiles } = parts.database ?? {}
   const meshDir = join(settings.dir, 'mesh')
   const heads = lifecycle.add('heads of peers', new PeerHeads({ client, log }))
   const mesh = await MeshNode.start(
@@ -49,7 +49,7 @@ export async function startMesh(
       roster: new DurableFile(join(meshDir, 'roster')),
       heads,
       // The fill needs the mesh, and comes after it.
-      fetcher: new SiteFill({ fill: () => state.fill, upstream, database: client }),
+      fetcher: new SiteFill({ fill: () => state.fill, upstream, database: client, tiles }),
       log: (event) => {
         meshLog.record(event)
         noteTrouble(state.meshTroubles, event)

@@ -15,6 +15,7 @@ import { DhtService } from './dht/dht-service.ts'
 import { Finder } from './find/finder.ts'
 import { Missing } from './find/missing.ts'
 import { SiteOwner } from './find/site-owner.ts'
+import { SiteTile } from './find/site-tile.ts'
 import { failureLimits } from './limits.ts'
 import { machineClock } from './machine-clock.ts'
 import type { Membership } from './membership/membership.ts'
@@ -51,6 +52,7 @@ export class MeshCore {
   readonly finder: Finder
   readonly siteOwner: SiteOwner
   readonly bodies: Bodies
+  readonly siteTile: SiteTile
   readonly takes: Takes
   /** Gossip about members and what the mesh says of them. */
   readonly trust: MembershipGossip
@@ -101,6 +103,7 @@ export class MeshCore {
     this.siteLinks = this.#newSiteLinks()
     const { siteLinks } = this
     this.siteOwner = new SiteOwner({ hub, scores, isSameSite }, { self, times })
+    this.siteTile = new SiteTile({ hub, siteOwner: this.siteOwner, clock })
     const links = () => this.hub.links()
     this.#heads = new HeadGossip({ exchange: heads, links, failed: this.failed })
     this.#members = new MemberGossip({ clock, owner: this.#gossipOwner() })

@@ -84,7 +84,7 @@ export class MeshLinks {
   #newOwner(): LinkOwner {
     const { shelf, own, fetcher, clock, isSameSite, isOpenTo, failed } = this.#components
     const { heads, members, trust, privateDesk, names } = this.#components
-    const desk = new AnswerDesk({ shelf, own })
+    const desk = new AnswerDesk({ shelf, own, fetcher })
     const noticeMs = this.#init.times.fetchNoticeMs
     const fetchDesk = new FetchDesk({ fetcher, clock, isSameSite }, { noticeMs })
     return {
@@ -92,7 +92,8 @@ export class MeshLinks {
         if (query.kind === 'fetch-query') return fetchDesk.answer(peer, query, options)
         if (isMembershipQuery(query)) return trust.answer(peer, query)
         if (!isOpenTo(peer)) return Promise.resolve(emptyAnswer(query))
-        return query.kind === 'private-query' ? privateDesk.answer(peer, query) : desk.answer(query)
+        if (query.kind === 'private-query') return privateDesk.answer(peer, query)
+        return desk.answer(query, { isSameSite: isSameSite(peer) })
       },
       told: (link, notice) => {
         if (notice.kind === 'peers') members.told(link, notice)

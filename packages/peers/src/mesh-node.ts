@@ -205,6 +205,18 @@ export class MeshNode implements Peers, AsyncDisposable {
     return this.#core.finder.fetchTile(database, path, options)
   }
 
+  /**
+   * A tile from the member that fetches it for our site; undefined when that is us, or it gave none.
+   * Unverified.
+   */
+  fetchSiteTile(
+    database: string,
+    path: string,
+    options: { readonly signal: AbortSignal },
+  ): Promise<Uint8Array | undefined> {
+    return this.#core.siteTile.fetch(database, path, options)
+  }
+
   fetchZip(
     peer: PeerId,
     zipHash: ZipHash,

@@ -70,6 +70,8 @@ export interface SiteFetcher {
     asked: PartAsked,
     options: { readonly signal: AbortSignal },
   ): Promise<ZipPart | undefined>
+  /** A tile of a checksum database, from upstream if need be; undefined when it does not come soon. Unverified. */
+  tile?(database: string, path: string): Promise<Uint8Array | undefined>
   /** How far the answer to a question has come. */
   notice(question: OwnerQuestion): OwnerNotice
 }

@@ -5,7 +5,7 @@ import {
   parseModulePath,
   parseModuleVersion,
 } from '@modmesh/module'
-import type { PeerShelf } from '../peer-shelf.ts'
+import type { PeerShelf, SiteFetcher } from '../peer-shelf.ts'
 import type { PrivateQuery } from '../private/message.ts'
 import { joinKeys, splitKeys } from './content-set.ts'
 import { controlLimits as limits } from './limits.ts'
@@ -20,18 +20,27 @@ type ShelfQuery = Exclude<
   { readonly kind: 'fetch-query' | 'private-query' } | MembershipQuery
 >
 
-/** Answers members' queries from the shelf alone. What is not on it costs one look. */
+/**
+ * Answers members' queries from the shelf alone. What is not on it costs one look; but tiles are fetched for
+ * members of our site.
+ */
 export class AnswerDesk {
   readonly #shelf: PeerShelf
   readonly #own: OwnInventory
+  readonly #fetcher: Pick<SiteFetcher, 'tile'> | undefined
 
-  constructor(components: { readonly shelf: PeerShelf; readonly own: OwnInventory }) {
+  constructor(components: {
+    readonly shelf: PeerShelf
+    readonly own: OwnInventory
+    readonly fetcher?: Pick<SiteFetcher, 'tile'> | undefined
+  }) {
     this.#shelf = components.shelf
     this.#own = components.own
+    this.#fetcher = components.fetcher
   }
 
   /** Gives an answer within the limits of a frame; what cannot be given is left out. */
-  async answer(query: ShelfQuery): Promise<AnyReply> {
+  async answer(query: ShelfQuery, asker: { readonly isSameSite: boolean }): Promise<AnyReply> {
     switch (query.kind) {
       case 'have-query':
         return { kind: 'have-answer', keys: this.#held(query.keys) }
@@ -40,7 +49,7 @@ export class AnswerDesk {
       case 'versions-query':
         return { kind: 'versions-answer', versions: await this.#versions(query.path) }
       case 'tile-query':
-        return this.#tile(query.database, query.path)
+        return this.#tile(query.database, query.path, asker.isSameSite)
     }
   }
 
@@ -65,8 +74,9 @@ export class AnswerDesk {
     return text
   }
 
-  async #tile(database: string, path: string): Promise<Reply<'tile-query'>> {
-    const tile = await this.#shelf.tile(database, path)
+  async #tile(database: string, path: string, mayFetch: boolean): Promise<Reply<'tile-query'>> {
+    const held = await this.#shelf.tile(database, path)
+    const tile = held ?? (mayFetch ? await this.#fetcher?.tile?.(database, path) : undefined)
     if (tile === undefined || tile.byteLength > limits.tileBytes) return { kind: 'tile-answer' }
     return { kind: 'tile-answer', tile }
   }

@@ -150,8 +150,17 @@ export const acceptLimits = {
   burst: 20,
 } as const
 
-/** Peers asked for one tile before giving up, and how long each is waited for, milliseconds. */
-export const tileLimits = { peers: 4, waitMs: 1_000 } as const
+/** Asking peers for tiles of a checksum database. */
+export const tileLimits = {
+  /** Peers asked for one before giving up. */
+  peers: 4,
+  /** How long each is waited for, milliseconds. */
+  waitMs: 1_000,
+  /** Who should have fetched one for the site and did not is not asked for a while, milliseconds. */
+  restMs: 10_000,
+  /** Of how many that is remembered. */
+  resting: 256,
+} as const
 
 /** Members told to each other. */
 export const gossipLimits = {

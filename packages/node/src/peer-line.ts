@@ -4,7 +4,7 @@ import type { PeerLine } from './status.ts'
 
 /** Shows a peer as status does. */
 export function peerLine(peer: PeerStatus): PeerLine {
-  const { name, site, rttMs, inventorySize, blamed } = peer
+  const { name, site, rttMs, inventorySize, blamed, otherVersions } = peer
   return {
     id: peer.peer,
     name,
@@ -16,7 +16,17 @@ export function peerLine(peer: PeerStatus): PeerLine {
     receivedBytes: peer.takenBytes,
     sentBytes: peer.givenBytes,
     blamed: blamed === undefined ? null : toBlame(blamed),
+    incompatible: otherVersions === undefined ? null : incompatible(otherVersions),
   }
+}
+
+/** Names at most so many versions that a peer claims to speak. */
+const shownVersions = 8
+
+function incompatible({ theirs, ours }: NonNullable<PeerStatus['otherVersions']>): string {
+  const named = theirs.slice(0, shownVersions).join(', ')
+  const more = theirs.length > shownVersions ? ', …' : ''
+  return `it speaks protocol version ${named}${more}, this node ${ours.join(', ')}`
 }
 
 function toBlame(blamed: NonNullable<PeerStatus['blamed']>): NonNullable<PeerLine['blamed']> {

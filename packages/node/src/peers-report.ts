@@ -60,7 +60,7 @@ function entryOf(
     ...line,
     standing: member === undefined ? null : standingOf(member),
     lastSeenAt: toIsoOrNull(member?.lastSeenMs),
-    notConnected: line.connected ? null : whyNot(line.id, member, targets),
+    notConnected: line.connected ? null : (line.incompatible ?? whyNot(line.id, member, targets)),
   }
 }
 
@@ -77,6 +77,7 @@ function lineOf({ peer, name, site }: MemberStatus): PeerLine {
     receivedBytes: 0,
     sentBytes: 0,
     blamed: null,
+    incompatible: null,
   }
 }
 

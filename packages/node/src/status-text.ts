@@ -104,6 +104,7 @@ function peerText(peer: PeerLine, options: TextOptions): string {
     peer.receivedBytes > 0 ? `gave ${formatBytes(peer.receivedBytes)}` : '',
     peer.sentBytes > 0 ? `took ${formatBytes(peer.sentBytes)}` : '',
     peer.blamed === null ? '' : blameText(peer.blamed, options),
+    peer.incompatible === null ? '' : paint(options.colour, 'red', peer.incompatible),
   ]
   return parts.filter((part) => part !== '').join('  ')
 }

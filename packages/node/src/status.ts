@@ -50,6 +50,8 @@ export interface PeerLine {
     readonly at: string
     readonly avoided: boolean
   } | null
+  /** Why nothing can be asked of it: no protocol version is spoken by both. Null for most. */
+  readonly incompatible: string | null
 }
 
 export interface RefusalLine {

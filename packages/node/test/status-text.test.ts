@@ -96,6 +96,7 @@ const peer = {
   receivedBytes: 1_200_000_000,
   sentBytes: 0,
   blamed: null,
+  incompatible: null,
 }
 
 const busy: RunningStatus = {

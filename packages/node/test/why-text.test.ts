@@ -89,6 +89,7 @@ const peer: PeerEntry = {
   receivedBytes: 5_000_000,
   sentBytes: 0,
   blamed: null,
+  incompatible: null,
   standing: 'member',
   lastSeenAt: at,
   notConnected: null,

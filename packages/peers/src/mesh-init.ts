@@ -93,4 +93,8 @@ export interface PeerStatus {
   readonly givenBytes: number
   readonly takenBytes: number
   readonly blamed: Blame | undefined
+  /** Set when it is not used because no protocol version is spoken by both. */
+  readonly otherVersions:
+    | { readonly theirs: readonly number[]; readonly ours: readonly number[] }
+    | undefined
 }

@@ -21,6 +21,7 @@ import {
   type ZipHash,
 } from '@modmesh/module'
 import type { UploadReport } from './body/uploads.ts'
+import { controlVersions } from './control/message.ts'
 import type { InviteOptions } from './membership/invite-options.ts'
 import { Membership } from './membership/membership.ts'
 import { MeshCore } from './mesh-core.ts'
@@ -99,11 +100,12 @@ export class MeshNode implements Peers, AsyncDisposable {
     return this.#core.membership.meshId()
   }
 
-  /** Connected members, and others that were blamed since the start. */
+  /** Connected members, others that were blamed since the start, and those who speak another protocol version. */
   peers(): readonly PeerStatus[] {
     const { hub, scores } = this.#core
     const connected = hub.links().map((link) => link.peer)
-    return [...new Set([...connected, ...scores.blamed()])].map((peer) => this.#status(peer))
+    const others = [...scores.blamed(), ...hub.otherVersions.keys()]
+    return [...new Set([...connected, ...others])].map((peer) => this.#status(peer))
   }
 
   /** Addresses and members that the node wants connections to, and how that stands. */
@@ -274,6 +276,7 @@ export class MeshNode implements Peers, AsyncDisposable {
   #status(peer: PeerId): PeerStatus {
     const { hub, scores, since } = this.#core
     const link = hub.link(peer)
+    const theirs = hub.otherVersions.get(peer)
     return {
       peer,
       name: this.#core.sites.nameOf(peer),
@@ -282,6 +285,7 @@ export class MeshNode implements Peers, AsyncDisposable {
       rttMs: link?.session.rttMs,
       connectedSinceMs: since.get(peer),
       inventorySize: link?.knowsInventory === true ? link.inventory.size : undefined,
+      otherVersions: theirs && { theirs, ours: controlVersions },
       ...scores.conduct(peer),
     }
   }

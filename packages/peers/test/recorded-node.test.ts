@@ -221,7 +221,13 @@ describe('a node of later versions', () => {
     }
     expect(told(a)).toEqual([{ kind: 'peer-version', peer, versions: [2] }])
     expect(connection.status).toBe('open')
-    expect(a.node.peers()).toEqual([])
+    const otherVersions = { theirs: [2], ours: controlVersions }
+    expect(a.node.peers()).toMatchObject([{ peer, isConnected: false, otherVersions }])
+    // Once it was updated it is a member as any other.
+    const now = await speak(meeting, {})
+    await patiently(() => now.heard.length).toBeGreaterThan(1)
+    await patiently(() => a.node.peers()).toMatchObject([{ peer, isConnected: true }])
+    expect(a.node.peers()[0]?.otherVersions).toBeUndefined()
   })
 
   test('that does not is greeted once per connection, and after a long while again', async () => {

@@ -48,7 +48,7 @@ export class ControlHub {
   readonly #seats = new Map<PeerId, Seat>()
   readonly #waiting = new Set<() => void>()
   /** What peers speak that speak none of our versions. */
-  readonly #otherVersions = new Map<PeerId, string>()
+  readonly #otherVersions = new Map<PeerId, readonly number[]>()
   readonly #stop = new AbortController()
 
   constructor(
@@ -177,6 +177,7 @@ export class ControlHub {
     seat.openedAt = this.#clock.monotonicMs()
     this.#seats.set(peer, seat)
     if (old !== undefined) this.#retire(old)
+    this.#otherVersions.delete(peer)
     this.#guard(() => this.#owner.up(link))
     this.#wake()
   }
@@ -220,13 +221,17 @@ export class ControlHub {
     this.#planOpen(peer, wait + backoff)
   }
 
+  /** Members that are left alone because they speak none of our versions, with what they speak. */
+  get otherVersions(): ReadonlyMap<PeerId, readonly number[]> {
+    return this.#otherVersions
+  }
+
   /** Leaves a peer alone that speaks none of our versions, until it connects anew. */
   #leave(peer: PeerId, { versions }: NoCommonVersionError): void {
     if (this.#stop.signal.aborted) return
     this.#planOpen(peer, this.#times.otherVersionMs)
-    const text = versions.join()
-    if (this.#otherVersions.get(peer) === text) return
-    this.#otherVersions.set(peer, text)
+    if (this.#otherVersions.get(peer)?.join() === versions.join()) return
+    this.#otherVersions.set(peer, versions)
     const [oldest] = this.#otherVersions.keys()
     if (this.#otherVersions.size > otherVersionPeers && oldest !== undefined) {
       this.#otherVersions.delete(oldest)

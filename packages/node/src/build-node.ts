@@ -205,6 +205,7 @@ function openDatabase(
     // The mesh needs the database for its shelf, and comes after it.
     fetchTile: async (database, path, options) =>
       (await state.mesh?.fetchTile(database, path, options)) ??
+      (await state.peerHeads?.tile(database, path, options)) ??
       (await state.goRecords?.tile(`/${path}`)),
     fetchSiteTile: async (database, path, options) =>
       await state.mesh?.fetchSiteTile(database, path, options),

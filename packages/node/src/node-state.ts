@@ -12,6 +12,7 @@ import type { SumdbClient, VerifierKey } from '@modmesh/sumdb'
 import type { GoRecords } from './adopt/go-records.ts'
 import type { ChecksumDatabase } from './checksum-database.ts'
 import { type GoEnv, goEnv, otherWays } from './client-env.ts'
+import type { PeerHeads } from './heads.ts'
 import type { PinnedSums } from './prefetch/pinned-sums.ts'
 import type { OutsideWays } from './doctor/gather-facts.ts'
 import type { Publishing } from './publishing.ts'
@@ -38,6 +39,7 @@ export class NodeState {
   fill: ModuleFill | undefined
   /** What `go` kept of the checksum database in a module cache that was adopted. */
   goRecords: GoRecords | undefined
+  peerHeads: PeerHeads | undefined
   publishing: Publishing | undefined
   /** What clients are answered from: the fill behind the policy. */
   source: ModuleSource | undefined

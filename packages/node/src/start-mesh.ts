@@ -38,7 +38,9 @@ export async function startMesh(
   const meshLog = new MeshLog({ log, clock: machineClock })
   const { client, tiles } = parts.database ?? {}
   const meshDir = join(settings.dir, 'mesh')
-  const heads = lifecycle.add('heads of peers', new PeerHeads({ client, log }))
+  const file = new DurableFile(join(meshDir, 'tree-heads'))
+  const heads = lifecycle.add('heads of peers', new PeerHeads({ client, log, file }))
+  state.peerHeads = heads
   const mesh = await MeshNode.start(
     {
       shelf: new SharedShelf({ store, client }, { isPrivate }),

@@ -11,6 +11,9 @@ import { PeerHeads } from '../src/heads.ts'
 import { type Logger, openLog } from '../src/log.ts'
 import { SumdbUpkeep } from '../src/upkeep.ts'
 
+const noFile = { read: () => Promise.resolve(undefined), write: () => Promise.resolve() }
+const noTiles = () => Promise.resolve(undefined)
+
 const signal = AbortSignal.timeout(20_000)
 const module = parseModuleVersion('example.com/m', 'v1.0.0')
 
@@ -128,7 +131,7 @@ describe('heads of peers', () => {
   test('are shown ours, and told of it when it moves', async () => {
     const sumdb = database(10)
     const { client } = clientOf(sumdb)
-    await using heads = new PeerHeads({ client, log: listeningLog().log })
+    await using heads = new PeerHeads({ client, log: listeningLog().log, file: noFile })
     let told = 0
     const stop = heads.onHead(() => {
       told += 1
@@ -143,9 +146,9 @@ describe('heads of peers', () => {
   test('that are newer become ours', async () => {
     const sumdb = database(10)
     const { client } = clientOf(sumdb)
-    await using heads = new PeerHeads({ client, log: listeningLog().log })
-    heads.received('p', 'sum.other', sumdb.noteAt(10))
-    heads.received('p', 'sum.test', sumdb.noteAt(10))
+    await using heads = new PeerHeads({ client, log: listeningLog().log, file: noFile })
+    heads.received('p', 'sum.other', sumdb.noteAt(10), noTiles)
+    heads.received('p', 'sum.test', sumdb.noteAt(10), noTiles)
     await expect.poll(async () => (await client.head())?.size).toBe(10)
   })
 
@@ -154,20 +157,20 @@ describe('heads of peers', () => {
     const { client } = clientOf(sumdb)
     await client.lookup(module, { signal })
     const { log, lines } = listeningLog()
-    await using heads = new PeerHeads({ client, log })
-    heads.received('liar', 'sum.test', 'no note')
+    await using heads = new PeerHeads({ client, log, file: noFile })
+    heads.received('liar', 'sum.test', 'no note', noTiles)
     await expect.poll(() => lines).toMatchObject([{ level: 'warn', peer: 'liar' }])
     const fork = sumdb.fork(5)
     fork.addFiller(20)
-    heads.received('forker', 'sum.test', fork.noteAt())
+    heads.received('forker', 'sum.test', fork.noteAt(), noTiles)
     await expect.poll(() => lines.length).toBe(2)
     expect(lines[1]).toMatchObject({ peer: 'forker' })
     expect((await client.head())?.size).toBe(10)
   })
 
   test('of a node without a database are nobody’s business', async () => {
-    await using heads = new PeerHeads({ client: undefined, log: listeningLog().log })
-    heads.received('p', 'sum.test', 'x')
+    await using heads = new PeerHeads({ client: undefined, log: listeningLog().log, file: noFile })
+    heads.received('p', 'sum.test', 'x', noTiles)
     heads.onHead(() => undefined)()
     expect(await heads.heads()).toEqual([])
   })

@@ -161,6 +161,17 @@ export class SumdbClient implements AsyncDisposable {
     await this.#heads.merge(note, { signal })
   }
 
+  /** Whether a note is a head that the database signed; whether it agrees with ours is another question. */
+  isHead(note: string): boolean {
+    try {
+      this.#heads.open(note)
+      return true
+    } catch (error) {
+      if (error instanceof SumdbUntrustedError) return false
+      throw error
+    }
+  }
+
   /** Calls the listener, which must not throw, after each head that became ours; returns how to stop that. */
   onHead(listener: (note: string) => void): () => void {
     return this.#heads.onHead(listener)

@@ -2,6 +2,7 @@ import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import type { Budgets } from './budgets.ts'
 import { Changes } from './changes.ts'
 import { commitZip } from './commit-zip.ts'
+import type { CutZips } from './cut-zips.ts'
 import { UpstreamUnavailableError } from './errors.ts'
 import { ExpectedHash, type ExpectedHashInit } from './expected-hash.ts'
 import type { FillContext } from './fill-context.ts'
@@ -19,32 +20,37 @@ import { ZipSources } from './zip-sources.ts'
 import type { HeldZip } from './zip-store.ts'
 import type { VerifiedZip } from './zip-transfer.ts'
 
-/** Answers a request for a zip (design, section 4). */
-export async function fillZip(ctx: FillContext, module: ModuleVersion): Promise<Answer<HeldZip>> {
+/** Answers a request for a zip (design, section 4). Goes on with what was `left` of it, where there is something. */
+export async function fillZip(
+  ctx: FillContext,
+  module: ModuleVersion,
+  left?: CutZips,
+): Promise<Answer<HeldZip>> {
   const held = await ctx.held.findZip(module)
   if (held !== undefined) return { value: held, source: { kind: 'store' } }
   if (!ctx.canAskAnybody(module.path)) throw notHere(formatModuleVersion(module))
   return await runFill(ctx, module, async (scope) => {
     return ctx.isProvable(module.path)
-      ? await new ZipFill(ctx, module, scope).run()
+      ? await new ZipFill(ctx, module, scope, { left }).run()
       : await fillUnprovable(ctx, module, scope)
   })
 }
 
 /**
  * Brings a zip through the peer that asks upstream for our site: from holders by inventory, else from
- * the owner. Undefined when nothing came of it. Throws only when the scope ends.
+ * the owner. Undefined when nothing came of it; then what was cut is `left`. Throws only when the scope ends.
  */
 export async function relayZip(
   ctx: FillContext,
   module: ModuleVersion,
   owner: PeerId,
   scope: Scope,
+  left: CutZips,
 ): Promise<Answer<HeldZip> | undefined> {
   const held = await ctx.held.findZip(module)
   if (held !== undefined) return { value: held, source: { kind: 'store' } }
   try {
-    return await new ZipFill(ctx, module, scope, owner).run()
+    return await new ZipFill(ctx, module, scope, { owner, left }).run()
   } catch {
     // Whatever it was: what we do without the owner tells the reason.
     scope.signal.throwIfAborted()
@@ -65,14 +71,20 @@ class ZipFill {
   readonly #changes = new Changes()
 
   /** With an owner, nobody is asked but holders by inventory and the owner. */
-  constructor(ctx: FillContext, module: ModuleVersion, scope: Scope, owner?: PeerId) {
+  constructor(
+    ctx: FillContext,
+    module: ModuleVersion,
+    scope: Scope,
+    init: { readonly owner?: PeerId; readonly left?: CutZips | undefined },
+  ) {
+    const { owner, left } = init
     this.#ctx = ctx
     this.#module = module
     this.#owner = owner
     this.#work = new Scope(scope.signal)
     this.#startedMs = ctx.clock.monotonicMs()
     const onError = (error: unknown) => void this.#errors.push(error)
-    const shared = { module, owner, onError, onChange: this.#changes.tell }
+    const shared = { module, owner, left, onError, onChange: this.#changes.tell }
     const onFound: ExpectedHashInit['onFound'] = (...found) => this.#sources.open(...found)
     this.#expected = new ExpectedHash(ctx, this.#work, { ...shared, onFound })
     const { zipHash } = this.#expected

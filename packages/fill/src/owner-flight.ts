@@ -11,6 +11,8 @@ export interface Ways<T> {
   readonly relay: (owner: PeerId, scope: Scope) => Promise<T | undefined>
   /** Asks no owner: so nobody ever waits in a circle, however views disagree. */
   readonly direct: () => Promise<T>
+  /** Called once, when neither is under way any more. */
+  readonly end?: () => void
 }
 
 /** What is asked for. */
@@ -43,7 +45,7 @@ export class OwnerFlight<T> {
     const first = isDirect ? undefined : this.#ctx.ownerOf(subject)
     if (first === undefined) return await direct(options)
     const shared = { relay: ways.relay, direct: () => direct({ signal: this.#ctx.closing }) }
-    const start = () => viaOwner(this.#ctx, subject, first, shared)
+    const start = () => viaOwner(this.#ctx, subject, first, shared).finally(ways.end)
     return await this.#flights.join(`owner ${key}`, start, options)
   }
 

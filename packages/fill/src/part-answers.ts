@@ -1,5 +1,6 @@
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import type { ProvenSums } from './checksum-db.ts'
+import { CutZips } from './cut-zips.ts'
 import { ModuleNotFoundError, NoProofError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { Source } from './fill-event.ts'
@@ -47,9 +48,11 @@ export class PartAnswers {
     const { module } = asked
     const held = await this.#ctx.held.findZip(module)
     if (held !== undefined) return { value: held, source: { kind: 'store' } }
+    const left = new CutZips(this.#ctx)
     return await this.#join(this.#zips, asked, {
-      relay: (owner, scope) => relayZip(this.#ctx, module, owner, scope),
-      direct: () => fillZip(this.#ctx, module),
+      relay: (owner, scope) => relayZip(this.#ctx, module, owner, scope, left),
+      direct: () => fillZip(this.#ctx, module, left),
+      end: () => left.end(),
     })
   }
 

@@ -53,7 +53,7 @@ async function takeWhole(
   const { module, peer, bytes } = job
   try {
     return bytes === undefined
-      ? await fetchFromPeer(ctx, job, { signal })
+      ? await fetchFromPeer(ctx, { ...job, cut: job.cuts?.take() }, { signal })
       : await takeFromPeer(ctx, { ...job, bytes }, { signal })
   } catch (error) {
     if (!signal.aborted) blameLiar(ctx, peer, module, error)

@@ -22,6 +22,8 @@ export interface ZipSourcesInit {
   readonly module: ModuleVersion
   /** With an owner nobody is asked but holders by inventory and the owner. */
   readonly owner: PeerId | undefined
+  /** Where what was cut goes on after an attempt through an owner. */
+  readonly left?: CutZips | undefined
   /** What the bytes must hash to. */
   readonly zipHash: Promise<ZipHash>
   readonly onError: (error: unknown) => void
@@ -61,6 +63,8 @@ export class ZipSources {
     this.#upstream = !isRelay && ctx.canAskUpstream(module.path) ? 'ready' : 'none'
     this.#bodies = new ZipBodies(ctx, module)
     this.#cuts = new CutZips(ctx)
+    const left = init.left?.take()
+    if (left !== undefined) this.#cuts.keep(left)
     const onHolder = (): void => {
       this.#chooseRoute()
       onChange()
@@ -111,6 +115,10 @@ export class ZipSources {
   /** What comes from now on is not needed. */
   end(): void {
     this.#isOver = true
+    const { owner, left } = this.#init
+    const isRelay = owner !== undefined && this.#verified === undefined
+    const cut = isRelay ? this.#cuts.take() : undefined
+    if (cut !== undefined) (left ?? this.#cuts).keep(cut)
     this.#cuts.end()
   }
 
@@ -261,7 +269,8 @@ export class ZipSources {
     if (peer === undefined) return
     const attempt = this.#bodies.begin({ kind: 'owner', peer }, Number.POSITIVE_INFINITY)
     const { firstByteMs, stallMs } = this.#ctx.budgets
-    const job = { peer, patienceMs: firstByteMs + stallMs, ...this.#transfer(attempt) }
+    const cuts = this.#cuts
+    const job = { peer, patienceMs: firstByteMs + stallMs, ...this.#transfer(attempt), cuts }
     const fetching = this.#work.start(async (signal) => {
       const zipHash = await this.#init.zipHash
       return await fetchFromOwner(this.#ctx, { ...job, zipHash }, { signal })

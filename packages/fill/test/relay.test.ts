@@ -499,3 +499,48 @@ function siteAnswers(world: World): string[] {
 function failed(): never {
   throw new Error('no hash')
 }
+
+describe('a large zip that was cut on the way through an owner', () => {
+  const large = 3 << 20
+
+  test('goes on where its holder was cut, once the owner declined', async () => {
+    const { world, owner } = owned()
+    const release = world.publish('v1.0.0', 'example.com/mod', large)
+    const a = Object.assign(world.holder('a', release), { fault: 'short-body', endsTimes: 2 })
+    owner.owns = async () => ({ kind: 'refused', why: 'declined' })
+    const { source } = await world.run(world.fill.zip(release.module, patient))
+    expect(source).toEqual({ kind: 'peer', peer: 'a' })
+    expect(owner.ownerAsked).toHaveLength(1)
+    expect(a.sent).toBe(large)
+    expect(world.upstream.asked).toEqual([])
+  })
+
+  test('goes on at another one where the owner itself was cut', async () => {
+    const { world, owner } = owned()
+    const release = world.publish('v1.0.0', 'example.com/mod', large)
+    const b = Object.assign(world.holder('b', release), { via: 'have' })
+    const { zip } = release.sums
+    owner.via = 'have'
+    owner.fault = 'short-body'
+    owner.owns = async () => {
+      if (zip !== undefined) owner.zips.set(zip, release.zip)
+      return await has(release, { holdsZip: true })()
+    }
+    const { value } = await world.run(world.fill.zip(release.module, patient))
+    expect(Buffer.compare(await bytesOf(value), release.zip)).toBe(0)
+    expect(owner.sent).toBe(large / 2)
+    expect(b.sent).toBe(large / 2)
+    expect(world.upstream.asked).toEqual([])
+    expect(world.blamed()).toEqual([])
+  })
+
+  test('is not kept when nobody goes on with it', async () => {
+    const { world, owner } = owned()
+    const release = world.publish('v1.0.0', 'example.com/mod', large)
+    world.upstream.isOn = false
+    Object.assign(world.holder('a', release), { fault: 'short-body' })
+    owner.owns = async () => ({ kind: 'refused', why: 'declined' })
+    await world.failure(world.fill.zip(release.module, patient))
+    expect(world.store.staged).toBe(0)
+  })
+})

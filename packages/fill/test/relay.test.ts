@@ -507,10 +507,11 @@ describe('a large zip that was cut on the way through an owner', () => {
     const { world, owner } = owned()
     const release = world.publish('v1.0.0', 'example.com/mod', large)
     const a = Object.assign(world.holder('a', release), { fault: 'short-body', endsTimes: 2 })
-    owner.owns = async () => ({ kind: 'refused', why: 'declined' })
+    owner.owns = async ({ what }) =>
+      what === 'sums' ? await has(release)() : { kind: 'refused', why: 'declined' }
     const { source } = await world.run(world.fill.zip(release.module, patient))
     expect(source).toEqual({ kind: 'peer', peer: 'a' })
-    expect(owner.ownerAsked).toHaveLength(1)
+    expect(owner.ownerAsked.map((asked) => asked.split(' ')[0])).toEqual(['sums', 'zip'])
     expect(a.sent).toBe(large)
     expect(world.upstream.asked).toEqual([])
   })

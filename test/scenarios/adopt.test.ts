@@ -172,7 +172,7 @@ describe('a cache that go filled', () => {
     )
     const cwd = await other.project({
       'go.mod': `module example.com/x\n\ngo 1.20\n\nrequire ${app} v0.1.0\n\nrequire ${lib} v1.0.0 // indirect\n`,
-      'x.go': `package main\n\nimport "${app}"\n\nfunc main() { println(app.Version) }\n`,
+      'x.go': `package x\n\nimport "${app}"\n\nconst Version = app.Version\n`,
     })
     const built = await other.run(['build', '-mod=mod', './...'], { cwd })
     expect(built).toMatchObject({ code: 0 })

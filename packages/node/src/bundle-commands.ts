@@ -31,14 +31,27 @@ export function addBundleCommands(program: Command, bind: Bind): void {
     )
     .option('--plan', 'write nothing: say what is missing, and the size')
     .option('--public-only', 'leave out what the checksum database does not prove')
-    .option('--tree-size <N...>', 'a tree that clients of the site, or the site, have seen')
+    .option(
+      '--tree-size <N>',
+      'a tree that clients of the site, or the site, have seen; again for more',
+      together,
+    )
     .action((names: readonly string[], flags: FlagTexts) => runExport({ ...flags, names }))
   const runImport = bind<FlagTexts & { readonly file: string }>(
     async () => (await import('./commands/import.ts')).importBundle,
   )
   add('import', 'take a bundle in; everything in it is verified')
     .argument('<file>', 'the bundle, - for stdin')
-    .option('--signer <PEER...>', 'whose bundles to believe from now on, by peer id')
+    .option(
+      '--signer <PEER>',
+      'whose bundles to believe from now on, by peer id; again for more',
+      together,
+    )
     .option('--any-order', 'also a bundle older than one that came in, or without its base')
     .action((file: string, flags: FlagTexts) => runImport({ ...flags, file }))
+}
+
+/** Gathers what a flag is given several times. */
+function together(text: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), text]
 }

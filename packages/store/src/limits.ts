@@ -105,7 +105,7 @@ export const maxInventoryBytes: number = 64 << 20
 /** Upper and edge tiles of a bundle, kept in memory while it comes in: those of a log of 4e8 records. Bytes. */
 export const maxFrameTileBytes: number = 64 << 20
 /** Zips of a bundle that are verified and committed at once: their folder syncs are shared. */
-export const bundleZipsAtOnce = 8
+export const bundleZipsAtOnce = 4
 /** Tiles of a bundle that are read at once: those that are not kept yet come from the database. */
 export const bundleTilesAtOnce = 16
 /** Small parts of a bundle that become durable together, or are read at once. */

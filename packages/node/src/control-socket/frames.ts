@@ -59,8 +59,13 @@ export class SocketReader {
       const length = this.#take(lengthBytes).readUInt32BE()
       if (length === 0) return
       if (length > maxFrameBytes) throw wentAway()
-      await this.#need(length)
-      yield this.#take(length)
+      // In the pieces in which it arrives: joining them would take as much memory again.
+      for (let left = length; left > 0; ) {
+        await this.#need(1)
+        const piece = this.#take(Math.min(left, this.#chunks[0]?.length ?? 0))
+        left -= piece.length
+        yield piece
+      }
     }
   }
 

@@ -69,13 +69,15 @@ class BundleImport {
   async run(): Promise<void> {
     const small = new InFlight(bundlePartsAtOnce)
     const zips = new InFlight(bundleZipsAtOnce)
+    let kind: BundleItem['kind'] = 'head'
     try {
       for (const item of this.#reader.inventory.items) {
         this.#signal.throwIfAborted()
         if (item.kind !== 'head' && item.kind !== 'tile') await this.#endFrame()
+        // What proves a thing is of a kind that comes before it.
+        if (item.kind !== kind) await small.settled()
+        kind = item.kind
         if (item.kind === 'zip') {
-          // Its hashes come from records and go.mod files before it.
-          await small.settled()
           await zips.add(await this.#receiveZip(item))
         } else await small.add(await this.#receiveSmall(item))
       }

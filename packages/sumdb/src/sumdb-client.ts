@@ -60,7 +60,7 @@ export class SumdbClient implements AsyncDisposable {
     this.#heads = heads
     this.#shelf = shelf
     this.#prover = new RecordProver({ ops, heads, shelf, refusals }, { database: this.name })
-    this.#tiles = new TileAnswers({ ops, heads, reader })
+    this.#tiles = new TileAnswers({ ops, heads, reader }, { database: this.name })
   }
 
   /** The fork that ended new trust, if there was one; one found by an earlier process once the head was read. */

@@ -20,14 +20,19 @@ export class TileAnswers {
   readonly #ops: Pick<SumdbOps, 'readRemote'>
   readonly #heads: HeadKeeper
   readonly #reader: TileReader
+  readonly #database: string
   /** The tree whose upper tiles are all kept. */
   #keptSize = 0
 
-  constructor(components: {
-    readonly ops: Pick<SumdbOps, 'readRemote'>
-    readonly heads: HeadKeeper
-    readonly reader: TileReader
-  }) {
+  constructor(
+    components: {
+      readonly ops: Pick<SumdbOps, 'readRemote'>
+      readonly heads: HeadKeeper
+      readonly reader: TileReader
+    },
+    init: { readonly database: string },
+  ) {
+    this.#database = init.database
     this.#ops = components.ops
     this.#heads = components.heads
     this.#reader = components.reader
@@ -91,9 +96,26 @@ export class TileAnswers {
   }
 
   async #passOn(tile: Tile, path: string, signal: AbortSignal): Promise<Uint8Array> {
-    const bytes = await this.#ops.readRemote(`/${path}`, { signal, databaseOnly: true })
+    const bytes = await this.#readBeyond(path, signal)
     if (bytes.length === tile.width * hashBytes) return bytes
     throw new SumdbUntrustedError(`${path} came with ${bytes.length} bytes`)
+  }
+
+  /** Whoever asks beyond our head has seen a newer tree than we can: it must hear what helps. */
+  async #readBeyond(path: string, signal: AbortSignal): Promise<Uint8Array> {
+    try {
+      return await this.#ops.readRemote(`/${path}`, { signal, databaseOnly: true })
+    } catch (cause) {
+      if (!(cause instanceof SumdbUnavailableError)) throw cause
+      const size = (await this.#heads.current())?.head.size ?? 0
+      const latest = `$(go env GOPATH)/pkg/sumdb/${this.#database}/latest`
+      const message = [
+        `this go command knows a newer tree of ${this.#database} than this node, whose tree has ${size} records`,
+        'and the database cannot be asked; import a newer bundle (modmesh import), or',
+        `let this client begin anew: rm ${latest}`,
+      ]
+      throw new SumdbUnavailableError(message.join('\n'), { cause })
+    }
   }
 }
 

@@ -1,13 +1,17 @@
-import type { FirstHash, FirstHashes, Proof, ZipStore } from '@modmesh/fill'
+import {
+  type FirstHash,
+  type FirstHashes,
+  findStrangersInfoFault,
+  type Proof,
+  type ZipStore,
+} from '@modmesh/fill'
 import {
   formatModuleVersion,
   hashMod,
-  InvalidFileError,
   type ModuleVersion,
   maxInfoBytes,
   maxModBytes,
   maxZipBytes,
-  parseVersionInfo,
 } from '@modmesh/module'
 import { maxNoteBytes, maxRecordBytes, type ProvenSums } from '@modmesh/sumdb'
 import { bundlePartsAtOnce, bundleZipsAtOnce } from '../limits.ts'
@@ -157,8 +161,9 @@ class BundleImport {
 
   async #keepInfo(item: Extract<SmallItem, { kind: 'info' }>, bytes: Uint8Array): Promise<void> {
     const { module } = item
-    if (readVersion(bytes) !== module.version) {
-      refuse('BUNDLE_UNPROVEN', `${formatModuleVersion(module)}: its .info is of another version`)
+    const fault = findStrangersInfoFault(bytes, module)
+    if (fault !== undefined) {
+      refuse('BUNDLE_UNPROVEN', `${formatModuleVersion(module)}: a wrong .info: ${fault}`)
     }
     const info = { bytes: Uint8Array.from(bytes), from: 'peer' } as const
     await this.#parts.store.putRecord({ module, info })
@@ -248,15 +253,6 @@ class BundleImport {
 function mostBytes(item: SmallItem): number {
   const most = { head: maxNoteBytes, tile: 8192, leaf: 8192, mod: maxModBytes, info: maxInfoBytes }
   return item.kind === 'record' ? 2 * maxRecordBytes : most[item.kind]
-}
-
-function readVersion(bytes: Uint8Array): string | undefined {
-  try {
-    return parseVersionInfo(bytes).version
-  } catch (error) {
-    if (error instanceof InvalidFileError) return undefined
-    throw error
-  }
 }
 
 function refuse(code: BundleError['code'], message: string): never {

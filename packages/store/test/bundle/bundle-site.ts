@@ -209,7 +209,7 @@ async function lying(honest: Parts, lie: NonNullable<MakeInit['lie']>): Promise<
 }
 
 /** Copies: a writer uses its memory again. */
-export async function joined(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+async function joined(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   for await (const chunk of chunks) parts.push(Uint8Array.from(chunk))
   return Buffer.concat(parts)

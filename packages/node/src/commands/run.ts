@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import * as v from 'valibot'
 import type { GoEnv } from '../client-env.ts'
 import { askNode } from '../control-socket/client.ts'
@@ -12,6 +13,11 @@ import type { Surroundings } from '../settings.ts'
 
 /** Milliseconds. */
 const answerTimeoutMs = 5_000
+
+/** How long a node that is starting is waited for. Milliseconds. */
+const startTimeoutMs = 10_000
+/** Between looks. Milliseconds. */
+const lookMs = 50
 
 type RunFlags = FlagTexts & {
   readonly command: readonly string[]
@@ -37,10 +43,15 @@ interface FoundNode {
 
 async function findRunning(flags: FlagTexts, around: Surroundings): Promise<FoundNode | undefined> {
   const dir = await readDirOption(flags, around)
-  const signal = AbortSignal.timeout(answerTimeoutMs)
+  const endMs = performance.now() + startTimeoutMs
   try {
-    const answer = await askNode(dir, { command: 'hello' }, { signal })
-    return { dir, env: v.parse(helloSchema, answer).env }
+    for (;;) {
+      const signal = AbortSignal.timeout(answerTimeoutMs)
+      const answer = await askNode(dir, { command: 'hello' }, { signal })
+      const { env } = v.parse(helloSchema, answer)
+      if (env !== undefined || performance.now() > endMs) return { dir, env }
+      await sleep(lookMs)
+    }
   } catch (error) {
     if (error instanceof NodeNotRunningError) return undefined
     throw error

@@ -6,6 +6,7 @@ import { endFrames, SocketReader, sendFrame } from './frames.ts'
 import {
   type ControlRequest,
   formatRequest,
+  maxRequestBytes,
   maxResponseBytes,
   parseProgress,
   parseResponse,
@@ -32,6 +33,10 @@ export async function askNode(
   { signal, onProgress }: AskOptions,
 ): Promise<unknown> {
   const asked = formatRequest({ request, wantsProgress: onProgress !== undefined })
+  if (asked.length > maxRequestBytes) {
+    const message = 'too much for one request to the node: name fewer files at a time'
+    throw new CommandError(message, { exitCode: exitCodes.failed })
+  }
   const line = await exchange(dir, asked, { signal, onProgress })
   const response = readResponse(line)
   if (response.ok) return response.result
@@ -52,6 +57,10 @@ export async function exchangeWithNode(
 ): Promise<unknown> {
   const { send, onProgress, signal } = exchanged
   const asked = formatRequest({ request, wantsProgress: onProgress !== undefined })
+  if (asked.length > maxRequestBytes) {
+    const message = 'too much for one request to the node: name fewer files at a time'
+    throw new CommandError(message, { exitCode: exitCodes.failed })
+  }
   const line = await withSocket(dir, signal, async (socket) => {
     socket.write(asked)
     const receiving = receiveAll(socket, exchanged)

@@ -151,11 +151,12 @@ describe('what go was told', () => {
 
 describe('what the node stands in', () => {
   test('a client with a newer tree than a node that cannot ask is found, and which file it is', async () => {
-    const online = await start()
-    await fetch(`${online.url}/sumdb/${upstream.sumdb.name}/lookup/a.test/a@v1.0.0`)
+    const dir = await newDir()
+    const online = await start([], { dir })
+    await (await fetch(`${online.url}/sumdb/${upstream.sumdb.name}/lookup/a.test/a@v1.0.0`)).text()
     await online.end()
     upstream.add({ path: 'a.test/a', version: 'v1.1.0' })
-    const node = await start(['--offline'])
+    const node = await start(['--offline'], { dir })
     const env = goEnv(node)
     const file = join(env.GOPATH ?? '', 'pkg/sumdb', upstream.sumdb.name, 'latest')
     await mkdir(join(file, '..'), { recursive: true })
@@ -163,6 +164,10 @@ describe('what the node stands in', () => {
     const { code, findings } = await examine(node)
     expect(findings.get('client-tree')).toMatchObject({ state: 'warn' })
     expect(findings.get('client-tree')?.fix).toContain(`mv ${file} `)
+    // What go asks for then, to see that its tree goes on from the node's.
+    const beyond = await fetch(`${node.url}/sumdb/${upstream.sumdb.name}/tile/8/0/000.p/2`)
+    expect(beyond.status).toBeGreaterThanOrEqual(500)
+    expect(await beyond.text()).toContain('this go command knows a newer tree')
     expect(code).toBe(20)
   })
 

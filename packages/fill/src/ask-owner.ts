@@ -1,8 +1,9 @@
+import type { ModulePath } from '@modmesh/module'
 import { PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { OwnerOutcome } from './fill-event.ts'
 import { subjectOf } from './fill-request.ts'
-import { silenceStepMs } from './limits.ts'
+import { farReturnMs, silenceStepMs } from './limits.ts'
 import type { OwnerAnswer, OwnerNotice, OwnerQuestion, PeerId } from './peers.ts'
 import { abortable, Scope } from './scope.ts'
 import { StoreFailure } from './store-failure.ts'
@@ -84,7 +85,8 @@ async function askPatiently(
     const asking = scope.start((signal) =>
       abortable(ctx.peers.askOwner(owner, question, { signal, onNotice: hear }), signal),
     )
-    const watching = scope.start((signal) => watch(ctx, heard, signal))
+    const { path } = subjectOf(question)
+    const watching = scope.start((signal) => watch(ctx, heard, stallMsFor(ctx, path), signal))
     const answer = await abortable(Promise.race([asking, watching]), outer)
     if (answer.kind === 'nothing') throw new OwnerTroubleError('nothing')
     if (answer.kind === 'refused') throw new OwnerTroubleError(answer.why)
@@ -102,9 +104,10 @@ async function askPatiently(
 async function watch(
   ctx: FillContext,
   heard: { readonly notices: number; readonly bytes: number },
+  ownerStallMs: number,
   signal: AbortSignal,
 ): Promise<never> {
-  const { ownerSilenceMs, ownerStallMs } = ctx.budgets
+  const { ownerSilenceMs } = ctx.budgets
   let seen = { ...heard }
   let silentMs = 0
   let grownMs = ctx.clock.monotonicMs()
@@ -117,6 +120,13 @@ async function watch(
     if (silentMs >= ownerSilenceMs) throw new OwnerTroubleError('silent')
     if (nowMs - grownMs >= ownerStallMs) throw new OwnerTroubleError('slow')
   }
+}
+
+/** Where there is no upstream, an owner may wait for the link to another site: we would, too. */
+function stallMsFor(ctx: FillContext, path: ModulePath): number {
+  const { ownerStallMs, farStallMs } = ctx.budgets
+  const waitMs = farReturnMs + 2 * farStallMs
+  return ctx.canAskUpstream(path) ? ownerStallMs : Math.max(ownerStallMs, waitMs)
 }
 
 function outcomeOf(error: unknown): OwnerOutcome {

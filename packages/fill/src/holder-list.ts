@@ -1,6 +1,6 @@
 import type { ModuleVersion, ZipHash } from '@modmesh/module'
 import type { FillContext } from './fill-context.ts'
-import { equalPace, equalRttMs } from './limits.ts'
+import { equalPace, equalRttMs, farLookMs, farReturnMs } from './limits.ts'
 import type { Holder, PeerId } from './peers.ts'
 import type { RecordSearch } from './record-search.ts'
 import { type Scope, until } from './scope.ts'
@@ -21,6 +21,7 @@ export class HolderList {
   /** Of other sites. */
   readonly #far: KnownHolder[] = []
   readonly #isKnownOnly: boolean
+  #returning = 0
   #zipHash: ZipHash | undefined
   #state: RaceView['holderSearch']
   #searchStartedMs = 0
@@ -90,6 +91,34 @@ export class HolderList {
   again(holder: KnownHolder): void {
     this.#lineOf(holder).push(holder)
     this.#onChange()
+  }
+
+  /** Those of other sites whose links went away, and may come back. */
+  get returning(): number {
+    return this.#returning
+  }
+
+  /** Waits for a holder of another site to have it again, for `farReturnMs` at most; then it is in line. */
+  whenBack(holder: KnownHolder): void {
+    this.#returning += 1
+    const waiting = this.#scope.start((signal) => this.#untilBack(holder, signal))
+    const end = (isBack: boolean): void => {
+      this.#returning -= 1
+      if (isBack) this.#far.push(holder)
+      this.#onChange()
+    }
+    const gone = (): void => end(false)
+    this.#ctx.background(waiting.then(end, gone))
+  }
+
+  async #untilBack({ peer, zipHash }: KnownHolder, signal: AbortSignal): Promise<boolean> {
+    const { clock, peers } = this.#ctx
+    const endMs = clock.monotonicMs() + farReturnMs
+    while (clock.monotonicMs() < endMs) {
+      await clock.sleep(farLookMs, { signal })
+      if (peers.holders(zipHash).some((holder) => holder.peer === peer)) return true
+    }
+    return false
   }
 
   /** Looks for holders beyond the inventory, until found out or for `meshOnlyMs`. */

@@ -27,7 +27,7 @@ export { acceptChange, type FirstHash, type FirstHashes, type PartHashes } from 
 export { LinkMeter } from './link-meter.ts'
 export { ModuleFill } from './module-fill.ts'
 export type { Answer, Asker, AskOptions, ModuleSource } from './module-source.ts'
-export { ownerKey, pickOwner } from './owner.ts'
+export { ownerKey, pickOwner, rankOwners } from './owner.ts'
 export { findInfoFault, findStrangersInfoFault } from './peer-facts.ts'
 export type {
   Holder,

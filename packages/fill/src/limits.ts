@@ -157,11 +157,14 @@ export const maxFarZips = 8
 /** A measurement older than this says nothing about a link any more, ms. */
 export const staleRouteMs = 600_000
 
-/** So many bytes, or so many ms of one link's work, make one measurement. */
+/** So many bytes, or so many ms of one link's work, make a measurement. */
 export const sampleBytes: number = 256 << 10
 export const sampleMs = 500
 
-/** Weight of the newest measurement among those before. */
+/** After so much work of a link all that was measured before counts half, ms. */
+export const meterWindowMs = 10_000
+
+/** Weight of the newest first byte among those before. */
 export const sampleWeight = 0.3
 
 /** The zip that links are compared by, bytes: most bytes of a build are in zips of at least this size. */
@@ -206,3 +209,9 @@ export const maxSparedHedges = 4
 /** No first byte is called later than usual before this, ms, and these round trips: as for a have-query. */
 export const minHedgeMs = 20
 export const minHedgeRtts = 3
+
+/** How long a link to another site that was cut under a body is waited for, ms: a minute, and the way back. */
+export const farReturnMs = 150_000
+
+/** Between two looks whether it is back, ms. */
+export const farLookMs = 1_000

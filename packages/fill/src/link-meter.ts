@@ -1,9 +1,10 @@
 import type { Clock } from './clock.ts'
-import { sampleBytes, sampleMs, sampleWeight, staleRouteMs } from './limits.ts'
+import { meterWindowMs, sampleBytes, sampleMs, staleRouteMs } from './limits.ts'
 
 /**
  * Measures how many bytes per second a link carries while something comes over it: all bodies together,
- * since they share it. Averages decay, and an old one is forgotten.
+ * since they share it. Bytes and time are added up, so that bursts out of a buffer do not count for more;
+ * what is older counts less and less, and is forgotten in the end.
  */
 export class LinkMeter {
   readonly #clock: Pick<Clock, 'monotonicMs'>
@@ -11,7 +12,7 @@ export class LinkMeter {
   #sinceMs = 0
   #activeMs = 0
   #bytes = 0
-  #average: { readonly bytesPerSecond: number; readonly atMs: number } | undefined
+  #measuredMs = 0
 
   constructor(components: { readonly clock: Pick<Clock, 'monotonicMs'> }) {
     this.#clock = components.clock
@@ -19,10 +20,11 @@ export class LinkMeter {
 
   /** Undefined when nothing was measured of late. */
   get bytesPerSecond(): number | undefined {
-    const average = this.#average
-    if (average === undefined) return undefined
-    const ageMs = this.#clock.monotonicMs() - average.atMs
-    return ageMs <= staleRouteMs ? average.bytesPerSecond : undefined
+    const isEnough = this.#bytes >= sampleBytes || this.#activeMs >= sampleMs
+    const ageMs = this.#clock.monotonicMs() - this.#measuredMs
+    if (!isEnough || this.#bytes === 0 || this.#activeMs < 1 || ageMs > staleRouteMs)
+      return undefined
+    return (this.#bytes / this.#activeMs) * 1_000
   }
 
   /** A body begins to come. Call what is returned once when it ends. */
@@ -46,14 +48,10 @@ export class LinkMeter {
   #add(count: number): void {
     this.#settle()
     this.#bytes += count
-    const isEnough = this.#bytes >= sampleBytes || this.#activeMs >= sampleMs
-    if (!isEnough || this.#activeMs < 1) return
-    const measured = (this.#bytes / this.#activeMs) * 1_000
-    const before = this.bytesPerSecond ?? measured
-    const bytesPerSecond = before + (measured - before) * sampleWeight
-    this.#average = { bytesPerSecond, atMs: this.#clock.monotonicMs() }
-    this.#bytes = 0
-    this.#activeMs = 0
+    this.#measuredMs = this.#clock.monotonicMs()
+    if (this.#activeMs < meterWindowMs) return
+    this.#bytes /= 2
+    this.#activeMs /= 2
   }
 
   /** Counts the time that passed while something was coming. */

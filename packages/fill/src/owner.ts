@@ -18,6 +18,16 @@ export function pickOwner<T extends string>(key: string, candidates: Iterable<T>
   return best
 }
 
+/** Orders candidates for a key as `pickOwner` picks: the first is the owner, the next the one should it fail. */
+export function rankOwners<T extends string>(key: string, candidates: Iterable<T>): T[] {
+  const scored = Array.from(candidates, (candidate) => ({
+    candidate,
+    score: scoreOf(candidate, key),
+  }))
+  scored.sort((a, b) => Buffer.compare(b.score, a.score))
+  return scored.map(({ candidate }) => candidate)
+}
+
 /** What has an owner. */
 export interface OwnerSubject {
   readonly path: ModulePath

@@ -57,6 +57,8 @@ export interface RaceView {
   readonly candidates: number
   /** Of other sites, beside them. */
   readonly farCandidates?: number
+  /** Of other sites, whose links went away and are waited for. */
+  readonly farReturning?: number
   /** Whether upstream is asked before those: it is quicker. */
   readonly isUpstreamFirst?: boolean
   /** What is known of the next of them. */
@@ -194,6 +196,7 @@ function isOver(view: RaceView, budgets: Budgets): boolean {
   // Without a hash nothing can be accepted; only "no such module" is still worth waiting for.
   if (view.expected === 'failed') return view.upstream !== 'running' || isFlowing(view)
   if (view.attempts.length > 0 || view.candidates + (view.farCandidates ?? 0) > 0) return false
+  if ((view.farReturning ?? 0) > 0) return false
   if ([view.owner, view.upstream, view.remote].includes('ready')) return false
   // Once upstream said no, peers that have not answered count as no.
   const patienceMs = view.upstream === 'no' ? budgets.haveQueryMs : budgets.meshOnlyMs

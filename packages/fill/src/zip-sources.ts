@@ -85,6 +85,7 @@ export class ZipSources {
       upstream: this.#upstream,
       candidates: this.#holders.waiting,
       farCandidates: this.#holders.far.length,
+      farReturning: this.#holders.returning,
       isUpstreamFirst: this.#isUpstreamFirst ?? false,
       next: this.#holders.first,
       mayHedge: this.#ctx.hedges.mayHedge,
@@ -225,7 +226,8 @@ export class ZipSources {
       blameLiar(this.#ctx, holder.peer, this.#init.module, error)
     // Nobody else may have it; who can ask the owner or upstream does so meanwhile.
     if (isBusy(error) && this.#init.owner === undefined) this.#holders.again(holder)
-    if (this.#mayGoOn(holder, attempt, error)) this.#holders.again(holder)
+    if (this.#isLinkGone(holder, attempt, error)) this.#holders.whenBack(holder)
+    else if (this.#mayGoOn(holder, attempt, error)) this.#holders.again(holder)
   }
 
   /**
@@ -252,6 +254,20 @@ export class ZipSources {
     for (const peer of await findLiars(sent, zip)) {
       this.#ctx.blame(peer, this.#init.module, 'sent other bytes than it declared')
     }
+  }
+
+  /** Whether the link to another site went away under a body: that is no word about the holder. */
+  #isLinkGone({ peer, far }: KnownHolder, attempt: RunningAttempt, error: unknown): boolean {
+    if (far === undefined || !(error instanceof PeerError) || error.fault !== 'unable') return false
+    if (attempt.progress.hasFirstByte) return true
+    return !this.#ctx.peers.sites().some(({ site }) => site === far.site) && this.#askedOnce(peer)
+  }
+
+  /** Whether a holder was not waited for before it gave a byte. */
+  #askedOnce(peer: PeerId): boolean {
+    const isFirst = !this.#askedAgain.has(peer)
+    this.#askedAgain.add(peer)
+    return isFirst
   }
 
   /** Whether one that was cut is asked for the rest when it is its turn again. */

@@ -6,6 +6,7 @@
  */
 export type { LimitsInForce, UploadCaps, UploadLimits } from './body/upload-limits.ts'
 export type { UploadReport, UploadUse } from './body/uploads.ts'
+export type { CatalogueItem } from './control/catalogue.ts'
 export {
   InvalidMembershipOptionError,
   InvalidRootKeyError,
@@ -38,5 +39,10 @@ export type {
   ShelfItem,
   SiteFetcher,
 } from './peer-shelf.ts'
+
 export type { PrivateMembers, PrivateSharing } from './private/private-members.ts'
 export type { Publishing } from './private/publication.ts'
+
+export type { SiteStatus } from './sites/site-links.ts'
+export type { DayWindow, SiteMode, SiteRule, SiteRules, SiteTerms } from './sites/site-terms.ts'
+export type { SiteTest } from './sites/site-test.ts'

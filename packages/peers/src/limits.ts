@@ -107,6 +107,8 @@ export const siteLimits = {
   sites: 1_024,
   /** Between two writes of the byte counts, milliseconds. */
   saveMs: 10_000,
+  /** Round trips of one test. */
+  testTrips: 9,
   /** Between two looks whether the time of day changes what holds, milliseconds. */
   lookMs: 5_000,
   /** How long members of our own site alone are asked for a record, milliseconds: a LAN answers in some 2. */

@@ -6,6 +6,7 @@ import {
   type ModuleRecord,
   type OwnerAnswer,
   type OwnerQuestion,
+  PeerError,
   type PeerId,
   type Peers,
   type SiteLink,
@@ -21,7 +22,10 @@ import {
   type ZipHash,
 } from '@modmesh/module'
 import type { UploadReport } from './body/uploads.ts'
+import { type CatalogueItem, readCatalogue } from './control/catalogue.ts'
+import { contentKey } from './control/content-set.ts'
 import { controlVersions } from './control/message.ts'
+import { isProtocolFault } from './errors.ts'
 import type { InviteOptions } from './membership/invite-options.ts'
 import { Membership } from './membership/membership.ts'
 import { MeshCore } from './mesh-core.ts'
@@ -34,6 +38,7 @@ import type { ShelfItem } from './peer-shelf.ts'
 import type { PrivateMembers } from './private/private-members.ts'
 import type { SiteStatus } from './sites/site-links.ts'
 import type { SiteRule } from './sites/site-terms.ts'
+import { type SiteTest, testSite } from './sites/site-test.ts'
 
 /**
  * A node of the mesh: alone until it invites or joins, then connected to members, telling them what
@@ -161,6 +166,56 @@ export class MeshNode implements Peers, AsyncDisposable {
   /** Links to other sites: what may cross them, what did, and what they are measured to carry. */
   siteLinks(): readonly SiteStatus[] {
     return this.#core.siteLinks.status()
+  }
+
+  /**
+   * Reads all that can be had of a connected member. Throws PeerError when it is not connected, goes away,
+   * breaks the rules, or is of an older version.
+   */
+  async *catalogue(
+    peer: PeerId,
+    options: { readonly signal: AbortSignal },
+  ): AsyncGenerator<CatalogueItem> {
+    const link = this.#core.hub.link(peer)
+    if (link === undefined) throw new PeerError(peer, 'is not connected', { fault: 'unable' })
+    try {
+      yield* readCatalogue(link, options)
+    } catch (cause) {
+      options.signal.throwIfAborted()
+      const fault = isProtocolFault(cause) ? 'protocol' : 'unable'
+      const message = cause instanceof Error ? cause.message : 'gave no catalogue'
+      throw new PeerError(peer, message, { cause, fault })
+    }
+  }
+
+  /** Connected members of our site that fetch for others, in no order. */
+  siteMembers(): readonly PeerId[] {
+    return this.#core.siteOwner.members()
+  }
+
+  /** Whether a connected member says that it holds a content. */
+  holds(peer: PeerId, zipHash: ZipHash): boolean {
+    return this.#core.hub.link(peer)?.inventory.has(contentKey(zipHash)) ?? false
+  }
+
+  /** Whether modules may come from a peer now. */
+  isOpenTo(peer: PeerId): boolean {
+    return this.#core.siteLinks.isOpenTo(peer)
+  }
+
+  /** Whether more than what somebody asks for may come from a peer: its site's link is not metered. */
+  isFreeTo(peer: PeerId): boolean {
+    return this.#core.siteLinks.isFreeTo(peer)
+  }
+
+  /** Measures the link to a site, with so many bytes at most; undefined when no member of it is connected. */
+  async testSite(
+    site: string,
+    options: { readonly bytes: number; readonly signal: AbortSignal },
+  ): Promise<SiteTest | undefined> {
+    const { bodies, siteLinks: links } = this.#core
+    const link = links.nearest(site)
+    return link && (await testSite({ bodies: bodies.client, links, link }, options))
   }
 
   /** Sets what may cross the link to a site, from now on. */

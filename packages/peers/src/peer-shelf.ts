@@ -22,6 +22,8 @@ export interface ShelfItem {
  */
 export interface PeerShelf {
   contents(): AsyncIterable<ShelfItem>
+  /** Module versions whose go.mod can be given, in no order. */
+  mods(): AsyncIterable<ModuleVersion>
   /** Calls the listener with each zip that became durable; returns a function that stops it. */
   onAdded(listener: (item: ShelfItem) => void): () => void
   findContent(zipHash: ZipHash): Promise<HeldZip | undefined>

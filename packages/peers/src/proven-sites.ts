@@ -14,7 +14,7 @@ export class ProvenSites {
   }
 
   siteOf(peer: PeerId): string {
-    return this.#network.member(peer)?.site ?? defaultSite
+    return this.#memberOf(peer)?.site ?? defaultSite
   }
 
   nameOf(peer: PeerId): string {
@@ -25,7 +25,12 @@ export class ProvenSites {
 
   /** Whether a member is known to be of another site, also one that is not connected. */
   readonly isForeign = (peer: PeerId): boolean => {
-    const member = this.#network.member(peer) ?? this.#membership.roster.get(peer)?.member
+    const member = this.#memberOf(peer)
     return member !== undefined && member.site !== this.#membership.site()
+  }
+
+  /** As it was seen last, where it is not connected. */
+  #memberOf(peer: PeerId): { readonly site: string } | undefined {
+    return this.#network.member(peer) ?? this.#membership.roster.get(peer)?.member
   }
 }

@@ -145,7 +145,8 @@ export class Takes {
     if (error.fault === 'busy') return
     const status = error.cause instanceof NotGivenError ? error.cause.status : undefined
     if (status === 'absent') hub.link(peer)?.inventory.drop(contentKey(zipHash))
-    missing.note(peer, zipHash)
+    // A link that went away says nothing of what its peer holds.
+    if (hub.link(peer) !== undefined) missing.note(peer, zipHash)
   }
 }
 

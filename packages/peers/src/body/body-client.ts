@@ -18,12 +18,7 @@ import { PipeCall } from './by-pipe.ts'
 import { StreamCall } from './by-stream.ts'
 import { exchange, type ReceiveBody } from './exchange.ts'
 import { type BodyTimes, bodyLimits, farBodyRate } from './limits.ts'
-import {
-  type BodyHeader,
-  type BodyRequest,
-  bodyProtocol,
-  type UnverifiedRequest,
-} from './message.ts'
+import { type BodyHeader, type BodyRequest, bodyProtocol } from './message.ts'
 import { NotGivenError } from './not-given.ts'
 import { rangeRequest, takeRange } from './range-fetch.ts'
 import type { BodyCall } from './wire.ts'
@@ -120,6 +115,19 @@ export class BodyClient {
     return this.#lanes.has(peer)
   }
 
+  /** Brings bytes of no meaning, to measure the link. Throws as `fetch` does. */
+  async fetchProbe(
+    peer: PeerId,
+    length: number,
+    sink: ByteSink,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    const request = { kind: 'probe', length } as const
+    await this.#blaming({ peer, sink, ...options }, (target) =>
+      this.#untilGiven(() => this.#takePart(peer, request, target, options), options),
+    )
+  }
+
   /** Does it when it is its turn, and makes the peer's failures PeerErrors. */
   async #blaming<T>(
     { peer, sink, signal }: { peer: PeerId; sink: ByteSink; signal: AbortSignal },
@@ -161,7 +169,7 @@ export class BodyClient {
 
   async #takePart(
     peer: PeerId,
-    request: UnverifiedRequest,
+    request: Exclude<BodyRequest, { readonly kind: 'zip' }>,
     sink: ByteSink,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<PartHeader> {
@@ -169,6 +177,8 @@ export class BodyClient {
     return await this.#exchange(call, { peer, request, signal }, async (header, receive) => {
       if (header.status === 'ok') throw new ProtocolError('a zip where a part was due')
       if (header.status !== 'part') throw new NotGivenError(header)
+      const most = request.kind === 'probe' ? request.length : header.length
+      if (header.length > most) throw new ProtocolError('more than was asked for')
       await receive(sink, header.length)
       return header
     })

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import type { Clock, HeldZip, PeerId, ZipPart } from '@modmesh/fill'
 import { parseModuleVersion, type ZipHash, zipHashFromBytes } from '@modmesh/module'
@@ -161,6 +162,7 @@ export class BodyServer {
 
   async #find(request: BodyRequest | undefined, how: Serving): Promise<Found> {
     if (request?.kind === 'unverified') return await this.#findPart(request, how)
+    if (request?.kind === 'probe') return probe(request.length)
     if (request === undefined) return { header: { status: 'unsupported' }, chunks: undefined }
     const zip = await this.#findZip(zipHashFromBytes(request.zipHash), how.peer)
     return zip === undefined ? absent : foundZip(zip, request)
@@ -232,6 +234,16 @@ const absent: Found = { header: { status: 'absent' }, chunks: undefined }
 function bytesAfter(header: BodyHeader): number {
   if (header.status === 'ok') return (header.end ?? header.length) - (header.offset ?? 0)
   return header.status === 'part' ? header.length : 0
+}
+
+/** Bytes that no link can make shorter. */
+function probe(length: number): Found {
+  const noise = randomBytes(Math.min(length, bodyLimits.chunkBytes))
+  const chunks = async function* () {
+    for (let left = length; left > 0; left -= noise.byteLength) yield noise.subarray(0, left)
+  }
+  const header = { status: 'part', body: 0, length, last: true } as const
+  return { header, chunks: length === 0 ? undefined : chunks() }
 }
 
 /** What the asker has not of the same bytes, else all of the zip. */

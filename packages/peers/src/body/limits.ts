@@ -6,6 +6,8 @@ export const bodyLimits = {
   nameLength: 400,
   /** One part of a zip that is on its way, bytes. */
   partBytes: 16_777_216,
+  /** A measurement of the link, bytes: below `partBytes`; 3 s at 20 Mbit/s. */
+  probeBytes: 8_388_608,
   /** Between two questions for more of it, milliseconds: who has none answers late, or is to blame. */
   partRestMs: 50,
   /** Bytes per write: below 64 KiB encryption frames dominate, above 1 MiB nothing is gained. */

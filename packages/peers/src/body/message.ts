@@ -31,8 +31,14 @@ export interface UnverifiedRequest {
   readonly body?: number
 }
 
+/** Bytes of no meaning, to measure the link. Answered as one part; before, `unsupported`. */
+interface ProbeRequest {
+  readonly kind: 'probe'
+  readonly length: number
+}
+
 /** What is asked for; later kinds are answered `unsupported`. */
-export type BodyRequest = ZipRequest | UnverifiedRequest
+export type BodyRequest = ZipRequest | UnverifiedRequest | ProbeRequest
 
 /** What comes before the bytes. */
 export type BodyHeader =
@@ -76,8 +82,12 @@ const request: v.GenericSchema<unknown, BodyRequest> = v.variant('kind', [
     offset: v.pipe(count, v.maxValue(maxZipBytes)),
     body: v.exactOptional(count),
   }),
+  v.object({
+    kind: v.literal('probe'),
+    length: v.pipe(count, v.maxValue(bodyLimits.probeBytes)),
+  }),
 ])
-const kinds: ReadonlySet<string> = new Set(['zip', 'unverified'])
+const kinds: ReadonlySet<string> = new Set(['zip', 'unverified', 'probe'])
 
 const otherRequest = v.object({ kind: v.string() })
 

@@ -7,6 +7,7 @@ import {
 } from '@modmesh/module'
 import type { PeerShelf, SiteFetcher } from '../peer-shelf.ts'
 import type { PrivateQuery } from '../private/message.ts'
+import { cataloguePage } from './catalogue.ts'
 import { joinKeys, splitKeys } from './content-set.ts'
 import { controlLimits as limits } from './limits.ts'
 import type { MembershipQuery } from './membership-message.ts'
@@ -50,6 +51,8 @@ export class AnswerDesk {
         return { kind: 'versions-answer', versions: await this.#versions(query.path) }
       case 'tile-query':
         return this.#tile(query.database, query.path, asker.isSameSite)
+      case 'catalogue-query':
+        return await cataloguePage(this.#shelf, query.after)
     }
   }
 
@@ -95,6 +98,8 @@ export function emptyAnswer(query: ShelfQuery | PrivateQuery): AnyReply {
       return { kind: 'versions-answer', versions: '' }
     case 'tile-query':
       return { kind: 'tile-answer' }
+    case 'catalogue-query':
+      return { kind: 'catalogue-answer', lines: '', last: true }
   }
 }
 

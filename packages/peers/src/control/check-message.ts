@@ -81,6 +81,11 @@ const schemas = {
     database: text(limits.databaseLength),
     path: text(limits.tilePathLength),
   }),
+  'catalogue-query': v.object({
+    kind: v.literal('catalogue-query'),
+    id: count,
+    after: v.exactOptional(text(2 * limits.moduleTextLength)),
+  }),
   'fetch-query': v.object({
     kind: v.literal('fetch-query'),
     id: count,
@@ -111,6 +116,12 @@ const schemas = {
     kind: v.literal('tile-answer'),
     re: count,
     tile: v.exactOptional(bytes(limits.tileBytes)),
+  }),
+  'catalogue-answer': v.object({
+    kind: v.literal('catalogue-answer'),
+    re: count,
+    lines: text(limits.versionsBytes),
+    last: v.boolean(),
   }),
   fetching: v.object({ kind: v.literal('fetching'), re: count, bytes: count }),
   'fetch-answer': v.object({

@@ -80,6 +80,12 @@ interface TileQuery {
   readonly database: string
   readonly path: string
 }
+/** Asks for all that can be had of a member, in order of the names; `after` is the last line of the page before. */
+interface CatalogueQuery {
+  readonly kind: 'catalogue-query'
+  readonly id: number
+  readonly after?: string
+}
 /** What is asked of a site's owner; later versions may know more. */
 export const fetchKinds = ['zip', 'mod', 'info', 'sums', 'list', 'latest', 'query'] as const
 
@@ -129,6 +135,14 @@ interface TileAnswer {
   readonly re: number
   readonly tile?: Uint8Array
 }
+interface CatalogueAnswer {
+  readonly kind: 'catalogue-answer'
+  readonly re: number
+  /** `PATH@VERSION H1` per line, without the h1 where a go.mod alone is held. */
+  readonly lines: string
+  /** Nothing comes after them. */
+  readonly last: boolean
+}
 /** A sign of life before the answer to a fetch-query: `bytes` of the body so far. */
 export interface Fetching {
   readonly kind: 'fetching'
@@ -174,6 +188,7 @@ export type Query =
   | RecordQuery
   | VersionsQuery
   | TileQuery
+  | CatalogueQuery
   | FetchQuery
   | MembershipQuery
   | PrivateQuery
@@ -183,6 +198,7 @@ export type Answer =
   | RecordAnswer
   | VersionsAnswer
   | TileAnswer
+  | CatalogueAnswer
   | FetchAnswer
   | MembershipAnswer
   | PrivateAnswer
@@ -196,6 +212,7 @@ export interface AnswerKinds {
   'record-query': 'record-answer'
   'versions-query': 'versions-answer'
   'tile-query': 'tile-answer'
+  'catalogue-query': 'catalogue-answer'
   'fetch-query': 'fetch-answer'
   'ledger-query': 'ledger-answer'
   'ledger-read': 'ledger-records'
@@ -221,6 +238,7 @@ export const answerKinds: Readonly<AnswerKinds> = {
   'record-query': 'record-answer',
   'versions-query': 'versions-answer',
   'tile-query': 'tile-answer',
+  'catalogue-query': 'catalogue-answer',
   'fetch-query': 'fetch-answer',
   'ledger-query': 'ledger-answer',
   'ledger-read': 'ledger-records',

@@ -52,6 +52,16 @@ export class SiteOwner {
     return owner === this.#self ? undefined : owner
   }
 
+  /** Live members of our site that fetch for others. */
+  members(): readonly PeerId[] {
+    const maxQuietMs = this.#times.ownerQuietMs
+    return this.#hub
+      .links()
+      .filter((link) => link.isFetcher(maxQuietMs) || link.isRelay(maxQuietMs))
+      .map(({ peer }) => peer)
+      .filter((peer) => this.#isSameSite(peer) && !this.#scores.isAvoided(peer))
+  }
+
   /** Asks with one message. Throws PeerError when the owner went away, the signal's reason. */
   async ask(
     peer: PeerId,

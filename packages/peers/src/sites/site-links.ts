@@ -1,5 +1,6 @@
 import { type Clock, LinkMeter, PeerError, type PeerId, type SiteLink } from '@modmesh/fill'
 import type { ControlHub } from '../control/control-hub.ts'
+import type { PeerLink } from '../control/peer-link.ts'
 import { siteLimits, sitePacing } from '../limits.ts'
 import type { ProvenSites } from '../proven-sites.ts'
 import { LinkPacer } from './link-pacer.ts'
@@ -118,6 +119,8 @@ export class SiteLinks {
 
   /** Sets the rules of a site; what is under way and may be no more ends. */
   limit(site: string, rules: readonly SiteRule[]): void {
+    // What holds until now is what is compared with.
+    for (const name of this.#connected()) this.#site(name)
     this.#rules.set(site, rules)
     this.#follow()
   }
@@ -214,6 +217,12 @@ export class SiteLinks {
       })
   }
 
+  /** The connected member of a site with the shortest round trip. */
+  nearest(site: string): PeerLink | undefined {
+    const rttOf = ({ session }: PeerLink): number => session.rttMs ?? Number.POSITIVE_INFINITY
+    return this.#membersOf(site).toSorted((a, b) => rttOf(a) - rttOf(b))[0]
+  }
+
   #ownSites(): ReadonlySet<string> {
     const { hub, sites } = this.#parts
     const near = hub.links().filter(({ peer }) => sites.isSame(peer))
@@ -229,7 +238,7 @@ export class SiteLinks {
     }
   }
 
-  #membersOf(site: string): ReturnType<ControlHub['links']> {
+  #membersOf(site: string): readonly PeerLink[] {
     const { hub, sites } = this.#parts
     return hub.links().filter(({ peer }) => !sites.isSame(peer) && sites.siteOf(peer) === site)
   }

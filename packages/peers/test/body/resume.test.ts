@@ -110,9 +110,11 @@ describe('a zip whose holder is cut', () => {
       frames.unwrap()
       const answer = left.shift()
       if (answer === undefined) return stream.abort(new Error('asked too often'))
-      await answer(stream, { offset: request?.offset ?? 0 }).catch(() => {
-        // The asker went away.
-      })
+      await answer(stream, { offset: request?.kind === 'zip' ? (request.offset ?? 0) : 0 }).catch(
+        () => {
+          // The asker went away.
+        },
+      )
     })
     return rogue
   }

@@ -23,6 +23,10 @@ export class MemoryShelf implements PeerShelf {
     yield* this.items
   }
 
+  async *mods(): AsyncGenerator<ModuleVersion> {
+    for (const { module, mod } of this.records.values()) if (mod !== undefined) yield module
+  }
+
   onAdded(listener: (item: ShelfItem) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)

@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'vitest'
+import { cataloguePage, readCatalogue } from '../../src/control/catalogue.ts'
+import type { Reply } from '../../src/control/message.ts'
+import { MemoryShelf } from '../support/memory-shelf.ts'
+
+type Page = Omit<Reply<'catalogue-query'>, 'kind'>
+const options = { signal: new AbortController().signal }
+
+/** A member that answers with these pages, or from a shelf. */
+function linkOf(answer: (after: string | undefined) => Page | Promise<Page>) {
+  const session = {
+    ask: async ({ after }: { readonly after?: string }) => await answer(after),
+  }
+  return { session } as unknown as Parameters<typeof readCatalogue>[0]
+}
+
+async function read(link: Parameters<typeof readCatalogue>[0]): Promise<string[]> {
+  const all: string[] = []
+  for await (const { module, zipHash } of readCatalogue(link, options)) {
+    all.push(`${module.path}@${module.version}${zipHash === undefined ? '' : ' zip'}`)
+  }
+  return all
+}
+
+test('a catalogue of many pages is read whole, in order', async () => {
+  const shelf = new MemoryShelf()
+  for (let n = 0; n < 3_000; n++) shelf.put(`example.com/m${n}@v1.0.0`, new Uint8Array(1))
+  let pages = 0
+  const link = linkOf((after) => {
+    pages += 1
+    return cataloguePage(shelf, after)
+  })
+  const all = await read(link)
+  expect(all).toHaveLength(3_000)
+  expect(all).toEqual(all.toSorted())
+  expect(all[0]).toBe('example.com/m0@v1.0.0 zip')
+  expect(pages).toBeGreaterThan(1)
+})
+
+describe('a liar’s catalogue', () => {
+  test.for<[string, Page]>([
+    ['that begins anew', { lines: 'example.com/b@v1.0.0\nexample.com/a@v1.0.0\n', last: true }],
+    ['that repeats itself', { lines: 'example.com/a@v1.0.0\n', last: false }],
+    ['of empty pages', { lines: '', last: false }],
+    ['of no module', { lines: 'example.com/a\n', last: true }],
+    ['with a hash that is none', { lines: 'example.com/a@v1.0.0 h1:x\n', last: true }],
+    ['with too many words', { lines: 'example.com/a@v1.0.0 h1: x\n', last: true }],
+    ['with a path that go refuses', { lines: '../etc@v1.0.0\n', last: true }],
+  ])('%s breaks the protocol', async ([, page]) => {
+    await expect(read(linkOf(() => page))).rejects.toMatchObject({ code: 'PROTOCOL' })
+  })
+})

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { filePath, statusOf } from '../support/mesh.ts'
@@ -35,14 +36,170 @@ describe('three hosts of a branch without internet', () => {
   })
 })
 
-/** Half of them large. */
-function makeModules(count: number, name: string): FakeModule[] {
+describe('the link to a site', () => {
+  test('that is paused lets nothing cross, and what is held is built from', async () => {
+    const [held, ...rest] = makeModules(4, 'paused')
+    const modules = [...(held === undefined ? [] : [held]), ...rest]
+    const upstream = stack.use(await FakeUpstream.start({ modules }))
+    const init = { branchHosts: 1, bitsPerSecond: 100_000_000 }
+    const { hq, branch, link } = stack.use(await startTwoSites(upstream, init))
+    const [node] = branch
+    if (node === undefined || held === undefined) throw new Error('nobody is there')
+    await fill(hq, modules, upstream)
+    expectAll(await download(node, [held], databaseOf(upstream)), upstream)
+    expect(await site(node, 'limit', 'hq', 'paused')).toMatchObject({
+      sites: [{ site: 'hq', mode: 'paused', rules: 'paused' }],
+    })
+    const before = link.bytes.down
+    for (const { status } of await Promise.all(rest.map((m) => get(node, filePath(m, 'zip'))))) {
+      expect(status).toBeGreaterThanOrEqual(400)
+    }
+    const again = await get(node, filePath(held, 'zip'))
+    expect([again.status, again.tookMs < 1_000]).toEqual([200, true])
+    expect(link.bytes.down - before).toBeLessThan(20_000)
+    const refused = await node.run(['site', 'test', 'hq'])
+    expect([refused.code, refused.stderr]).toEqual([20, expect.stringContaining('is paused')])
+    await site(node, 'limit', 'hq', 'default')
+    await expect
+      .poll(async () => (await get(node, filePath(rest[0] ?? held, 'zip'))).status, soon)
+      .toBe(200)
+  })
+
+  test('that is paused at the other end gives nothing either, until that lets it', async () => {
+    const modules = makeModules(2, 'theirs')
+    const upstream = stack.use(await FakeUpstream.start({ modules }))
+    const init = { branchHosts: 1, bitsPerSecond: 100_000_000 }
+    const { hq, branch } = stack.use(
+      await startTwoSites(upstream, { ...init, hqArgs: ['--site-link', 'branch=paused'] }),
+    )
+    const [node] = branch
+    if (node === undefined) throw new Error('nobody is there')
+    await fill(hq, modules, upstream)
+    for (const module of modules) {
+      expect((await get(node, filePath(module, 'zip'))).status).toBeGreaterThanOrEqual(400)
+    }
+    await site(hq, 'limit', 'branch', 'open')
+    for (const module of modules) {
+      await expect
+        .poll(async () => (await get(node, filePath(module, 'zip'))).status, soon)
+        .toBe(200)
+    }
+  })
+
+  test('that is forbidden has no connection, also after a restart', async () => {
+    const upstream = stack.use(await FakeUpstream.start({ modules: makeModules(1, 'out') }))
+    const init = { branchHosts: 2, bitsPerSecond: 100_000_000 }
+    const sites = stack.use(await startTwoSites(upstream, init))
+    const [node] = sites.branch
+    if (node === undefined) throw new Error('nobody is there')
+    await site(node, 'limit', 'hq', 'forbidden')
+    const connected = async (to: StartedNode): Promise<readonly string[]> => {
+      const { mesh } = await statusOf(to)
+      return mesh.peers.filter((peer) => peer.connected).map(({ site: of }) => of)
+    }
+    await expect.poll(() => connected(node), soon).toEqual(['branch'])
+    expect(await node.end()).toBe(0)
+    const anew = stack.use(await sites.restart(0))
+    await expect.poll(() => connected(anew), soon).toContain('branch')
+    expect(await connected(anew)).not.toContain('hq')
+    await site(anew, 'limit', 'hq', 'default')
+    await expect.poll(() => connected(anew), soon).toContain('hq')
+  })
+
+  test('is measured, limited in both directions, and counted over a restart', async () => {
+    const modules = makeModules(4, 'rate')
+    const upstream = stack.use(await FakeUpstream.start({ modules }))
+    const init = { branchHosts: 1, bitsPerSecond: 80_000_000 }
+    const branchArgs = ['--site-link', 'hq=00:00-24:00=down:500kB/s']
+    const sites = stack.use(await startTwoSites(upstream, { ...init, branchArgs }))
+    const [node] = sites.branch
+    if (node === undefined) throw new Error('nobody is there')
+    const bytes = await fill(sites.hq, modules, upstream)
+    const startedMs = performance.now()
+    expectAll(await download(node, modules, databaseOf(upstream)), upstream)
+    const tookMs = performance.now() - startedMs
+    expect(tookMs).toBeGreaterThan((bytes / 500_000) * 1_000 * 0.8)
+    const report = await site(node, 'list')
+    expect(report).toMatchObject({
+      schema: 'modmesh.sites/1',
+      site: 'branch',
+      sites: [
+        {
+          site: 'hq',
+          mode: 'open',
+          downLimit: 500_000,
+          upLimit: null,
+          connected: 1,
+          givenBytes: 0,
+        },
+      ],
+    })
+    const { takenBytes, bytesPerSecond } = report.sites[0] ?? {}
+    expect(takenBytes).toBe(bytes)
+    expect(bytesPerSecond).toBeGreaterThan(250_000)
+    expect(bytesPerSecond).toBeLessThan(900_000)
+    const { stdout } = await sites.hq.run(['status'])
+    expect(stdout).toMatch(/^Sites {6}branch {2}open {2}1 connected .*took \d/mu)
+    expect(await node.end()).toBe(0)
+    const anew = stack.use(await sites.restart(0))
+    await site(anew, 'limit', 'hq', 'open')
+    await expect
+      .poll(async () => (await site(anew, 'list')).sites, soon)
+      .toMatchObject([{ takenBytes: bytes, connected: 1 }])
+    const tested = await anew.run(['site', 'test', 'hq', '--bytes', '1MB', '--json'])
+    expect(tested.stderr).toBe('')
+    expect(JSON.parse(tested.stdout)).toMatchObject({
+      schema: 'modmesh.site-test/1',
+      site: 'hq',
+      bytes: 1_000_000,
+    })
+    expect(JSON.parse(tested.stdout).bytesPerSecond).toBeGreaterThan(1_000_000)
+    const unknown = await anew.run(['site', 'test', 'nowhere'])
+    expect(unknown.code).toBe(24)
+  })
+
+  test('that is cut in mid-transfer is waited for, and what came is not sent again', async () => {
+    const modules = makeModules(1, 'cut', 6_000_000)
+    const upstream = stack.use(await FakeUpstream.start({ modules }))
+    const init = { branchHosts: 1, bitsPerSecond: 20_000_000 }
+    const sites = stack.use(await startTwoSites(upstream, init))
+    const { hq, branch, link } = sites
+    const [node] = branch
+    const [module] = modules
+    if (node === undefined || module === undefined) throw new Error('nobody is there')
+    const bytes = await fill(hq, modules, upstream)
+    const before = link.bytes.down
+    const asking = get(node, filePath(module, 'zip'))
+    await expect.poll(() => link.bytes.down - before, soon).toBeGreaterThan(bytes / 2)
+    // On one machine there are other ways to it than the link: so it goes itself.
+    await hq.end('SIGKILL')
+    await sleep(4_000)
+    await sites.restartHq()
+    expect((await asking).status).toBe(200)
+    expect(link.bytes.down - before).toBeLessThan(bytes * 1.25)
+  })
+})
+
+/** What `site` prints, as an object. */
+async function site(node: StartedNode, ...args: readonly string[]): Promise<Sites> {
+  const { code, stdout, stderr } = await node.run(['site', ...args, '--json'])
+  if (code !== 0) throw new Error(`site ${args.join(' ')}: ${code} ${stderr}`)
+  return JSON.parse(stdout) as Sites
+}
+
+interface Sites {
+  readonly site: string
+  readonly sites: readonly { readonly takenBytes: number; readonly bytesPerSecond: number | null }[]
+}
+
+/** Half of them large; a lone one is. */
+function makeModules(count: number, name: string, large = 700_000): FakeModule[] {
   return Array.from({ length: count }, (_, n) => ({
     path: `example.com/${name}/m${n}`,
     version: 'v1.0.0',
     files: {
       'go.mod': `module example.com/${name}/m${n}\n`,
-      'noise.bin': randomBytes(n % 2 === 0 ? 30_000 : 700_000),
+      'noise.bin': randomBytes(n % 2 === 1 || count === 1 ? large : 30_000),
     },
   }))
 }

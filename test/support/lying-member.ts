@@ -115,6 +115,8 @@ class LyingShelf implements PeerShelf {
     }
   }
 
+  async *mods(): AsyncGenerator<ModuleVersion> {}
+
   async record(module: ModuleVersion): ReturnType<PeerShelf['record']> {
     const { info, mod, record } = this.#lie
     const { path, version } = this.#lie.module

@@ -109,6 +109,7 @@ class LyingShelf implements PrivateShelf {
 
 const noShelf: PeerShelf = {
   async *contents() {},
+  async *mods() {},
   onAdded: () => () => {},
   findContent: async () => undefined,
   record: async () => undefined,

@@ -16,6 +16,7 @@ export interface TwoSites extends AsyncDisposable {
   readonly link: SlowLink
   /** Starts a member of the branch anew, on the same data. */
   restart(n: number): Promise<StartedNode>
+  restartHq(): Promise<StartedNode>
 }
 
 export interface TwoSitesInit {
@@ -34,13 +35,10 @@ export async function startTwoSites(
   const { branchHosts, bitsPerSecond, hqArgs = [], branchArgs = [] } = init
   const shared = ['--sumdb', upstream.gosumdb, '--connect', 'configured']
   const toPort = await freePort()
-  const hq = stack.use(
-    await startNode({
-      args: ['--upstream', upstream.url, '--site', 'hq', '--name', 'hq', ...shared]
-        .concat('--mesh-listen', `127.0.0.1:${toPort}`)
-        .concat(hqArgs),
-    }),
-  )
+  const argsOfHq = ['--upstream', upstream.url, '--site', 'hq', '--name', 'hq', ...shared]
+    .concat('--mesh-listen', `127.0.0.1:${toPort}`)
+    .concat(hqArgs)
+  const hq = stack.use(await startNode({ args: argsOfHq }))
   const link = stack.use(await startSlowLink({ toPort, bitsPerSecond }))
   const ports = await Promise.all(Array.from({ length: branchHosts }, () => freePort()))
   const env = { MODMESH_JOIN: await ticketFor(hq, 'branch') }
@@ -56,7 +54,9 @@ export async function startTwoSites(
   await Promise.all(branch.map((node) => whenConnected(node, branchHosts)))
   const restart = async (n: number): Promise<StartedNode> =>
     stack.use(await start(n, branch[n]?.dir))
-  return { hq, branch, link, restart, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+  const restartHq = async (): Promise<StartedNode> =>
+    stack.use(await startNode({ args: argsOfHq, dir: hq.dir }))
+  return { hq, branch, link, restart, restartHq, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
 async function ticketFor(node: StartedNode, site: string): Promise<string> {

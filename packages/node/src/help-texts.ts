@@ -27,6 +27,11 @@ type CommandName =
   | 'publish'
   | 'leave'
   | 'rekey'
+  | 'seed'
+  | 'site'
+  | 'siteList'
+  | 'siteTest'
+  | 'siteLimit'
   | 'root'
   | 'rootExport'
   | 'rootImport'
@@ -135,6 +140,43 @@ node holds stays. To come back it needs a new ticket. Whoever holds the root
 key is asked to export it first.`,
   rekey: `Give this node a new key and let it stay in the mesh: the old key names the new
 one, and ends. It counts from the next start on. A host can do this 3 times.`,
+  seed: `Have the members of this node's site hold what one connected member has: they
+divide the work, each module version crosses the link once, and copies are made
+inside the site. Everything is verified as always.
+
+  modmesh seed --from laptop
+  modmesh seed --from hq-1 --for ~/src/app --replicas 3
+
+It can be cut and given again at any time: what is held is not asked for again.
+While the giver is away it waits. Ends with what is missing and why.
+
+Exits 20 when something is missing, 24 when the giver is not connected.`,
+  site: `A site is a group of members with a LAN between them. Modules that its members
+want cross the link to another site once: one member fetches for all.`,
+  siteList: `List the links to other sites: what may cross, connected members, round trip,
+what zips measured of late, and the bytes of zips that the site gave and took,
+since this node keeps count. SAVED is what did not need to come.`,
+  siteTest: `Measure the round trip and the rate of the link to a site, with bytes of no
+meaning that count as taken. Limits of the link hold for the test, too.
+
+  modmesh site test hq --bytes 1MB
+
+Exits 20 when nothing may cross the link now, 24 when nobody there is connected.`,
+  siteLimit: `Set what may cross the link between this node and a site, from now on and after a
+restart; it wins over --site-link. Words:
+
+  open       everything
+  metered    only what somebody asked for: no seeding
+  paused     no module, record or list, either way; connections stay
+  forbidden  no connection
+  2MB/s      at most so fast, each way; up:2MB/s gives, down:2MB/s takes
+  08:00-18:00=WORD   each of these in a part of the day, by the local clock
+
+  modmesh site limit hq 08:00-18:00=1MB/s
+  modmesh site limit hq paused
+  modmesh site limit hq default      as configured
+
+Limits are of this node alone: set them on each host of a site.`,
   root: `The root key rules a mesh. It is made by the first \`modmesh invite\` and lies on
 that node alone: keep a copy, in a safe place.`,
   rootExport: `Print the root key of the mesh, alone on stdout. Whoever has it rules the mesh.

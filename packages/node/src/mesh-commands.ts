@@ -44,6 +44,44 @@ export function addMeshCommands(program: Command, bind: Bind): void {
     bind(async () => (await import('./commands/rekey.ts')).rekey),
   )
   addRoot(program, bind)
+  addSite(program, bind)
+  addSeed(program, bind)
+}
+
+function addSeed(program: Command, bind: Bind): void {
+  add(program, 'seed', 'seed', 'have this site hold what one connected member has')
+    .requiredOption('--from <MEMBER>', 'name or peer id of who gives')
+    .option('--for <FILE...>', 'only what these projects need: go.sum, go.mod or folders')
+    .option('--all', 'all that the giver has (default)')
+    .option('--replicas <N>', 'members of the site that are to hold each (default: 2)')
+    .option('--wait <TIME>', 'how long a giver that went away is waited for (default: 10m)')
+    .action(bind(async () => (await import('./commands/seed.ts')).seed))
+}
+
+function addSite(program: Command, bind: Bind): void {
+  const site = program.command('site').summary('see, test and limit the links to other sites')
+  site.description(commandHelp.site).helpCommand(false)
+  add(site, 'list', 'siteList', 'list the links to other sites').action(
+    bind(async () => (await import('./commands/site.ts')).listSites),
+  )
+  add(site, 'test', 'siteTest', 'measure the link to a site')
+    .argument('<site>', 'its name')
+    .option('--bytes <SIZE>', 'what the test may take of the link (default: 2MB)')
+    .action(
+      withArgument(
+        'site',
+        bind(async () => (await import('./commands/site.ts')).testSite),
+      ),
+    )
+  const limit = bind<FlagTexts & { readonly site: string; readonly words: readonly string[] }>(
+    async () => (await import('./commands/site.ts')).limitSite,
+  )
+  add(site, 'limit', 'siteLimit', 'set what may cross the link to a site')
+    .argument('<site>', 'its name, `*` for every site without words of its own')
+    .argument('<words...>', 'open, metered, paused, forbidden, RATE, …; `default` forgets them')
+    .action((name: string, words: readonly string[], flags: FlagTexts) =>
+      limit({ ...flags, site: name, words }),
+    )
 }
 
 function addRoot(program: Command, bind: Bind): void {

@@ -16,10 +16,15 @@ import { toIso } from './iso-time.ts'
 import { answerMeshRequest, isMeshRequest } from './mesh-answers.ts'
 import type { NodeState, Phase } from './node-state.ts'
 import { peersReport } from './peers-report.ts'
+
 import { type PrefetchComponents, prefetch } from './prefetch/prefetch.ts'
 import type { Publishing } from './publishing.ts'
+import { type SeedComponents, seed } from './seed/seed.ts'
 import type { Surroundings } from './settings.ts'
+import { answerSiteRequest, isSiteRequest } from './site-answers.ts'
+import type { SiteLimits } from './site-limits.ts'
 import type { StartPlan } from './start-plan.ts'
+
 import type { StatusReporter } from './status-reporter.ts'
 import { answerStoreRequest } from './store-answers.ts'
 import type { StoreHealth } from './store-health.ts'
@@ -66,12 +71,17 @@ export function answerControl({
         return await whyReport({ store, state, trace, isPrivate }, request.module)
       case 'publish':
         return await runningPublishing(state).publish(request.modules.map(parseName))
+      case 'seed':
+        return await seed(seedParts(state, store), request, options)
       case 'export':
       case 'import':
         return await answerBundleRequest(await bundles(), request, options)
       default:
         if (isMeshRequest(request)) {
           return await answerMeshRequest(runningMesh(state), request, { ...options, dir })
+        }
+        if (isSiteRequest(request)) {
+          return await answerSiteRequest(runningSites(state), request, options)
         }
         return await answerStoreRequest(store, request, { ...options, onAccepted, repair, trust })
     }
@@ -116,6 +126,12 @@ function hello(state: NodeState): Hello {
     env: state.goEnv,
     otherWays: state.otherWays,
   }
+}
+
+function seedParts(state: NodeState, store: WhyComponents['store']): SeedComponents {
+  const mesh = runningMesh(state)
+  if (state.fill === undefined) throw notNow('starting')
+  return { mesh, fill: state.fill, store, clock: machineClock, name: state.name }
 }
 
 function prefetchParts(
@@ -170,6 +186,12 @@ function trustOf(state: NodeState): AdoptTrust {
     },
     onAdded: (module) => fill.forget(module),
   }
+}
+
+function runningSites(state: NodeState): { readonly mesh: MeshNode; readonly limits: SiteLimits } {
+  const mesh = runningMesh(state)
+  if (state.siteLimits === undefined) throw new Error('a mesh without its limits')
+  return { mesh, limits: state.siteLimits }
 }
 
 function runningMesh({ mesh, phase }: NodeState): MeshNode {

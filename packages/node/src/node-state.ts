@@ -16,6 +16,9 @@ import type { OutsideWays } from './doctor/gather-facts.ts'
 import type { PeerHeads } from './heads.ts'
 import type { PinnedSums } from './prefetch/pinned-sums.ts'
 import type { Publishing } from './publishing.ts'
+
+import type { SiteLimits } from './site-limits.ts'
+
 import type { StartPlan } from './start-plan.ts'
 
 export type Phase = 'starting' | 'ready' | 'stopping'
@@ -32,6 +35,7 @@ interface MeshTroubles {
 export class NodeState {
   phase: Phase = 'starting'
   mesh: MeshNode | undefined
+  siteLimits: SiteLimits | undefined
   proxy: ProxyServer | undefined
   database: ChecksumDatabase | undefined
   remote: S3RemoteStore | undefined
@@ -77,6 +81,11 @@ export class NodeState {
 
   get client(): SumdbClient | undefined {
     return this.database?.client
+  }
+
+  /** What others call this node. */
+  get name(): string {
+    return this.#plan.settings.name
   }
 
   /** Milliseconds since the start. */

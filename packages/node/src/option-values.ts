@@ -1,7 +1,9 @@
 import { isIP } from 'node:net'
 import { InvalidPolicyRuleError, type PolicyRule, parseAge, parsePolicyRule } from '@modmesh/fill'
 import * as v from 'valibot'
+import { parseByteRate } from './byte-rate.ts'
 import { parseByteSize } from './byte-size.ts'
+import { InvalidSiteRuleError, parseSiteLink, type SiteLinkText } from './site-rules.ts'
 
 /** Turns the text of an option into its value; `message` says what is allowed. */
 export type ValueSchema<T> = v.GenericSchema<string, T>
@@ -102,9 +104,21 @@ export const rateValue: ValueSchema<number | undefined> = v.pipe(
   v.transform((text) => (text === 'none' ? undefined : parseByteRate(text))),
 )
 
-function parseByteRate(text: string): number | undefined {
-  return parseByteSize(text.endsWith('/s') ? text.slice(0, -'/s'.length) : text)
-}
+/** What may cross the link to a site; what is wrong with it is said in its own words. */
+export const siteLinkValue: ValueSchema<SiteLinkText> = v.pipe(
+  v.string(),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    try {
+      return parseSiteLink(dataset.value)
+    } catch (error) {
+      if (!(error instanceof InvalidSiteRuleError)) throw error
+      addIssue({
+        message: `\`SITE=WORDS\` such as hq=metered or hq=08:00-18:00=2MB/s: ${error.message}`,
+      })
+      return NEVER
+    }
+  }),
+)
 
 /** An http or https URL. */
 export const urlValue: ValueSchema<URL> = v.pipe(

@@ -7,6 +7,7 @@ import {
   listValue,
   nameValue,
   peerAddressValue,
+  siteLinkValue,
   switchValue,
   textValue,
 } from './option-values.ts'
@@ -24,6 +25,8 @@ export const meshOptions: OptionTable<
   | 'sharePrivate'
   | 'connect'
   | 'maxConnections'
+  | 'siteLink'
+  | 'seedFrom'
 > = {
   join: {
     group: 'Mesh',
@@ -122,6 +125,24 @@ export const meshOptions: OptionTable<
     schema: countValue(1, 10_000),
     fallback: () => 300,
     fallbackText: '300',
+  },
+  siteLink: {
+    group: 'Mesh',
+    kind: 'rules',
+    placeholder: 'SITE=WORDS',
+    help: 'what may cross the link to a site, `*` for any: open, metered, paused, forbidden, RATE, up:RATE, down:RATE, each also as HH:MM-HH:MM=WORD; repeatable',
+    schema: listValue(siteLinkValue, ';'),
+    fallback: () => [],
+    fallbackText: 'everything',
+  },
+  seedFrom: {
+    group: 'Mesh',
+    kind: 'list',
+    placeholder: 'MEMBER',
+    help: 'names or sites of members whose stock this site takes when they appear; repeatable',
+    schema: listValue(nameValue),
+    fallback: () => [],
+    fallbackText: 'nobody',
   },
 }
 

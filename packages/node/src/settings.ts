@@ -1,5 +1,6 @@
 import type { PolicyRule } from '@modmesh/fill'
 import type { ValueSchema } from './option-values.ts'
+import type { SiteLinkText } from './site-rules.ts'
 
 /** Where a ticket comes from. It never comes from argv, which every local user can read. */
 export type TicketSource =
@@ -53,6 +54,10 @@ export interface Settings {
   readonly sharePrivate: boolean
   readonly connect: 'all' | 'configured'
   readonly maxConnections: number
+  /** What may cross the links to other sites; of two for one site the last counts. */
+  readonly siteLink: readonly SiteLinkText[]
+  /** Names, sites or peer ids of members that seed this site by appearing. */
+  readonly seedFrom: readonly string[]
   /** Bytes per second; undefined for no limit. */
   readonly uploadRate: number | undefined
   readonly uploadRatePeer: number | undefined

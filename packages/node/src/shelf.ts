@@ -8,6 +8,8 @@ export interface ShelfComponents {
   readonly store: ZipStore & {
     /** Calls back after each durable commit; returns how to stop that. */
     onCommitted(listener: (zip: HeldZip) => void): () => void
+    /** Every module version of which a go.mod is held. */
+    mods(): Iterable<ModuleVersion>
   }
   readonly client: Pick<SumdbClient, 'name' | 'proveRecord' | 'cachedTile'> | undefined
 }
@@ -35,6 +37,13 @@ export class SharedShelf implements PeerShelf {
   async *contents(): AsyncGenerator<ShelfItem> {
     for await (const held of this.#store.contents()) {
       if (this.#mayShare(held)) yield { module: held.module, zipHash: held.zipHash }
+    }
+  }
+
+  async *mods(): AsyncGenerator<ModuleVersion> {
+    for (const module of this.#store.mods()) {
+      const mod = (await this.#store.findRecord(module))?.mod
+      if (mod !== undefined && this.#mayShare({ module, proof: mod.proof })) yield module
     }
   }
 

@@ -12,8 +12,11 @@ import type { Logger } from './log.ts'
 import { MeshLog } from './mesh-log.ts'
 import type { NodeState } from './node-state.ts'
 import type { SharedPrivateShelf } from './private-shelf.ts'
+import type { SeedComponents } from './seed/seed.ts'
+import { Visitors } from './seed/visitors.ts'
 import { SharedShelf } from './shelf.ts'
 import { SiteFill } from './site-fill.ts'
+import { SiteLimits } from './site-limits.ts'
 import type { StartPlan } from './start-plan.ts'
 import { uploadLimits } from './upload-line.ts'
 
@@ -30,10 +33,8 @@ export interface MeshParts {
 }
 
 /** Starts this node's part of the mesh, as a lone node or with the members it knew. What the store loses is withdrawn. */
-export async function startMesh(
-  { settings, isPrivate }: StartPlan,
-  parts: MeshParts,
-): Promise<MeshNode> {
+export async function startMesh(plan: StartPlan, parts: MeshParts): Promise<MeshNode> {
+  const { settings, isPrivate } = plan
   const { store, state, upstream, log, lifecycle } = parts
   const meshLog = new MeshLog({ log, clock: machineClock })
   const { client, tiles } = parts.database ?? {}
@@ -41,6 +42,9 @@ export async function startMesh(
   const file = new DurableFile(join(meshDir, 'tree-heads'))
   const heads = lifecycle.add('heads of peers', new PeerHeads({ client, log, file }))
   state.peerHeads = heads
+  const limits = await SiteLimits.open(new DurableFile(join(meshDir, 'site-links')), settings)
+  state.siteLimits = limits
+  const visitors = newVisitors(plan, parts)
   const mesh = await MeshNode.start(
     {
       shelf: new SharedShelf({ store, client }, { isPrivate }),
@@ -49,13 +53,16 @@ export async function startMesh(
       nameSecret: new DurableFile(join(meshDir, 'private-names')),
       ledger: new DurableFile(join(meshDir, 'ledger')),
       roster: new DurableFile(join(meshDir, 'roster')),
+      siteBytes: new DurableFile(join(meshDir, 'site-bytes')),
       heads,
       // The fill needs the mesh, and comes after it.
       fetcher: new SiteFill({ fill: () => state.fill, upstream, database: client, tiles }),
       log: (event) => {
         meshLog.record(event)
         noteTrouble(state.meshTroubles, event)
-        if (event.kind === 'peer-up') state.hasPeer()
+        if (event.kind !== 'peer-up') return
+        state.hasPeer()
+        visitors.appeared(event)
       },
     },
     {
@@ -70,10 +77,25 @@ export async function startMesh(
       connect: settings.connect,
       maxConnections: settings.maxConnections,
       uploads: uploadLimits(settings),
+      siteRules: limits.rules,
     },
   )
   store.onRemoved(({ zipHash }) => void withdrawIfGone(store, mesh, zipHash))
-  return lifecycle.add('mesh', mesh)
+  lifecycle.add('mesh', mesh)
+  lifecycle.add('visitors', visitors)
+  return mesh
+}
+
+function newVisitors(
+  { settings }: StartPlan,
+  { store, state, log }: Pick<MeshParts, 'store' | 'state' | 'log'>,
+): Visitors {
+  const parts = (): SeedComponents | undefined => {
+    const { mesh, fill, phase } = state
+    if (mesh === undefined || fill === undefined || phase === 'stopping') return undefined
+    return { mesh, fill, store, clock: machineClock, name: settings.name }
+  }
+  return new Visitors({ parts, clock: machineClock, log }, { names: settings.seedFrom })
 }
 
 /** Members of other versions that are remembered: a mesh is upgraded host by host. */

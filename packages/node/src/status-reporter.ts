@@ -7,6 +7,7 @@ import { databaseWarnings } from './database-warnings.ts'
 import { toIso, toIsoOrNull } from './iso-time.ts'
 import type { NodeState } from './node-state.ts'
 import { peerLine } from './peer-line.ts'
+import { siteLine } from './sites-report.ts'
 import type { StartPlan } from './start-plan.ts'
 import {
   type PeerLine,
@@ -70,6 +71,7 @@ export class StatusReporter {
         addresses: state.mesh?.addresses() ?? [],
         peers,
         uploads: uploadLine(state.mesh),
+        sites: (state.mesh?.siteLinks() ?? []).map(siteLine),
         messagesSent: Object.fromEntries(state.mesh?.messagesSent() ?? []),
       },
       upstream: this.#upstream(report),

@@ -3,6 +3,7 @@ import { formatBytes } from './byte-size.ts'
 import { changedText } from './changed-text.ts'
 import { formatDuration } from './duration.ts'
 import { escapeInvisible, printableName } from './printable.ts'
+import { siteLinkText } from './site-link-text.ts'
 import type { PeerLine, RunningStatus, Status, StoppedStatus, StoreStatus } from './status.ts'
 import { type CountBySource, type SiteCounts, type SourceKind, sourceKinds } from './traffic.ts'
 import { uploadText } from './upload-text.ts'
@@ -38,6 +39,7 @@ function runningLines(status: RunningStatus, options: TextOptions): string[] {
     field('Mesh', meshText(status)),
     ...peerLines(status, options),
     ...uploadLines(status),
+    ...siteLinkLines(status),
     field('Upstream', upstreamText(status, options)),
     field('Checksums', checksumText(status)),
     ...remoteLines(status),
@@ -93,6 +95,10 @@ function peerLines(status: RunningStatus, options: TextOptions): string[] {
 function uploadLines({ mesh }: RunningStatus): string[] {
   const text = mesh.uploads === null ? undefined : uploadText(mesh.uploads)
   return text === undefined ? [] : [field('Uploads', text)]
+}
+
+function siteLinkLines({ mesh }: RunningStatus): string[] {
+  return mesh.sites.map((link, at) => field(at === 0 ? 'Sites' : '', siteLinkText(link)))
 }
 
 function peerText(peer: PeerLine, options: TextOptions): string {

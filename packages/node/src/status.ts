@@ -1,4 +1,5 @@
 import type { ChangedLine } from './changed-hashes.ts'
+import type { SiteLine } from './sites-report.ts'
 import type { CountByLevel, CountBySource, RemoteWrites, SiteCounts } from './traffic.ts'
 import type { UploadLine } from './upload-line.ts'
 
@@ -87,6 +88,8 @@ export interface RunningStatus {
     readonly peers: readonly PeerLine[]
     /** What this node gives; null before there is a mesh node. */
     readonly uploads: UploadLine | null
+    /** Links to other sites. */
+    readonly sites: readonly SiteLine[]
     /** Control messages sent since the start, by kind. */
     readonly messagesSent: Readonly<Record<string, number>>
   }

@@ -85,6 +85,25 @@ const cases: {
   sharePrivate: ['on', 'true', true],
   connect: ['configured', '"configured"', 'configured'],
   maxConnections: ['12', '12', 12],
+  siteLink: [
+    'hq=metered 08:00-18:00=2MB/s; *=paused',
+    '["hq=metered 08:00-18:00=2MB/s", "*=paused"]',
+    [
+      {
+        site: 'hq',
+        rules: [
+          { mode: 'metered' },
+          {
+            window: { fromMinute: 480, toMinute: 1_080 },
+            upRate: 2_000_000,
+            downRate: 2_000_000,
+          },
+        ],
+      },
+      { site: '*', rules: [{ mode: 'paused' }] },
+    ],
+  ],
+  seedFrom: ['laptop,field', '["laptop", "field"]', ['laptop', 'field']],
   uploadRate: ['10MB/s', '"10MB/s"', 10_000_000],
   uploadRatePeer: ['5MB', '"5MB"', 5_000_000],
   uploadRateWan: ['64 kB/s', '"64 kB/s"', 64_000],
@@ -207,6 +226,11 @@ describe('a value that cannot be used', () => {
     { flags: { uploadRate: '63kB/s' }, says: ['--upload-rate', 'at least 64kB/s'] },
     { flags: { uploadRateWan: '10MB/h' }, says: ['--upload-rate-wan', 'a rate such as 10MB/s'] },
     { flags: { uploadRate: '80Mbit/s' }, says: ['--upload-rate', 'a rate such as 10MB/s'] },
+    { flags: { siteLink: 'hq=quick' }, says: ['--site-link', '"quick" is none of'] },
+    { flags: { siteLink: 'metered' }, says: ['--site-link', 'begins with the name of a site'] },
+    { flags: { siteLink: 'hq=8-18=2MB/s' }, says: ['--site-link', '"8-18" is no time of day'] },
+    { flags: { siteLink: 'hq=25:00-26:00=2MB/s' }, says: ['--site-link', 'no time of day'] },
+    { flags: { siteLink: 'hq=1kB/s' }, says: ['--site-link', 'at least 16kB/s'] },
     { flags: { uploadStreamsPeer: '17' }, says: ['--upload-streams-peer', '1 to 16'] },
     { flags: { maxConnections: '0' }, says: ['--max-connections', 'a whole number, 1 to'] },
     { flags: { maxConnections: '1.5' }, says: ['--max-connections', 'a whole number'] },

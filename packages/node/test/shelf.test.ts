@@ -16,6 +16,10 @@ class ListeningStore extends MemoryZipStore {
     return () => this.listeners.delete(listener)
   }
 
+  *mods(): Generator<ModuleVersion> {
+    for (const module of [open, secret, odd]) yield module
+  }
+
   async hold(module: ModuleVersion, proof: Proof): Promise<HeldZip> {
     const staged = await this.stageZip(module)
     await staged.write(text(`${module.path}@${module.version}`))

@@ -66,6 +66,7 @@ const lone: RunningStatus = {
     addresses: [],
     peers: [],
     uploads: null,
+    sites: [],
     messagesSent: {},
   },
   upstream: {

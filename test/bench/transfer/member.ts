@@ -18,6 +18,7 @@ export async function startMember(dir: string, ticket?: string): Promise<Member>
   const store = await DiskStore.open({ dir: join(dir, 'store') })
   const shelf: PeerShelf = {
     contents: () => store.contents(),
+    async *mods() {},
     onAdded: (listener) => store.onCommitted(listener),
     findContent: (zipHash) => store.findContent(zipHash),
     record: async () => undefined,

@@ -4,6 +4,7 @@ import type { ImportRequest } from '../bundle/import-answer.ts'
 import type { GoEnv } from '../client-env.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { PrefetchRequest } from '../prefetch/prefetch-request.ts'
+import type { SeedRequest } from '../seed/seed-request.ts'
 
 /**
  * The control protocol: the client sends one line of JSON, the node answers with one line and closes. Where the
@@ -84,11 +85,19 @@ export interface PublishRequest {
 
 /** Requests with which files are streamed. */
 export type BundleRequest = ExportRequest | ImportRequest
+/** What is asked about links to other sites. */
+export type SiteRequest =
+  | { readonly command: 'site-list' }
+  /** `words` as in --site-link, absent for what is configured. */
+  | { readonly command: 'site-limit'; readonly site: string; readonly words?: string | undefined }
+  | { readonly command: 'site-test'; readonly site: string; readonly bytes: number }
 
 /** What a client may ask of a running node. */
 export type ControlRequest =
   | StoreRequest
   | BundleRequest
+  | SiteRequest
+  | SeedRequest
   | MeshRequest
   | PublishRequest
   | PrefetchRequest
@@ -231,6 +240,34 @@ const requestSchema = v.variant('command', [
     v: v.literal(controlVersion),
     command: v.literal('root-grant'),
     target: v.string(),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('seed'),
+    from: v.string(),
+    replicas: v.pipe(v.number(), v.integer(), v.minValue(1)),
+    waitMs: v.pipe(v.number(), v.minValue(0)),
+    projects: v.optional(
+      v.strictObject({
+        files: v.array(v.strictObject({ ...sentFile, kind: v.picklist(fileKinds) })),
+        locals: v.array(v.strictObject(sentFile)),
+        platforms: v.array(v.string()),
+        all: v.boolean(),
+      }),
+    ),
+  }),
+  v.strictObject({ v: v.literal(controlVersion), command: v.literal('site-list') }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('site-limit'),
+    site: v.string(),
+    words: v.optional(v.string()),
+  }),
+  v.strictObject({
+    v: v.literal(controlVersion),
+    command: v.literal('site-test'),
+    site: v.string(),
+    bytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8_000_000)),
   }),
 ])
 

@@ -1,0 +1,196 @@
+import {
+  type Clock,
+  closeProject,
+  filesOf,
+  type ModuleFill,
+  type OwnerQuestion,
+  PeerError,
+  type PeerId,
+} from '@modmesh/fill'
+import { formatModuleVersion, InvalidFileError, type ModuleVersion } from '@modmesh/module'
+import type { MeshNode } from '@modmesh/peers'
+import type { DiskStore } from '@modmesh/store'
+import { CommandError } from '../errors.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { unpackFiles } from '../prefetch/prefetch-request.ts'
+import type { SeedProgress, SeedReport } from './seed-report.ts'
+import type { SeedRequest } from './seed-request.ts'
+import type { SeedItem, SeedSite } from './seed-site.ts'
+import { SeedWork } from './seed-work.ts'
+
+/** What a seed works with. */
+export interface SeedComponents {
+  readonly mesh: MeshNode
+  readonly fill: ModuleFill
+  readonly store: Pick<DiskStore, 'findZip' | 'findRecord'>
+  readonly clock: Clock
+  /** Of this node. */
+  readonly name: string
+}
+
+interface SeedOptions {
+  readonly signal: AbortSignal
+  readonly onProgress: (progress: SeedProgress) => void
+}
+
+const asker = { kind: 'prefetch' } as const
+
+/**
+ * Has the members of this node's site hold what another member has. What is held is not asked for again:
+ * who was cut begins anew. Throws CommandError where the giver cannot be asked.
+ */
+export async function seed(
+  components: SeedComponents,
+  request: SeedRequest,
+  options: SeedOptions,
+): Promise<SeedReport> {
+  const { mesh, clock } = components
+  const giver = findGiver(mesh, request.from)
+  const others = mesh.siteMembers().filter((member) => member !== giver.peer)
+  const items = await itemsOf(components, giver.peer, request, options)
+  const replicas = Math.min(request.replicas, 1 + others.length)
+  const site = seedSite(components, others)
+  const isThere = (): boolean => isConnected(mesh, giver.peer) && mesh.isOpenTo(giver.peer)
+  const { onProgress } = options
+  const { waitMs } = request
+  const work = new SeedWork({ site, clock, isThere, onProgress }, { replicas, waitMs })
+  const failures = await work.run(items, options)
+  const nameOf = namesIn(components)
+  const modules = await work.report(items, failures, nameOf)
+  return {
+    from: giver.name,
+    site: mesh.site,
+    members: [mesh.peerId, ...others].map(nameOf),
+    replicas,
+    total: modules.length,
+    complete: modules.filter(({ missing }) => missing === null).length,
+    ...work.counts,
+    modules,
+  }
+}
+
+function findGiver(mesh: MeshNode, from: string): { readonly peer: PeerId; readonly name: string } {
+  const found = mesh.peers().find(({ peer, name }) => peer === from || name === from)
+  if (found?.isConnected !== true) {
+    throw new CommandError(`no member ${from} is connected; see: modmesh peers`, {
+      exitCode: exitCodes.unreachable,
+    })
+  }
+  if (!mesh.isFreeTo(found.peer)) {
+    const mode = mesh.siteLinks().find(({ site }) => site === found.site)?.terms.mode
+    throw new CommandError(
+      `the link to site ${found.site} is ${mode}; to seed over it: modmesh site limit ${found.site} open`,
+      { exitCode: exitCodes.degraded },
+    )
+  }
+  return found
+}
+
+function isConnected(mesh: MeshNode, id: PeerId): boolean {
+  return mesh.peers().some(({ peer, isConnected: is }) => peer === id && is)
+}
+
+/** What the giver has, or of it what projects need; and what they need that it has not. */
+async function itemsOf(
+  components: SeedComponents,
+  giver: PeerId,
+  request: SeedRequest,
+  { signal }: SeedOptions,
+): Promise<readonly SeedItem[]> {
+  const had = new Map<string, SeedItem>()
+  try {
+    for await (const item of components.mesh.catalogue(giver, { signal })) {
+      had.set(formatModuleVersion(item.module), item)
+    }
+  } catch (error) {
+    if (!(error instanceof PeerError)) throw error
+    throw new CommandError(`${request.from} does not say what it has: ${error.message}`, {
+      exitCode: exitCodes.unreachable,
+      cause: error,
+    })
+  }
+  if (request.projects === undefined) return [...had.values()]
+  return await neededOf(components, request.projects, had, signal)
+}
+
+async function neededOf(
+  { fill }: SeedComponents,
+  projects: NonNullable<SeedRequest['projects']>,
+  had: ReadonlyMap<string, SeedItem>,
+  signal: AbortSignal,
+): Promise<readonly SeedItem[]> {
+  const { files, locals } = unpackFiles(projects)
+  const mod = async (module: ModuleVersion): Promise<Uint8Array> =>
+    (await fill.mod(module, { signal, asker })).value
+  const local = async (path: string): Promise<Uint8Array | undefined> => locals.get(path)
+  try {
+    const { platforms } = projects
+    const closure = await closeProject(files, { mod, local }, { signal, platforms })
+    const wanted = filesOf(closure).filter(({ isOptional }) => projects.all || !isOptional)
+    const items = new Map<string, SeedItem>()
+    for (const { what, module } of wanted) {
+      const name = formatModuleVersion(module)
+      const zipHash = what === 'zip' ? had.get(name)?.zipHash : items.get(name)?.zipHash
+      items.set(name, { module, zipHash })
+    }
+    return [...items.values()]
+  } catch (error) {
+    if (!(error instanceof InvalidFileError)) throw error
+    throw new CommandError(error.message, { exitCode: exitCodes.failed, cause: error })
+  }
+}
+
+function seedSite({ mesh, fill, store }: SeedComponents, others: readonly PeerId[]): SeedSite {
+  const self = mesh.peerId
+  /** Go.mod files that members were asked for: nobody tells of those. */
+  const mods = new Set<string>()
+  const keyOf = (member: PeerId, module: ModuleVersion): string =>
+    `${member} ${formatModuleVersion(module)}`
+  return {
+    self,
+    others,
+    holds: async (member, { module, zipHash }) => {
+      if (member === self) {
+        if (zipHash !== undefined) return (await store.findZip(module)) !== undefined
+        return (await store.findRecord(module))?.mod !== undefined
+      }
+      if (zipHash === undefined) return mods.has(keyOf(member, module))
+      return mesh.holds(member, zipHash)
+    },
+    bring: async (member, question, { signal }) => {
+      if (member === self) await bringHere(fill, question, signal)
+      else await bringThere(mesh, member, question, signal)
+      if ('module' in question && question.what === 'mod') mods.add(keyOf(member, question.module))
+    },
+  }
+}
+
+async function bringHere(
+  fill: ModuleFill,
+  question: OwnerQuestion,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!('module' in question)) return
+  const { what, module } = question
+  const ask = { signal, asker }
+  if (what === 'zip') await fill.zip(module, ask)
+  else if (what === 'mod') await fill.mod(module, ask)
+  else await Promise.all([fill.info(module, ask), fill.mod(module, ask)])
+}
+
+async function bringThere(
+  mesh: MeshNode,
+  member: PeerId,
+  question: OwnerQuestion,
+  signal: AbortSignal,
+): Promise<void> {
+  const answer = await mesh.askOwner(member, question, { signal, onNotice: () => {} })
+  if (answer.kind === 'record' || answer.kind === 'bytes') return
+  const why = answer.kind === 'nothing' ? 'found nobody that has it' : 'could not bring it'
+  throw new PeerError(member, why, { fault: answer.kind === 'refused' ? 'busy' : 'unable' })
+}
+
+function namesIn({ mesh, name }: SeedComponents): (member: PeerId) => string {
+  const names = new Map(mesh.peers().map((peer) => [peer.peer, peer.name]))
+  return (member) => (member === mesh.peerId ? name : names.get(member) || member)
+}

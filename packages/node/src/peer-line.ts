@@ -4,7 +4,7 @@ import type { PeerLine } from './status.ts'
 
 /** Shows a peer as status does. */
 export function peerLine(peer: PeerStatus): PeerLine {
-  const { name, site, rttMs, inventorySize, blamed, otherVersions } = peer
+  const { name, site, rttMs, inventorySize, blamed, trouble, otherVersions } = peer
   return {
     id: peer.peer,
     name,
@@ -16,6 +16,7 @@ export function peerLine(peer: PeerStatus): PeerLine {
     receivedBytes: peer.takenBytes,
     sentBytes: peer.givenBytes,
     blamed: blamed === undefined ? null : toBlame(blamed),
+    trouble: trouble === undefined ? null : { reason: trouble.reason, at: toIso(trouble.atMs) },
     incompatible: otherVersions === undefined ? null : incompatible(otherVersions),
   }
 }

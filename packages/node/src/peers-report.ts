@@ -77,6 +77,7 @@ function lineOf({ peer, name, site }: MemberStatus): PeerLine {
     receivedBytes: 0,
     sentBytes: 0,
     blamed: null,
+    trouble: null,
     incompatible: null,
   }
 }

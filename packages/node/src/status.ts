@@ -51,6 +51,8 @@ export interface PeerLine {
     readonly at: string
     readonly avoided: boolean
   } | null
+  /** How its last fetch failed: it is asked after the others for half a minute. Null when it did not. */
+  readonly trouble: { readonly reason: string; readonly at: string } | null
   /** Why nothing can be asked of it: no protocol version is spoken by both. Null for most. */
   readonly incompatible: string | null
 }

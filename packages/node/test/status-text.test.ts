@@ -97,6 +97,7 @@ const peer = {
   receivedBytes: 1_200_000_000,
   sentBytes: 0,
   blamed: null,
+  trouble: null,
   incompatible: null,
 }
 

@@ -89,6 +89,7 @@ const peer: PeerEntry = {
   receivedBytes: 5_000_000,
   sentBytes: 0,
   blamed: null,
+  trouble: null,
   incompatible: null,
   standing: 'member',
   lastSeenAt: at,
@@ -108,6 +109,7 @@ test('peers shows each with what it gave, and why one is away or avoided', () =>
   const peers = [
     peer,
     { ...peer, name: 'liar', blamed },
+    { ...peer, name: 'stalls', trouble: { reason: 'no byte for 2000 ms', at } },
     { ...peer, name: 'laptop', ...away, receivedBytes: 0 },
   ]
   const unreached = [{ target: '10.0.0.9:4771', failures: 12, reason: 'timed out' }]
@@ -118,6 +120,8 @@ test('peers shows each with what it gave, and why one is away or avoided', () =>
     build-7  berlin  connected     0.4 ms  812    5.0 MB  0 B   12D3KooWabcdefghijklmnopqrstuvwxyz
     liar     berlin  avoided       0.4 ms  812    5.0 MB  0 B   12D3KooWabcdefghijklmnopqrstuvwxyz
         blamed 12s ago, 2 times: sent other bytes\\u001b[31m; asked for nothing now
+    stalls   berlin  connected     0.4 ms  812    5.0 MB  0 B   12D3KooWabcdefghijklmnopqrstuvwxyz
+        last fetch failed 12s ago: no byte for 2000 ms
     laptop   berlin  seen 12s ago  -       -      0 B     0 B   12D3KooWabcdefghijklmnopqrstuvwxyz
         not connected: connection refused
     10.0.0.9:4771: not reached (12 tries): timed out

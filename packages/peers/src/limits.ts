@@ -63,6 +63,10 @@ export const speedLimits = {
   newShare: 0.5,
   /** Older measures are not believed, milliseconds: then it is tried again. */
   freshMs: 600_000,
+  /** Who stalled or was cut a moment ago is asked after the others, milliseconds: a restart takes less. */
+  troubleMs: 30_000,
+  /** A fetch that is given up after so long without a byte counts as stalled, milliseconds: just under what is waited. */
+  stalledMs: 1_900,
   /** Peers within this factor are equally fast: load and chance decide. */
   equalFactor: 4,
   /** Who was busy a moment ago is asked after the others, milliseconds. */

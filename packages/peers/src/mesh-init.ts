@@ -4,7 +4,7 @@ import type { UploadLimits } from './body/upload-limits.ts'
 import type { ControlTimes } from './control/limits.ts'
 import type { MembershipStore } from './membership/membership-store.ts'
 import type { NetworkEvent } from './network/network-event.ts'
-import type { Blame } from './peer-score.ts'
+import type { Blame, Trouble } from './peer-score.ts'
 import type { HeadExchange, PeerShelf, PrivateShelf, SiteFetcher } from './peer-shelf.ts'
 import type { SiteRules } from './sites/site-terms.ts'
 
@@ -93,6 +93,7 @@ export interface PeerStatus {
   readonly givenBytes: number
   readonly takenBytes: number
   readonly blamed: Blame | undefined
+  readonly trouble: Trouble | undefined
   /** Set when it is not used because no protocol version is spoken by both. */
   readonly otherVersions:
     | { readonly theirs: readonly number[]; readonly ours: readonly number[] }

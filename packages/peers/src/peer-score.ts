@@ -13,6 +13,13 @@ export interface Blame {
   readonly isActive: boolean
 }
 
+/** How its last fetch failed, if it did: it is asked after the others for a while. */
+export interface Trouble {
+  readonly reason: string
+  /** Wall clock, ms since 1970. */
+  readonly atMs: number
+}
+
 /** What is known of a peer's conduct. */
 export interface Conduct {
   /** Bytes that we gave to it and took from it. */
@@ -24,6 +31,7 @@ export interface Conduct {
   readonly usualFirstByteMs: number | undefined
   /** Bodies of it that are on their way. */
   readonly load: number
+  readonly trouble: Trouble | undefined
   readonly blamed: Blame | undefined
 }
 
@@ -35,6 +43,7 @@ interface Entry {
   fetching: number
   readonly speed: PeerSpeed
   busyUntil: number
+  trouble: (Trouble & { readonly until: number }) | undefined
   blame: { reason: string; count: number; at: number; wallMs: number; until: number } | undefined
   cutUntil: number
 }
@@ -44,8 +53,10 @@ export interface Fetching {
   /** Its first byte is there. */
   began(): void
   moved(bytes: number): void
-  /** Ends it, once. */
-  ended(outcome: 'good' | 'bad' | 'busy' | 'none'): void
+  /** Ours is the next move no more: what came was written. */
+  wrote(): void
+  /** Ends it, once. A reason tells what of the peer's was in the way. */
+  ended(outcome: 'good' | 'bad' | 'busy' | 'none', reason?: string): void
 }
 
 /** Of two holders, what ranks them. */
@@ -74,28 +85,44 @@ export class PeerScores {
   /** Begins a fetch. */
   fetching(peer: PeerId): Fetching {
     const entry = this.#entry(peer)
-    const askedMs = this.#clock.monotonicMs()
+    const now = () => this.#clock.monotonicMs()
+    const askedMs = now()
+    let heardMs = askedMs
     let hasBegun = false
     entry.fetching += 1
     return {
       began: () => {
+        heardMs = now()
         if (hasBegun) return
         hasBegun = true
-        entry.speed.begin(this.#clock.monotonicMs() - askedMs)
+        entry.speed.begin(heardMs - askedMs)
       },
       moved: (bytes) => {
+        heardMs = Number.POSITIVE_INFINITY
         entry.taken += bytes
         if (hasBegun) entry.speed.moved(bytes)
       },
-      ended: (outcome) => {
+      wrote: () => {
+        heardMs = now()
+      },
+      ended: (outcome, reason) => {
         entry.fetching -= 1
         if (hasBegun) entry.speed.end()
-        this.#judge(entry, outcome)
+        // Who gave it up had waited for it.
+        const hasStalled = outcome === 'none' && now() - heardMs >= speedLimits.stalledMs
+        if (hasStalled) this.#judge(entry, 'bad', 'stalled')
+        else this.#judge(entry, outcome, reason)
       },
     }
   }
 
-  #judge(entry: Entry, outcome: Parameters<Fetching['ended']>[0]): void {
+  #judge(entry: Entry, ...[outcome, reason]: Parameters<Fetching['ended']>): void {
+    if (outcome === 'good') entry.trouble = undefined
+    if (outcome === 'bad' && reason !== undefined) {
+      const until = this.#clock.monotonicMs() + speedLimits.troubleMs
+      const short = reason.slice(0, blameLimits.reasonLength)
+      entry.trouble = { reason: short, atMs: this.#clock.wallMs(), until }
+    }
     if (outcome === 'busy') entry.busyUntil = this.#clock.monotonicMs() + speedLimits.busyMs
     if (outcome !== 'good' && outcome !== 'bad') return
     entry.outcomes = [...entry.outcomes, outcome === 'good'].slice(-blameLimits.outcomes)
@@ -146,6 +173,7 @@ export class PeerScores {
       bytesPerMs: entry?.speed.bytesPerMs,
       usualFirstByteMs: entry?.speed.usualFirstByteMs,
       load: entry?.fetching ?? 0,
+      trouble: entry?.trouble && { reason: entry.trouble.reason, atMs: entry.trouble.atMs },
       blamed: blame && {
         reason: blame.reason,
         count: blame.count,
@@ -161,7 +189,7 @@ export class PeerScores {
   }
 
   /**
-   * Best first: those that mostly deliver, of our site, not busy, fast as far as was measured, near, least
+   * Best first: those that mostly deliver, of our site, did not just fail, not busy, fast as far as was measured, near, least
    * busy with our fetches, with the better record.
    */
   rank<T extends Standing>(holders: readonly T[]): T[] {
@@ -179,6 +207,7 @@ export class PeerScores {
     return [
       share < blameLimits.goodShare ? 1 : 0,
       holder.isSameSite ? 0 : 1,
+      (entry?.trouble?.until ?? 0) > this.#clock.monotonicMs() ? 1 : 0,
       (entry?.busyUntil ?? 0) > this.#clock.monotonicMs() ? 1 : 0,
       slownessOf(entry?.speed.bytesPerMs, best),
       Math.ceil(Math.log2(Math.max(nearMs, rtt))),
@@ -198,6 +227,7 @@ export class PeerScores {
       fetching: 0,
       speed: new PeerSpeed({ clock: this.#clock }),
       busyUntil: 0,
+      trouble: undefined,
       blame: undefined,
       cutUntil: 0,
     }

@@ -86,9 +86,10 @@ export class Takes {
     const { bodies, scores } = this.#parts
     const fetching = scores.fetching(peer)
     const counting: ByteSink = {
-      write(chunk) {
+      async write(chunk) {
         fetching.moved(chunk.byteLength)
-        return sink.write(chunk)
+        await sink.write(chunk)
+        fetching.wrote()
       },
     }
     try {
@@ -114,11 +115,11 @@ export class Takes {
     const counting: ByteSink = {
       async write(chunk) {
         fetching.moved(chunk.byteLength)
-        if (taking === undefined) return await sink.write(chunk)
-        for (const piece of siteLinks.piecesFrom(peer, chunk)) {
-          await taking.take(piece.byteLength, { signal })
+        for (const piece of taking === undefined ? [chunk] : siteLinks.piecesFrom(peer, chunk)) {
+          await taking?.take(piece.byteLength, { signal })
           await sink.write(piece)
         }
+        fetching.wrote()
       },
     }
     const onFirstByte = () => {
@@ -132,7 +133,7 @@ export class Takes {
     } catch (cause) {
       const isClosed = closing?.aborted === true && !options.signal.aborted
       const error = isClosed ? linkClosed(peer, cause) : cause
-      fetching.ended(outcomeOf(error))
+      fetching.ended(outcomeOf(error), troubleOf(error))
       throw error
     } finally {
       taking?.end()
@@ -152,6 +153,14 @@ export class Takes {
 
 function linkClosed(peer: PeerId, cause: unknown): PeerError {
   return new PeerError(peer, 'its link was closed', { cause, fault: 'unable' })
+}
+
+/** What of the peer's was in the way; a polite no is none. */
+function troubleOf(error: unknown): string | undefined {
+  const isUnable = error instanceof PeerError && error.fault === 'unable'
+  if (!isUnable || error.cause === undefined || error.cause instanceof NotGivenError)
+    return undefined
+  return error.message
 }
 
 function outcomeOf(error: unknown): 'bad' | 'busy' | 'none' {

@@ -89,6 +89,41 @@ describe('the speed of a peer', () => {
   })
 })
 
+describe('a peer that just failed', () => {
+  test('is asked after the others for a while, and shown with the reason', async () => {
+    const { clock, all, give } = start()
+    all.fetching('a').ended('bad', 'the stream was cut')
+    expect(order(all, 'a', 'b')).toEqual(['b', 'a'])
+    expect(all.conduct('a').trouble).toEqual({ reason: 'the stream was cut', atMs: clock.wallMs() })
+    await clock.advance(speedLimits.troubleMs)
+    expect(order(all, 'a', 'b')).toEqual(['a', 'b'])
+    await give('a', { firstMs: 1, bytes: 1, tookMs: 1 })
+    expect(all.conduct('a').trouble).toBeUndefined()
+  })
+
+  test('has stalled where who waited gave up after long; not where it was our disk, or soon', async () => {
+    const { clock, all } = start()
+    const soon = all.fetching('soon')
+    await clock.advance(300)
+    soon.ended('none')
+    const disk = all.fetching('disk')
+    disk.began()
+    disk.moved(1)
+    await clock.advance(5_000)
+    disk.ended('none')
+    const hung = all.fetching('hung')
+    hung.began()
+    hung.moved(1)
+    hung.wrote()
+    await clock.advance(2_000)
+    hung.ended('none')
+    expect(all.conduct('soon').trouble).toBeUndefined()
+    expect(all.conduct('disk').trouble).toBeUndefined()
+    expect(all.conduct('hung').trouble?.reason).toBe('stalled')
+    expect(order(all, 'hung', 'disk')).toEqual(['disk', 'hung'])
+  })
+})
+
 describe('the usual first byte of a peer', () => {
   test('is what nine of ten of the last came within', async () => {
     const { all, give } = start()

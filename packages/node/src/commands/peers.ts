@@ -71,9 +71,13 @@ function state(peer: PeerEntry, nowMs: number): string {
   return `seen ${formatDuration(nowMs - Date.parse(peer.lastSeenAt))} ago`
 }
 
-function remarks({ blamed, notConnected }: PeerEntry, nowMs: number): string[] {
+function remarks({ blamed, trouble, notConnected }: PeerEntry, nowMs: number): string[] {
   const lines: string[] = []
   if (notConnected !== null) lines.push(`    not connected: ${notConnected}`)
+  if (trouble !== null) {
+    const when = formatDuration(nowMs - Date.parse(trouble.at))
+    lines.push(`    last fetch failed ${when} ago: ${printableName(trouble.reason)}`)
+  }
   if (blamed === null) return lines
   const when = formatDuration(nowMs - Date.parse(blamed.at))
   const often = blamed.count > 1 ? `, ${blamed.count} times` : ''

@@ -302,8 +302,10 @@ describe('beside a node', () => {
     const program = ['--import', recorder, main]
     await run(['env', '--dir', dir], { env, program })
     await run(['status', '--dir', join(dir, 'x')], { env, program })
+    await run(['prefetch', 'example.com/a@v1.0.0', '--dir', dir], { env, program })
     const loaded = await readFile(list, 'utf8')
     expect(loaded).toContain('/commands/env.ts')
+    expect(loaded).toContain('/commands/prefetch.ts')
     expect(loaded).toContain('/commands/status.ts')
     for (const heavy of ['libp2p', 'packages/peers/', 'undici', '/pino/', 'classic-level']) {
       expect(loaded).not.toContain(heavy)

@@ -76,8 +76,8 @@ function collector(): (options: CollectOptions) => void {
 }
 
 /** Hides the arguments of this process from other users of the machine: a flag may hold a secret or a password. */
-export function hideArguments(): void {
-  process.title = 'modmesh start'
+export function hideArguments(command: string): void {
+  process.title = `modmesh ${command}`
 }
 
 /** Whether an earlier start kept code in a data directory. */

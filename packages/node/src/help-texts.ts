@@ -276,26 +276,27 @@ Prints all pins.
                                      new go.sum counts instead of the old one`,
   unpin: `End pins; name them as they were pinned. Prints those that are left.`,
   prefetch: `Have everything held that projects need, so that \`go\` can work on them with
-nobody else in reach: build, vet, mod download, mod verify, mod tidy, list -m all.
+nobody else in reach: build, vet, mod download, mod verify, mod tidy, list -m.
 
-  modmesh prefetch                         the project of this folder
-  modmesh prefetch go.sum ../other         files, and folders with all below
+  modmesh prefetch                     the project of this folder
+  modmesh prefetch go.sum ../other     files, and folders with all below
   modmesh prefetch golang.org/x/text@v0.32.0
   git show v1:go.sum | modmesh prefetch -
 
-Reads go.mod, go.sum, go.work, vendor/modules.txt, and lists of PATH@VERSION. Of a
-go.mod its go.sum is read, too. Also fetched are the go.mod files and .info that go
-asks for beyond go.sum; left out is what go.sum still names and go does not ask for.
+Reads go.mod, go.sum, go.work, vendor/modules.txt, lists of PATH@VERSION, and
+of a go.mod its go.sum. Also fetched are the go.mod files and .info that go
+asks for beyond go.sum. Left out is what go.sum still names and go asks for no
+more.
 
-Every hash of a go.sum is compared with what was proven. Exits 23 when one is not
-the same, 20 when something is missing; each is listed, with the reason.
+Every hash of a go.sum is compared with what was proven. Exits 23 when one is
+another, 20 when something is missing; each is listed, with the reason.
 
-Done by the running node. With none running the command opens the store itself,
-with the options of \`start\`; --listen and the port of --mesh-listen do not count.
-What --pin keeps is listed by \`modmesh pin\`, and ends with \`modmesh unpin --name\`.`,
-  run: `Run a command with GOPROXY set to the node of this host. With no node running, one
-is started for as long as the command runs, with the options of \`start\`, on free
-ports. For CI:
+Done by the running node. With none running the command opens the store
+itself, with the options of \`start\`, on free ports. What --pin keeps is
+listed by \`modmesh pin\` and ends with \`modmesh unpin --name\`.`,
+  run: `Run a command with GOPROXY set to the node of this host. With no node running,
+one is started for as long as the command runs, with the options of \`start\`,
+on free ports. For CI:
 
   modmesh run -- go build ./...
 
@@ -303,8 +304,8 @@ Meanwhile what the nearest project needs (as \`modmesh prefetch\` finds it) is
 fetched in the background, many modules at a time.
 
 Signals go to the command, and its exit status is that of \`run\`: 128 and the
-number of the signal when one ended it, 127 when there is no such program. When
-no node can be had: as other commands.`,
+number of the signal when one ended it, 127 when there is no such program.
+When no node can be had: as other commands.`,
   accept: `Take a version that is no longer what this node saw first, such as a private
 module whose tag was moved. No checksum database speaks for those, so the
 first hash counts: another one is refused (409 in status, 502 to go) until

@@ -13,7 +13,12 @@ export function addProjectCommands(program: Command, bind: Bind): void {
   const prefetch = bind<FlagTexts & { readonly names: readonly string[] }>(
     async () => (await import('./commands/prefetch.ts')).prefetch,
   )
-  add(program, 'prefetch', 'have everything held that projects need, with progress')
+  const files = command(
+    program,
+    'prefetch',
+    'have everything held that projects need, with progress',
+  )
+  files
     .argument('[names...]', 'files, folders, PATH@VERSION, or - (default: the nearest project)')
     .option('--all', 'also what go.sum still names and `go` does not ask for')
     .option(
@@ -27,18 +32,20 @@ export function addProjectCommands(program: Command, bind: Bind): void {
     .option('--json', 'print one JSON object')
     .action((names: readonly string[], flags: FlagTexts) => prefetch({ ...flags, names }))
   const run = bind<RunFlags>(async () => (await import('./commands/run.ts')).run)
-  add(program, 'run', 'run a command with GOPROXY set to a node')
+  const other = command(program, 'run', 'run a command with GOPROXY set to a node')
+  other
     .argument('<command...>', 'what to run, after --')
     .option('--no-prefetch', 'fetch only what the command asks for')
-    .action((command: readonly string[], flags: Omit<RunFlags, 'command'>) =>
-      run({ ...flags, command }),
+    .action((words: readonly string[], flags: Omit<RunFlags, 'command'>) =>
+      run({ ...flags, command: words }),
     )
+  for (const each of [files, other]) {
+    for (const name of optionNames) if (!notTaken.has(name)) each.addOption(flagOf(name))
+  }
 }
 
 type RunFlags = FlagTexts & { readonly command: readonly string[]; readonly prefetch: boolean }
 
-function add(program: Command, name: 'prefetch' | 'run', summary: string): Command {
-  const command = program.command(name).summary(summary).description(commandHelp[name])
-  for (const option of optionNames) if (!notTaken.has(option)) command.addOption(flagOf(option))
-  return command
+function command(program: Command, name: 'prefetch' | 'run', summary: string): Command {
+  return program.command(name).summary(summary).description(commandHelp[name])
 }

@@ -1,5 +1,6 @@
 import { askNode } from '../control-socket/client.ts'
-import { NodeNotRunningError } from '../errors.ts'
+import { hideArguments } from '../engine.ts'
+import { NodeNotRunningError, UsageError } from '../errors.ts'
 import type { ExitCode } from '../exit-codes.ts'
 import { flagName, optionNames } from '../options.ts'
 import { platformsOf } from '../prefetch/platforms.ts'
@@ -21,6 +22,8 @@ type PrefetchFlags = FlagTexts & {
 
 /** `modmesh prefetch`: has everything held that projects need; 20 when something is missing, 23 when a hash is wrong. */
 export async function prefetch(flags: PrefetchFlags, around: Surroundings): Promise<ExitCode> {
+  hideArguments('prefetch')
+  if (flags.pin === '') throw new UsageError('--pin: the project needs a name')
   const request: PrefetchRequest = {
     command: 'prefetch',
     ...packFiles(await readProjectFiles(flags.names, around.cwd)),

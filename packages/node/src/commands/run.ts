@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import type { GoEnv } from '../client-env.ts'
 import { askNode } from '../control-socket/client.ts'
 import { helloSchema } from '../control-socket/protocol.ts'
+import { hideArguments } from '../engine.ts'
 import { CommandError, NodeNotRunningError } from '../errors.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { packFiles } from '../prefetch/prefetch-request.ts'
@@ -27,6 +28,7 @@ type RunFlags = FlagTexts & {
 
 /** `modmesh run`: runs a command whose GOPROXY is a node; its exit status is ours. */
 export async function run(flags: RunFlags, around: Surroundings): Promise<number> {
+  hideArguments('run')
   const running = await findRunning(flags, around)
   if (running !== undefined) return await runWith(running, flags, around)
   const { startTemporaryNode } = await import('../temporary-node.ts')

@@ -7,7 +7,7 @@ import type { Surroundings } from '../settings.ts'
 /** `modmesh start`: runs the node until a signal ends it. */
 export async function start(flags: FlagTexts, around: Surroundings): Promise<ExitCode> {
   process.umask(0o077)
-  hideArguments()
+  hideArguments('start')
   const stopSignal = nextStopSignal()
   const read = await readOptions(flags, around)
   const { dir } = read.settings

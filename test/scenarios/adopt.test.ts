@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import {
@@ -46,6 +46,7 @@ interface Report {
   readonly zips: Record<'added' | 'present' | 'sharedBytes' | 'rewritten' | 'copied', number>
   readonly mods: { readonly added: number }
   readonly refused: readonly { readonly module: string; readonly what: string; reason: string }[]
+  readonly failed: Report['refused']
   readonly unproven: readonly { readonly module: string; readonly what: string; reason: string }[]
 }
 
@@ -198,6 +199,18 @@ describe('a cache that go filled', () => {
     expect(await statusOfGet(node, `${lib}@v1.1.0`, 'zip')).toBe(200)
     const text = await node.run(['adopt', go.modCache])
     expect(text.stdout).toContain(`refused mod ${lib}@v1.1.0: ${upstream.sumdb.name} says h1:`)
+  })
+
+  test('or holds what is no plain file is taken but for that', async () => {
+    const go = await filledCache(`${lib}@v1.0.0`, `${lib}@v1.1.0`)
+    await writeFile(cached(go, `${lib}@v1.0.0`, 'ziphash'), 'x'.repeat(5_000))
+    const mod = cached(go, `${lib}@v1.1.0`, 'mod')
+    await rm(mod, { force: true })
+    execFileSync('mkfifo', [mod])
+    const report = await adopt(await offlineNode(), go.modCache)
+    expect(report).toMatchObject({ code: 23, zips: { added: 1 }, mods: { added: 1 } })
+    expect(named(report.refused)).toEqual([`zip ${lib}@v1.0.0`])
+    expect(named(report.failed)).toEqual([`mod ${lib}@v1.1.0`])
   })
 
   test('with another zip and a .ziphash that fits it is refused by the record', async () => {

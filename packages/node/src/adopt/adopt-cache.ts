@@ -44,11 +44,16 @@ export interface AdoptComponents {
  */
 export async function adoptCache(
   components: AdoptComponents,
-  what: { readonly cache: string; readonly versions: readonly CachedVersion[] },
+  what: {
+    readonly cache: string
+    readonly versions: readonly CachedVersion[]
+    /** All were hashed before: what nobody vouches for is not hashed once more. */
+    readonly again: boolean
+  },
   options: { readonly signal: AbortSignal },
 ): Promise<AdoptReport> {
   const { cache, versions } = what
-  const adoption = new Adoption(components, options.signal)
+  const adoption = new Adoption(components, what.again, options.signal)
   const queue = versions.values()
   let done = 0
   const work = async (): Promise<void> => {
@@ -67,11 +72,13 @@ export async function adoptCache(
 class Adoption {
   readonly tally: AdoptTally = new AdoptTally()
   readonly #components: AdoptComponents
+  readonly #again: boolean
   readonly #signal: AbortSignal
   readonly #hashing: Turns
 
-  constructor(components: AdoptComponents, signal: AbortSignal) {
+  constructor(components: AdoptComponents, again: boolean, signal: AbortSignal) {
     this.#components = components
+    this.#again = again
     this.#signal = signal
     this.#hashing = new Turns(components.store.adoptAtOnce)
   }
@@ -83,8 +90,11 @@ class Adoption {
     // Of a question such as `go list -m`, which says nothing about a version's content.
     if (!needsZip && !kinds.has('mod')) return
     const sums = this.#components.proofs.find(module, { needsZip, signal: this.#signal })
+    const hopeless = this.#again && needsZip ? whyUnproven(await sums) : undefined
+    if (hopeless !== undefined) this.#leave('unproven', version, 'zip', hopeless)
     // Hashing takes longer than asking: both begin at once.
-    const zip = needsZip ? this.#takeZip(version, sums) : Promise.resolve(false)
+    const zip =
+      needsZip && hopeless === undefined ? this.#takeZip(version, sums) : Promise.resolve(false)
     const [isZipKnown, isModKnown] = await Promise.all([zip, this.#takeMod(version, sums)])
     if (isZipKnown || isModKnown) await this.#takeInfo(version)
   }
@@ -96,10 +106,10 @@ class Adoption {
     try {
       const known = await sums
       const fault = (await zipHashFault(version, adopted)) ?? zipFault(adopted, known)
+      const why = whyUnproven(known)
       if (fault !== undefined) this.#leave('refused', version, 'zip', fault)
-      else if (known.kind === 'unproven') this.#leave('unproven', version, 'zip', known.why)
-      else if (known.zips.size === 0) {
-        this.#leave('unproven', version, 'zip', 'there is a hash of its go.mod alone')
+      else if (known.kind === 'unproven' || why !== undefined) {
+        this.#leave('unproven', version, 'zip', why ?? '')
       } else {
         await this.#commit(adopted, known)
         return true
@@ -206,6 +216,12 @@ class Adoption {
   }
 }
 
+/** Why nobody vouches for a zip; undefined when somebody does. */
+function whyUnproven(sums: FoundSums): string | undefined {
+  if (sums.kind === 'unproven') return sums.why
+  return sums.zips.size === 0 ? 'there is a hash of its go.mod alone' : undefined
+}
+
 async function heldAlready(store: DiskStore, { module, zipHash }: AdoptedZip): Promise<boolean> {
   const held: HeldZip | undefined = await store.findZip(module)
   return held?.zipHash === zipHash
@@ -217,7 +233,12 @@ async function zipHashFault(
   { zipHash }: AdoptedZip,
 ): Promise<string | undefined> {
   if (!version.kinds.has('ziphash')) return undefined
-  const text = Buffer.from(await readSmall(version, 'ziphash', maxZipHashBytes)).toString('utf8')
+  let text: string
+  try {
+    text = Buffer.from(await readSmall(version, 'ziphash', maxZipHashBytes)).toString('utf8')
+  } catch (error) {
+    return `its .ziphash cannot be read: ${errorText(error)}`
+  }
   const said = parseSaid(text.trim())
   if (said === zipHash) return undefined
   return `its .ziphash says ${said ?? 'no hash'}, its bytes are ${zipHash}`

@@ -41,7 +41,7 @@ export async function answerAdopt(
     readonly onProgress: (progress: object) => void
   },
 ): Promise<AdoptReport> {
-  const { cache, only, sums = '' } = request
+  const { cache, only, again = false, sums = '' } = request
   const { trust, signal, onProgress } = options
   if (!isAbsolute(cache)) throw new UsageError(`${cache}: the path of a cache begins with /`)
   const downloads = await findDownloads(cache)
@@ -53,7 +53,7 @@ export async function answerAdopt(
   const proofs = new AdoptProofs(known, readGoSum(sums))
   const versions = await listVersions(downloads, only)
   const components = { store, proofs, onProgress, onAdded }
-  return await adoptCache(components, { cache: downloads, versions }, { signal })
+  return await adoptCache(components, { cache: downloads, versions, again }, { signal })
 }
 
 function readGoSum(text: string): readonly GoSumLine[] {

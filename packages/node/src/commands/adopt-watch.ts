@@ -83,6 +83,8 @@ class Follower {
   readonly #init: WatchInit
   /** State of the files of each module version when nothing was left to do about it. */
   readonly #settled = new Map<string, string>()
+  /** The same of those that nobody vouched for, or that could not be read. */
+  readonly #open = new Map<string, string>()
 
   constructor(downloads: string, init: WatchInit) {
     this.#downloads = downloads
@@ -93,9 +95,14 @@ class Follower {
   async look(signal: AbortSignal): Promise<void> {
     try {
       const changed = await this.#changed()
-      const names = [...changed.keys()]
-      for (let i = 0; i < names.length && !signal.aborted; i += maxNames) {
-        await this.#adopt(names.slice(i, i + maxNames), changed, signal)
+      const { fresh = [], open = [] } = Object.groupBy(changed.keys(), (name) =>
+        this.#open.get(name) === changed.get(name) ? 'open' : 'fresh',
+      )
+      for (const again of [false, true]) {
+        const names = again ? open : fresh
+        for (let i = 0; i < names.length && !signal.aborted; i += maxNames) {
+          await this.#adopt({ only: names.slice(i, i + maxNames), again }, changed, signal)
+        }
       }
     } catch (error) {
       if (!signal.aborted) note(error instanceof CommandError ? error.message : errorText(error))
@@ -103,18 +110,21 @@ class Follower {
   }
 
   async #adopt(
-    names: readonly string[],
+    names: { readonly only: readonly string[]; readonly again: boolean },
     states: ReadonlyMap<string, string>,
     signal: AbortSignal,
   ): Promise<void> {
     const report = await this.#init.ask(names, { signal })
     // Who vouches for it may be reached another time; what is refused stays so until it changes.
     const open = new Set([...report.unproven, ...report.failed].map(({ module }) => module))
-    for (const name of names) {
-      if (!open.has(name)) this.#settled.set(name, states.get(name) ?? '')
+    for (const name of names.only) {
+      const state = states.get(name) ?? ''
+      if (open.has(name)) this.#open.set(name, state)
+      else this.#settled.set(name, state)
     }
     const { zips, mods, refused, failed } = report
-    const isNews = zips.added + mods.added + refused.length + failed.length > 0
+    const isNews =
+      zips.added + mods.added + refused.length > 0 || (failed.length > 0 && !names.again)
     if (isNews) this.#init.print(report)
   }
 

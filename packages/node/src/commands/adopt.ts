@@ -46,7 +46,7 @@ export async function adopt(flags: AdoptFlags, around: Surroundings): Promise<Ex
 
 /** Has module versions adopted, all when none are named. */
 export type AskAdopt = (
-  only: readonly string[] | undefined,
+  names: { readonly only: readonly string[]; readonly again: boolean } | undefined,
   options: {
     readonly signal: AbortSignal
     readonly onProgress?: ((progress: unknown) => void) | undefined
@@ -59,8 +59,8 @@ function askWith(
   flags: FlagTexts,
   around: Surroundings,
 ): AskAdopt {
-  return async (only, options) => {
-    const request = { command: 'adopt', ...what, only: only && [...only] } as const
+  return async (names, options) => {
+    const request = { command: 'adopt', ...what, ...names } as const
     const settings = async () => (await readOptions({ ...flags, dir }, around)).settings
     return (await askStore(dir, request, { ...options, settings, mayCreate: true })) as AdoptReport
   }

@@ -54,6 +54,8 @@ export type StoreRequest =
       readonly cache: string
       /** Each PATH@VERSION; absent for all that is there. */
       readonly only?: readonly string[] | undefined
+      /** They were looked at before and did not change: only what can be proven by now is hashed. */
+      readonly again?: boolean | undefined
       /** The text of go.sum files that are believed. */
       readonly sums?: string | undefined
     }
@@ -171,6 +173,7 @@ const requestSchema = v.variant('command', [
     command: v.literal('adopt'),
     cache: v.string(),
     only: v.optional(v.array(v.string())),
+    again: v.optional(v.boolean()),
     sums: v.optional(v.string()),
   }),
   v.strictObject({

@@ -246,7 +246,7 @@ describe('a mesh that shares private modules', () => {
     const isMet = async () => (await peerOf(eve, liar.peerId))?.connected === true
     await expect.poll(isMet, patience).toBe(true)
     expect((await ask(eve, `${lib}/@v/v1.0.0.mod`)).status).toBe(200)
-    expect((await ask(eve, `${lib}/@v/v1.0.0.zip`)).status).toBe(404)
+    expect((await ask(eve, `${lib}/@v/v1.0.0.zip`)).status).toBe(502)
     expect(liar.bodiesAsked()).toBe(1)
     expect(await peerOf(eve, liar.peerId)).toMatchObject({ blamed: { avoided: true } })
     expect((await statusOf(eve)).store.zips).toBe(0)

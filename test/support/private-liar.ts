@@ -50,7 +50,8 @@ export async function startPrivateLiar(
     async hasStatement() {
       const options = { signal: AbortSignal.timeout(1_000), onRefused: () => {} }
       for await (const record of node.privates.findRecords(module, options)) {
-        privateShelf.truth = record
+        // Others may have the statement alone.
+        if (record.mod !== undefined) privateShelf.truth = record
       }
       return privateShelf.truth !== undefined
     },

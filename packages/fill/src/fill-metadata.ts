@@ -8,6 +8,7 @@ import { fromPeers, fromRemote, fromUpstream } from './metadata-sources.ts'
 import type { Answer } from './module-source.ts'
 import { notHere } from './not-found.ts'
 import type { VerifiedParts } from './peer-facts.ts'
+import type { PublishedRecord } from './private-modules.ts'
 import { publishedFirst } from './published-first.ts'
 import type { FoundPublished } from './published-search.ts'
 import { type Branch, firstSuccess } from './race.ts'
@@ -31,7 +32,8 @@ export async function fillFile(
     const fromUpstream = () => race(ctx, module, part, scope)
     if (!ctx.isPrivate(module.path)) return fromUpstream()
     const fromMesh = async (found: FoundPublished) => fileFromMembers(ctx, module, part, found)
-    return publishedFirst(ctx, module, scope, { fromMesh, fromUpstream })
+    const isEnough = (record: PublishedRecord) => record[part] !== undefined
+    return publishedFirst(ctx, module, scope, { isEnough, fromMesh, fromUpstream })
   })
 }
 

@@ -26,6 +26,7 @@ export async function fillUnprovable(
   scope: Scope,
 ): Promise<Answer<HeldZip>> {
   return await publishedFirst(ctx, module, scope, {
+    isEnough: ({ holdsZip }) => holdsZip,
     fromMesh: (found) => fromMembers(ctx, module, found, scope),
     fromUpstream: () => fromUpstream(ctx, module, scope),
   })

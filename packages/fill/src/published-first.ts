@@ -4,15 +4,19 @@ import {
   ModuleNotFoundError,
   PublishersDisagreeError,
   UpstreamRefusedError,
+  UpstreamUnavailableError,
 } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { notHere } from './not-found.ts'
+import type { PublishedRecord } from './private-modules.ts'
 import { type FoundPublished, searchPublished } from './published-search.ts'
 import type { Scope } from './scope.ts'
 import { StoreFailure } from './store-failure.ts'
 
 /** The two ways to a part of a private version. */
 export interface PrivateWays<T> {
+  /** Whether a member has the part. */
+  readonly isEnough: (record: PublishedRecord) => boolean
   /** Undefined when nobody delivered what verifies. */
   readonly fromMesh: (found: FoundPublished) => Promise<T | undefined>
   readonly fromUpstream: () => Promise<T>
@@ -35,12 +39,9 @@ export async function publishedFirst<T>(
     throw notHere(formatModuleVersion(module))
   }
   const { haveQueryMs, meshOnlyMs } = ctx.budgets
-  const first = await attempt(ctx, module, ways, {
-    ms: canAskUpstream ? haveQueryMs : meshOnlyMs,
-    signal,
-  })
+  if (!canAskUpstream) return await fromMeshAlone(ctx, module, ways, { ms: meshOnlyMs, signal })
+  const first = await attempt(ctx, module, ways, { ms: haveQueryMs, signal })
   if (first.value !== undefined) return first.value
-  if (!canAskUpstream) throw first.refusal ?? notHere(formatModuleVersion(module))
   try {
     return await ways.fromUpstream()
   } catch (error) {
@@ -52,8 +53,32 @@ export async function publishedFirst<T>(
   }
 }
 
+/** How long members are asked. */
+interface Asking {
+  readonly ms: number
+  readonly signal: AbortSignal
+}
+
+/** Whoever was quick may have failed to deliver: then all are waited for. */
+async function fromMeshAlone<T>(
+  ctx: FillContext,
+  module: ModuleVersion,
+  ways: PrivateWays<T>,
+  asking: Asking,
+): Promise<T> {
+  const name = formatModuleVersion(module)
+  const first = await attempt(ctx, module, ways, asking)
+  if (first.value !== undefined) return first.value
+  if (!first.hasHolder) throw first.refusal ?? notHere(name)
+  const second = await attempt(ctx, module, { ...ways, isEnough: () => false }, asking)
+  if (second.value !== undefined) return second.value
+  throw new UpstreamUnavailableError(`${name}: members that have it could not deliver it`)
+}
+
 interface Attempt<T> {
   readonly value?: T | undefined
+  /** Somebody said to have it. */
+  readonly hasHolder?: boolean
   /** Why what members have is not taken. */
   readonly refusal?: Error
 }
@@ -61,12 +86,13 @@ interface Attempt<T> {
 async function attempt<T>(
   ctx: FillContext,
   module: ModuleVersion,
-  { fromMesh }: Pick<PrivateWays<T>, 'fromMesh'>,
-  how: { readonly ms: number; readonly signal: AbortSignal },
+  { fromMesh, isEnough }: Pick<PrivateWays<T>, 'fromMesh' | 'isEnough'>,
+  asking: Asking,
 ): Promise<Attempt<T>> {
   try {
-    const found = await searchPublished(ctx, module, how)
-    return { value: found && (await fromMesh(found)) }
+    const found = await searchPublished(ctx, module, { ...asking, isEnough })
+    if (found === undefined) return {}
+    return { hasHolder: found.records.some(isEnough), value: await fromMesh(found) }
   } catch (error) {
     // Statements that do not count say nothing of what upstream has.
     if (error instanceof ModuleNotFoundError) return { refusal: error }

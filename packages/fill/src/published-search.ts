@@ -18,6 +18,8 @@ export interface FoundPublished {
 interface Search {
   readonly ms: number
   readonly signal: AbortSignal
+  /** Whether a member has what is looked for: once one has, the others are not waited for long. */
+  readonly isEnough?: (record: PublishedRecord) => boolean
 }
 
 /**
@@ -28,10 +30,10 @@ interface Search {
 export async function searchPublished(
   ctx: FillContext,
   module: ModuleVersion,
-  { ms, signal }: Search,
+  search: Search,
 ): Promise<FoundPublished | undefined> {
   const refused = new Set<string>()
-  const records = await ask(ctx, module, { ms, signal }, (reason) => refused.add(reason))
+  const records = await ask(ctx, module, search, (reason) => refused.add(reason))
   const kept = records.length === 0 ? undefined : await readFirstHash(ctx, module)
   const counting = records.filter((record) => !isOverruled(kept, record.published))
   const published = agreed(ctx, module, counting)
@@ -51,7 +53,7 @@ function saysSame({ zip, mod }: Published, other: Published): boolean {
 async function ask(
   ctx: FillContext,
   module: ModuleVersion,
-  { ms, signal }: Search,
+  { ms, signal, isEnough = () => true }: Search,
   onRefused: (reason: string) => void,
 ): Promise<readonly PublishedRecord[]> {
   const records: PublishedRecord[] = []
@@ -61,8 +63,8 @@ async function ask(
   try {
     const found = ctx.privateMesh?.findRecords(module, { signal: scope.signal, onRefused }) ?? []
     for await (const record of until(asAsync(found), scope.signal)) {
-      // Once one has told, the others have the time of a question to say otherwise.
-      if (records.length === 0) endAfter(ctx, scope, ctx.budgets.haveQueryMs)
+      // The others have the time of a question to say otherwise.
+      if (isEnough(record)) endAfter(ctx, scope, ctx.budgets.haveQueryMs)
       if (isOf(record, module)) records.push(record)
       else ctx.blame(record.peer, module, 'sent a record of another module version')
       if (records.length >= maxRecordsPerSearch) break

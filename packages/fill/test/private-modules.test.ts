@@ -102,8 +102,9 @@ describe('a private version that a publisher signed', () => {
     const mod = text('module corp.example/lib\n// evil\n')
     mesh.tell({ peer: 'liar', module, info, mod, holdsZip: false, published })
     const error = await world.failure(world.fill.mod(module, patient))
-    expect(error.code).toBe('MODULE_NOT_FOUND')
-    expect(world.blamed()).toEqual(['liar'])
+    // Somebody says to have it: that is no "not found".
+    expect(error.code).toBe('UPSTREAM_UNAVAILABLE')
+    expect(new Set(world.blamed())).toEqual(new Set(['liar']))
     member(shared, 'bob')
     expect((await world.run(world.fill.mod(module, patient))).value).toEqual(release.mod)
   })
@@ -228,6 +229,26 @@ describe('with an upstream of its own', () => {
     const beganMs = shared.world.clock.monotonicMs()
     await shared.world.run(shared.world.fill.zip(shared.release.module, patient))
     expect(shared.world.clock.monotonicMs() - beganMs).toBeLessThan(300)
+  })
+
+  test('a member that has the statement alone does not cut short one that has the zip, too', async () => {
+    const shared = sharedWorld()
+    const { mesh, release, hashes, world } = shared
+    const files = { info: undefined, mod: undefined, holdsZip: false }
+    const published = statementBy('alice', hashes)
+    mesh.tell({ peer: 'quick', module: release.module, ...files, published })
+    member(shared, 'bob', 'alice', 2_000)
+    expect((await world.run(world.fill.mod(release.module, patient))).value).toEqual(release.mod)
+    const { source } = await world.run(world.fill.zip(release.module, patient))
+    expect(source).toEqual({ kind: 'peer', peer: 'bob' })
+  })
+
+  test('a member that lies quickly does not keep the zip of a slow one away', async () => {
+    const shared = sharedWorld()
+    member(shared, 'liar').fault = 'wrong-bytes'
+    member(shared, 'bob', 'alice', 2_000)
+    const { source } = await shared.world.run(shared.world.fill.zip(shared.release.module, patient))
+    expect(source).toEqual({ kind: 'peer', peer: 'bob' })
   })
 
   test('members that are slow are asked again when upstream does not let this host in', async () => {

@@ -312,6 +312,19 @@ describe('without records in the cache', () => {
     expect(upstream.count(filePath({ path: lib, version: 'v1.0.0' }, 'zip'))).toBe(0)
   })
 
+  test('what the database does not know keeps nothing else from being proven', async () => {
+    const names = Array.from({ length: 8 }, (_, i) => `corp.test/a${i}@v1.0.0`)
+    for (const name of names) {
+      upstream.add({ path: name.split('@')[0] ?? '', version: 'v1.0.0', logged: false })
+    }
+    const go = await filledCache(...names, `${lib}@v1.0.0`)
+    await rm(join(go.modCache, 'cache/download/sumdb'), { recursive: true })
+    const args = ['--upstream', upstream.url, '--sumdb', upstream.gosumdb]
+    const report = await adopt(stack.use(await startNode({ args })), go.modCache)
+    expect(report).toMatchObject({ code: 20, zips: { added: 1 }, mods: { added: 1 } })
+    expect(named(report.unproven)).toHaveLength(16)
+  })
+
   test('a go.sum that is handed over proves it, private modules included, with no node running', async () => {
     const go = await cacheWithoutRecords()
     const cwd = await go.project({

@@ -103,7 +103,8 @@ export class AdoptProofs {
       signal.throwIfAborted()
       this.#lastFailure = errorText(error).split('\n', 1)[0] ?? ''
       // One that the database does not know says nothing about the next.
-      this.#failures = errorCode(error) === 'MODULE_NOT_FOUND' ? 0 : this.#failures + 1
+      const isUnknown = ['MODULE_NOT_FOUND', 'SUMDB_NOT_FOUND'].includes(errorCode(error) ?? '')
+      this.#failures = isUnknown ? 0 : this.#failures + 1
       return unproven(this.#lastFailure)
     }
   }

@@ -3,16 +3,17 @@ import { type CutZip, CutZips } from './cut-zips.ts'
 import { asError, ModuleNotFoundError, PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { HolderList, type KnownHolder } from './holder-list.ts'
-import { minCutBytes, minHedgeMs, minHedgeRtts } from './limits.ts'
+import { minCutBytes } from './limits.ts'
 import type { PeerId } from './peers.ts'
 import type { RecordSearch } from './record-search.ts'
 import type { Scope } from './scope.ts'
-import { findLiars, MixedBytesError, type SentParts } from './sent-parts.ts'
-import { SplitZip } from './split-zip.ts'
+import { MixedBytesError } from './sent-parts.ts'
 import { StoreFailure } from './store-failure.ts'
 import { blameLiar, fetchFromPeer, fetchFromRemote, fetchFromUpstream } from './zip-attempt.ts'
 import { type RunningAttempt, ZipBodies } from './zip-bodies.ts'
 import { fetchFromOwner } from './zip-from-owner.ts'
+import { ZipHelpers, type ZipHelpersInit } from './zip-helpers.ts'
+import { firstByteWindowMs, hedgeMs, isBusy } from './zip-patience.ts'
 import type { Patience } from './zip-progress.ts'
 import type { RaceView } from './zip-race.ts'
 import type { HeldZip } from './zip-store.ts'
@@ -40,10 +41,7 @@ export class ZipSources {
   readonly #cuts: CutZips
   /** Who was asked again after a cut: each once. */
   readonly #askedAgain = new Set<PeerId>()
-  /** Who helps with which body. */
-  readonly #helping = new Map<RunningAttempt, KnownHolder>()
-  /** What several sent together that was wrong. */
-  #sent: SentParts | undefined
+  readonly #helpers: ZipHelpers
   #owner: RaceView['owner']
   #remote: RaceView['remote']
   #upstream: RaceView['upstream']
@@ -70,6 +68,12 @@ export class ZipSources {
       onChange()
     }
     this.#holders = new HolderList(ctx, module, work, { isKnownOnly: isRelay, onChange: onHolder })
+    const tell: ZipHelpersInit['tell'] = (...outcome) => this.#tell(...outcome)
+    this.#helpers = new ZipHelpers(
+      ctx,
+      { holders: this.#holders, bodies: this.#bodies },
+      { module, onChange, tell },
+    )
   }
 
   /** The first zip that came and verified. */
@@ -89,7 +93,7 @@ export class ZipSources {
       isUpstreamFirst: this.#isUpstreamFirst ?? false,
       next: this.#holders.first,
       mayHedge: this.#ctx.hedges.mayHedge,
-      maySplit: this.#sent === undefined,
+      maySplit: this.#helpers.maySplit,
       holderSearch: this.#holders.state,
       holderSearchMs: this.#holders.searchStartedMs,
       firstPeer: this.#firstPeer,
@@ -110,7 +114,7 @@ export class ZipSources {
   /** The zip is there: others may have the rest of it, and whoever sent other bytes before is found. */
   showWhole(zip: HeldZip): void {
     this.#bodies.showWhole(zip)
-    if (this.#sent !== undefined) this.#ctx.background(this.#nameLiars(this.#sent, zip))
+    this.#helpers.compare(zip)
   }
 
   /** What comes from now on is not needed. */
@@ -143,7 +147,7 @@ export class ZipSources {
 
   #ask(holder: KnownHolder): void {
     const isFar = holder.far !== undefined
-    const windowMs = this.#windowMs(holder)
+    const windowMs = firstByteWindowMs(holder, this.#ctx.budgets)
     const attempt = this.#bodies.begin({ kind: 'peer', peer: holder.peer }, windowMs, { isFar })
     attempt.hedgeMs = isFar ? undefined : hedgeMs(holder, windowMs)
     const cut = this.#cuts.take()
@@ -151,7 +155,7 @@ export class ZipSources {
     if (isWorthWaiting(cut)) this.#firstPeer = attempt
     this.#firstPeer ??= attempt
     const patience = this.#patience(windowMs, isFar)
-    const split = this.#splitOf(attempt, holder, patience)
+    const split = this.#helpers.splitOf(attempt, holder, patience)
     const job = { ...holder, ...patience, ...this.#transfer(attempt), cut, cuts: this.#cuts, split }
     const fetching = this.#work.start((signal) => {
       const fetch = () => fetchFromPeer(this.#ctx, job, { signal })
@@ -163,7 +167,7 @@ export class ZipSources {
   /** Lets the next holder bring a part of the large zip that is coming. */
   addSource(): void {
     const main = this.#bodies.find('peer')
-    if (main?.split !== undefined) this.#help(main, main.split)
+    if (main?.split !== undefined) this.#helpers.add(main, main.split)
   }
 
   /** Whether the holder that is asked now is so before the others have used up their time. */
@@ -173,87 +177,19 @@ export class ZipSources {
     return peers.some(({ startedMs, windowMs }) => nowMs - startedMs < windowMs)
   }
 
-  #windowMs({ rttMs }: KnownHolder): number {
-    const { firstByteMs, firstByteRtts } = this.#ctx.budgets
-    return Math.max(firstByteMs, firstByteRtts * (rttMs ?? 0))
-  }
-
-  #splitOf(
-    attempt: RunningAttempt,
-    holder: KnownHolder,
-    patience: Omit<Patience, 'progress'>,
-  ): SplitZip {
-    const { peer, bytesPerMs, zipHash } = holder
-    const main = { peer, bytesPerMs, ...patience, progress: attempt.progress }
-    const split = new SplitZip(this.#ctx, {
-      zipHash,
-      main,
-      onFailed: (failed, error) => this.#partFailed(attempt, failed, error),
-      onNeed: () => this.#help(attempt, split),
-    })
-    attempt.split = split
-    return split
-  }
-
-  /** False when nobody is left to ask. */
-  #help(main: RunningAttempt, split: SplitZip): boolean {
-    const holder = this.#holders.next()
-    if (holder === undefined) return false
-    const { peer, bytesPerMs } = holder
-    const windowMs = this.#windowMs(holder)
-    const attempt = this.#bodies.begin({ kind: 'peer', peer }, windowMs, { helps: main })
-    const { progress } = attempt
-    this.#helping.set(attempt, holder)
-    split.help({ peer, bytesPerMs, progress, patienceMs: windowMs + this.#ctx.budgets.stallMs })
-    return true
-  }
-
-  /** One of several sources failed; the others go on. */
-  #partFailed(main: RunningAttempt, peer: PeerId, error: unknown): void {
-    const all = [main, ...this.#bodies.helpersOf(main)]
-    const attempt = all.find(({ asked }) => 'peer' in asked && asked.peer === peer)
-    if (attempt === undefined) return
-    this.#tell(attempt, 'failed', asError(error))
-    const holder = this.#helping.get(attempt)
-    blameLiar(this.#ctx, peer, this.#init.module, error)
-    if (holder !== undefined && isBusy(error)) this.#holders.again(holder)
-    this.#init.onChange()
-  }
-
   #judge(holder: KnownHolder, attempt: RunningAttempt, error: unknown): void {
-    if (error instanceof MixedBytesError) return this.#suspect(holder, error)
+    if (error instanceof MixedBytesError) {
+      // Other holders get the time that these had.
+      this.#firstPeer = undefined
+      this.#cuts.end()
+      return this.#helpers.suspect(holder, error)
+    }
     if (attempt.split?.hasMainFailed !== true)
       blameLiar(this.#ctx, holder.peer, this.#init.module, error)
     // Nobody else may have it; who can ask the owner or upstream does so meanwhile.
     if (isBusy(error) && this.#init.owner === undefined) this.#holders.again(holder)
     if (this.#isLinkGone(holder, attempt, error)) this.#holders.whenBack(holder)
     else if (this.#mayGoOn(holder, attempt, error)) this.#holders.again(holder)
-  }
-
-  /**
-   * Joined bytes were wrong. Nobody may have any: the next sources bring all of it each. Once it is there
-   * in these bytes, it shows who sent other ones.
-   */
-  #suspect(main: KnownHolder, { sent }: MixedBytesError): void {
-    const { module } = this.#init
-    const sources = new Set(sent.parts.map(({ source }) => source))
-    // Other holders get the time that these had.
-    this.#firstPeer = undefined
-    if (sent.isAsDeclared) {
-      for (const peer of sources) this.#ctx.blame(peer, module, 'declared the bytes of another zip')
-      return
-    }
-    this.#sent = sent
-    this.#cuts.end()
-    for (const holder of [...this.#helping.values(), main]) {
-      if (sources.delete(holder.peer)) this.#holders.again(holder)
-    }
-  }
-
-  async #nameLiars(sent: SentParts, zip: HeldZip): Promise<void> {
-    for (const peer of await findLiars(sent, zip)) {
-      this.#ctx.blame(peer, this.#init.module, 'sent other bytes than it declared')
-    }
   }
 
   /** Whether the link to another site went away under a body: that is no word about the holder. */
@@ -369,18 +305,11 @@ export class ZipSources {
     )
     this.#ctx.background(
       ended.finally(() => {
-        this.#endHelp(attempt)
+        this.#helpers.end(attempt)
         this.#bodies.end(attempt)
         this.#init.onChange()
       }),
     )
-  }
-
-  #endHelp(main: RunningAttempt): void {
-    for (const attempt of this.#bodies.helpersOf(main)) {
-      this.#tell(attempt, attempt.progress.bytes > 0 ? 'gave' : 'unneeded')
-      this.#bodies.end(attempt)
-    }
   }
 
   /** Tells once how an attempt ended. */
@@ -393,17 +322,6 @@ export class ZipSources {
     const tookMs = this.#ctx.clock.monotonicMs() - startedMs
     this.#ctx.emit({ kind: 'zip-asked', module, asked, outcome, error, bytes, tookMs })
   }
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof PeerError && error.fault === 'busy'
-}
-
-/** When a first byte is later than nine of ten of this peer's, within the budgets. */
-function hedgeMs({ usualFirstByteMs, rttMs }: KnownHolder, windowMs: number): number | undefined {
-  if (usualFirstByteMs === undefined) return undefined
-  const leastMs = Math.max(minHedgeMs, minHedgeRtts * (rttMs ?? 0))
-  return Math.min(windowMs, Math.max(leastMs, usualFirstByteMs))
 }
 
 function isWorthWaiting(cut: CutZip | undefined): boolean {

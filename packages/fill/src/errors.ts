@@ -1,4 +1,5 @@
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
+import { maxGraphModules } from './limits.ts'
 import type { PeerId } from './peers.ts'
 import type { Published } from './private-modules.ts'
 
@@ -168,6 +169,15 @@ export class FillClosedError extends Error {
   constructor() {
     super('this node is shutting down')
     this.name = 'FillClosedError'
+  }
+}
+
+/** A module graph does not end: somebody who publishes a module wants it so. */
+export class GraphTooLargeError extends Error {
+  readonly code = 'GRAPH_TOO_LARGE'
+  constructor() {
+    super(`the module graph has more than ${maxGraphModules} module versions`)
+    this.name = 'GraphTooLargeError'
   }
 }
 

@@ -215,3 +215,6 @@ export const farReturnMs = 150_000
 
 /** Between two looks whether it is back, ms. */
 export const farLookMs = 1_000
+
+/** Module versions of one graph: the largest known have some 20,000. Who publishes could make one that never ends. */
+export const maxGraphModules = 100_000

@@ -1,5 +1,6 @@
 import { compareVersions, type GoMod, prunesGraph } from '@modmesh/module'
-import { maxParallelMods } from '../limits.ts'
+import { GraphTooLargeError } from '../errors.ts'
+import { maxGraphModules, maxParallelMods } from '../limits.ts'
 import { drainQueue } from './drain-queue.ts'
 import type { MainModule } from './main-modules.ts'
 import type { GraphModule } from './replacements.ts'
@@ -26,7 +27,7 @@ export interface ModuleGraph {
   readonly selected: readonly GraphModule[]
 }
 
-/** Reads the graph of one main module; `isWhole` looks at all of it, whatever the main module's Go version. */
+/** Reads the graph of one main module; `isWhole` looks at all of it, whatever the main module's Go version. Throws GraphTooLargeError. */
 export async function readModuleGraph(
   main: MainModule,
   ports: GraphPorts,
@@ -39,7 +40,7 @@ export async function readModuleGraph(
   return reading.result()
 }
 
-/** Reads the graph of the main modules of a workspace. */
+/** Reads the graph of the main modules of a workspace. Throws GraphTooLargeError. */
 export async function readWorkspaceGraph(
   mains: readonly MainModule[],
   ports: GraphPorts,
@@ -151,6 +152,7 @@ class GraphReading {
       const key = `${depth} ${nameOf(module)}`
       if (this.#begun.has(key)) return false
       this.#begun.add(key)
+      if (this.#begun.size > maxGraphModules) throw new GraphTooLargeError()
       return true
     })
   }

@@ -54,7 +54,8 @@ export interface ClosurePorts {
 /**
  * Finds what is needed for `go build`, `vet`, `mod download`, `mod verify`, `mod tidy` and `list -m all` of projects
  * (cmd/go modload, golang.org/ref/mod#graph-pruning). `platforms`, such as `linux-amd64`: also the Go toolchains that
- * they name, for those. Throws InvalidFileError for a file that `go` would not read either.
+ * they name, for those. Throws InvalidFileError for a file that `go` would not read
+ * either, GraphTooLargeError.
  */
 export async function closeProject(
   files: readonly ProjectFile[],

@@ -77,6 +77,18 @@ test('an abort ends the search with its reason', async () => {
   await expect(closeProject(files, ports, { signal: controller.signal })).rejects.toThrow('enough')
 })
 
+test('a graph that never ends is not followed for ever', async () => {
+  let next = 0
+  const ports: ClosurePorts = {
+    mod: async ({ path }) => {
+      const lines = Array.from({ length: 2_000 }, () => `require a.b/m${next++} v1.0.0\n`)
+      return Buffer.from(`module ${path}\n${lines.join('')}`)
+    },
+  }
+  const closing = closeProject([text('go.mod', 'require a.b/x v1.0.0\n')], ports, { signal })
+  await expect(closing).rejects.toMatchObject({ code: 'GRAPH_TOO_LARGE' })
+})
+
 test('each go.mod is read once, however many projects and ways lead to it', async () => {
   const asked: string[] = []
   const ports: ClosurePorts = {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseModuleVersion } from '@modmesh/module'
@@ -160,15 +160,19 @@ describe('a mesh that shares private modules', () => {
       // As people have them set; go asks the database for what GONOSUMDB does not name.
       const env = { GOPRIVATE: '*.modmesh.test', GONOPROXY: 'none', GONOSUMDB: '*.modmesh.test' }
       const go = stack.use(await GoHome.make({ proxy: bob.url, sumdb: 'sum.golang.org', env }))
-      const main = `package main\n\nimport "${lib}"\n\nfunc main() { println(lib.Version) }\n`
-      const goMod = 'module test.local/main\n\ngo 1.20\n'
-      const cwd = await go.project({ 'go.mod': goMod, 'main.go': main })
+      // No program: linking one takes longer than all the rest.
+      const user = `package user\n\nimport "${lib}"\n\nconst Version string = lib.Version\n`
+      const goMod = 'module test.local/user\n\ngo 1.20\n'
+      const cwd = await go.project({ 'go.mod': goMod, 'user.go': user })
       const run = (...args: string[]) => go.run(args, { cwd })
       expect((await run('list', '-m', '-versions', lib)).stdout).toBe(`${lib} v1.0.0 v1.1.0\n`)
       expect(await run('get', `${lib}@latest`)).toMatchObject({ code: 0 })
-      expect(await run('run', '.')).toMatchObject({ code: 0, stderr: 'v1.1.0\n' })
+      expect(await readFile(join(cwd, 'go.mod'), 'utf8')).toContain(`${lib} v1.1.0`)
+      expect(await run('build', './...')).toMatchObject({ code: 0 })
       expect(await run('mod', 'verify')).toMatchObject({ code: 0 })
       expect(git.requests).toHaveLength(asked)
+      const secret = await stat(join(alice.dir, 'mesh/private-names'))
+      expect(secret.mode & 0o777).toBe(0o600)
       const why = JSON.parse((await bob.run(['why', '--json', `${lib}@v1.1.0`])).stdout)
       expect(why).toMatchObject({ private: true, shared: true, published: { publisher: 'alice' } })
       expect(why.held.proof).toBe(`publisher alice (${alice.peerId})`)

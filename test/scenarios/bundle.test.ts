@@ -41,7 +41,7 @@ const big: readonly FakeModule[] = Array.from({ length: 6 }, (_, i) => ({
 }))
 const project = {
   'go.mod': `module test.local/main\n\ngo 1.20\n\nrequire (\n\t${app} v0.1.0\n\t${lib} v1.1.0\n\t${tool} ${pseudo}\n)\n`,
-  'main.go': `package main\n\nimport (\n\t"fmt"\n\n\t"${app}"\n\t"${tool}"\n)\n\nfunc main() { fmt.Println(app.Version, ool.Version) }\n`,
+  'main.go': `package main\n\nimport (\n\t"${app}"\n\t"${tool}"\n)\n\nfunc main() { println(app.Version, ool.Version) }\n`,
 }
 
 let upstream: FakeUpstream
@@ -143,7 +143,19 @@ describe('a site without a link', () => {
   })
 
   test('takes a bundle in, and a second time nothing', async () => {
+    const paths = [
+      `/${app}/@v/list`,
+      `/${app}/@latest`,
+      ...(['info', 'mod', 'zip'] as const).map((kind) =>
+        filePath({ path: app, version: 'v0.1.0' }, kind),
+      ),
+    ]
+    const statuses = (): Promise<readonly number[]> =>
+      Promise.all(paths.map(async (path) => (await fetch(site.url + path)).status))
+    expect(await statuses()).toEqual([404, 404, 404, 404, 404])
     expect(await importAt(site, bundle)).toMatchObject({ code: 0 })
+    // What was asked for in vain before is there; that there is no list is believed for a second.
+    await expect.poll(statuses, { timeout: 10_000 }).toEqual([200, 200, 200, 200, 200])
     const { code, stdout } = await site.run(['import', bundle, '--json'])
     const { counts, fault } = JSON.parse(stdout) as ImportJson
     expect([code, fault]).toEqual([0, null])

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { fakeToolchain } from '../support/fake-toolchain.ts'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, goTest } from '../support/go.ts'
 import { invite } from '../support/mesh.ts'
@@ -112,7 +113,7 @@ let upstream: FakeUpstream
 let online: GoHome
 
 beforeAll(async () => {
-  upstream = await FakeUpstream.start({ modules: [...universe, fork] })
+  upstream = await FakeUpstream.start({ modules: [...universe, fork, fakeToolchain('go1.99.1')] })
   online = await GoHome.make({ proxy: upstream.url, sumdb: upstream.sumdb.keyText })
 })
 afterAll(async () => {
@@ -152,6 +153,20 @@ describe('what was prefetched is all that go needs', () => {
     ]
     await expectWorks(dir.path, folder, lines, env)
   })
+})
+
+goTest('the toolchain that a project names comes when it is asked for', async () => {
+  await using dir = await tempDir()
+  const folder = await online.project({
+    'go.mod': 'module example.com/main\n\ngo 1.22\n\ntoolchain go1.99.1\n',
+  })
+  const done = await prefetch(['--toolchains', '--', folder], dir.path)
+  expect(done, done.stderr).toMatchObject({ code: 0 })
+  expect(done.stdout).toContain('1 zip, 1 go.mod, 1 .info:')
+  await using node = await startNode({ dir: dir.path, args: ['--offline', ...upstreamArgs()] })
+  await using go = await GoHome.make({ proxy: node.url, sumdb: upstream.sumdb.keyText })
+  const version = await go.run(['version'], { cwd: folder, env: { GOTOOLCHAIN: 'auto' } })
+  expect(version, version.stderr).toMatchObject({ code: 0, stdout: 'fake go1.99.1: version\n' })
 })
 
 describe('a project with go.sum', () => {
@@ -275,7 +290,7 @@ function upstreamArgs(): readonly string[] {
 
 /** With no node running. */
 function prefetch(names: readonly string[], dir: string, input = ''): Promise<RunResult> {
-  const args = ['prefetch', ...names, '--dir', dir, '--mdns', 'off', ...upstreamArgs()]
+  const args = ['prefetch', '--dir', dir, '--mdns', 'off', ...upstreamArgs(), ...names]
   return runModmesh(args, { input })
 }
 

@@ -45,10 +45,8 @@ export class PrivateNames {
 
   async start(): Promise<void> {
     const { membership, keeper, shelf } = this.#parts
-    // What is lost is made anew.
-    await keeper.restore().catch(this.#parts.failed)
-    // What the same secret named before a restart is left to the round, which knows what is due.
-    for await (const key of this.keys()) this.#note(key)
+    // A secret that is lost is made anew; a node with a broken disk still starts.
+    await this.#restore().catch(this.#parts.failed)
     this.#stopListening = [
       shelf.onAdded((path) => void this.#announce(path)),
       keeper.onChange(() => this.#plan()),
@@ -82,6 +80,12 @@ export class PrivateNames {
     const secret = this.#parts.keeper.current()?.secret
     if (secret === undefined) return
     for await (const path of this.#parts.shelf.paths()) yield privateNameKey(path, secret)
+  }
+
+  /** What the same secret named before a restart is left to the round, which knows what is due. */
+  async #restore(): Promise<void> {
+    await this.#parts.keeper.restore()
+    for await (const key of this.keys()) this.#note(key)
   }
 
   #keyOf(path: ModulePath, secret: Uint8Array): CID {

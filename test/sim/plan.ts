@@ -73,8 +73,8 @@ function drawBudgets(rng: Rng): Budgets {
   if (rng.chance(0.2)) budgets.meshOnlyMs = 20
   if (rng.chance(0.1)) budgets.ownerStallMs = 1_000
   // Zips of this world have 64 bytes.
-  if (rng.chance(0.5)) budgets.splitMinBytes = rng.pick([16, 63, 64])
-  if (rng.chance(0.5)) budgets.splitAfterMs = rng.pick([1, 50])
+  if (rng.chance(0.8)) budgets.splitMinBytes = rng.pick([16, 16, 63, 64])
+  if (rng.chance(0.8)) budgets.splitAfterMs = rng.pick([1, 50])
   if (rng.chance(0.2)) budgets.fetchTimeoutMs = rng.pick([10, 300, 4_000])
   return budgets
 }

@@ -1,5 +1,15 @@
-import type { Budgets, Clock, HeldZip, Peers, Proof, StagedZip, ZipStore } from '@modmesh/fill'
+import {
+  type Budgets,
+  type Clock,
+  type HeldZip,
+  PeerError,
+  type Peers,
+  type Proof,
+  type StagedZip,
+  type ZipStore,
+} from '@modmesh/fill'
 import type { MemoryDisk } from '@modmesh/fill/twins'
+import { parseModuleVersion } from '@modmesh/module'
 
 /** A mistake put in between the fill and its ports, to prove that the simulator sees it. */
 export interface PlantedBug {
@@ -72,7 +82,29 @@ export const waitForSilent: PlantedBug = {
 /** Lets everybody ask upstream. */
 export const noOwners: PlantedBug = {
   ...noBug,
+  peers: (peers) => ({ ...portOf(peers), owner: () => undefined }),
+}
+
+/** Blames whoever does not deliver, whatever the reason. */
+export const blameCut: PlantedBug = {
+  ...noBug,
   peers: (peers) => ({
+    ...portOf(peers),
+    fetchZip: async (peer, zipHash, sink, options) => {
+      try {
+        return await peers.fetchZip(peer, zipHash, sink, options)
+      } catch (error) {
+        const module = parseModuleVersion('example.com/m1', 'v1.0.0')
+        if (error instanceof PeerError) peers.blame(peer, { module, reason: error.message })
+        throw error
+      }
+    },
+  }),
+}
+
+/** The port as functions that need no `this`. */
+function portOf(peers: Peers): Peers {
+  return {
     isAlone: () => peers.isAlone(),
     sites: () => peers.sites(),
     siteOf: (peer) => peers.siteOf(peer),
@@ -83,11 +115,11 @@ export const noOwners: PlantedBug = {
     fetchZip: (peer, zipHash, sink, options) => peers.fetchZip(peer, zipHash, sink, options),
     fetchRange: (peer, zipHash, sink, range, options) =>
       peers.fetchRange(peer, zipHash, sink, range, options),
-    owner: () => undefined,
+    owner: (key, options) => peers.owner(key, options),
     askOwner: (peer, question, options) => peers.askOwner(peer, question, options),
     fetchComing: (peer, module, sink, options) => peers.fetchComing(peer, module, sink, options),
     blame: (peer, what) => peers.blame(peer, what),
-  }),
+  }
 }
 
 /** Syncs neither files nor folders: a power cut takes the last commits along. */

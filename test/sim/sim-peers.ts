@@ -171,6 +171,8 @@ export class SimPeers implements Peers {
 
   async #send(peer: SimNode, bytes: Uint8Array, body: SimBody, options: Asking): Promise<void> {
     await body.writeTo(bytes, 32)
+    // Slow enough that others may be asked for parts.
+    if (this.#rng.chance(0.3)) await this.#clock.sleep(600, options)
     if (peer.role === 'staller' && this.#rng.chance(0.5)) await this.#hangOrStall(options)
     await this.#back(peer, options)
     const isCut = peer.role !== 'honest' && this.#rng.chance(0.2)

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import {
+  blameCut,
   dropDeadline,
   forgetDiscard,
   noOwners,
@@ -63,6 +64,7 @@ describe('the simulated mesh', () => {
     ['peers are never asked', shunPeers, 'L1'],
     ['everybody asks upstream', noOwners, 'S1'],
     ['a silent owner is waited for', waitForSilent, 'S2'],
+    ['those are blamed who merely went away', blameCut, 'B1'],
   ]
   test.for(bugs)('sees when %s', async ([, bug, invariant]) => {
     const failures = new Map<Invariant, number>()

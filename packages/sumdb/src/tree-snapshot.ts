@@ -14,8 +14,10 @@ import {
   widthInTree,
 } from './tile.ts'
 
-interface Waiting {
+interface Reading {
   readonly signal: AbortSignal
+  /** `cache` asks nobody. */
+  readonly reach?: 'cache' | 'remote'
 }
 
 /** Our tree as it is at one moment, for a copy of it: what is read stays of this tree while the head goes on. */
@@ -49,19 +51,22 @@ export class TreeSnapshot {
   async prove(
     module: ModuleVersion,
     record: Pick<RecordProof, 'id' | 'text'>,
-    { signal }: Waiting,
+    { signal, reach = 'remote' }: Reading,
   ): Promise<RecordProof> {
     if (record.id >= this.size) {
       throw new SumdbUnavailableError(`record ${record.id} is beyond the tree of ${this.size}`)
     }
-    const options = { signal, reach: 'remote' } as const
+    const options = { signal, reach }
     return (await this.#prover.proveUnder(this.#own, module, record, options)).record
   }
 
-  /** Reads a tile of this tree by its path, verified. Throws SumdbNotFoundError, SumdbUnavailableError, SumdbUntrustedError. */
-  async tile(path: string, { signal }: Waiting): Promise<Uint8Array> {
+  /**
+   * Reads a tile of this tree by its path, verified. Throws SumdbNotFoundError,
+   * SumdbUnavailableError, SumdbUntrustedError.
+   */
+  async tile(path: string, { signal, reach = 'remote' }: Reading): Promise<Uint8Array> {
     const tile = parseTilePath(path)
-    const { bytes } = await this.#own.tile(tile, { signal, reach: 'remote' })
+    const { bytes } = await this.#own.tile(tile, { signal, reach })
     return narrowTile(bytes, tile.width)
   }
 

@@ -87,7 +87,10 @@ export async function answerExport(
     olderSizes: base?.inventory.tree === undefined ? [] : [base.inventory.tree.size],
     signal,
   })
-  const contents = await BundleContents.collect({ store, tree }, wish, { signal })
+  const contents = await BundleContents.collect({ store, tree }, wish, {
+    signal,
+    isPlan: request.plan,
+  })
   const signer = signerOf(components.identity)
   const inventory: Inventory = {
     signer: signer.publicKey,

@@ -41,7 +41,7 @@ export async function exportTree(
   const found = await findRecords(components, request, wanted, missing)
   const snapshot = await database.client.snapshot()
   if (snapshot === undefined) return { tree: undefined, missing }
-  const records = await proveRecords(snapshot, found, { signal, missing })
+  const records = await proveRecords(snapshot, found, { signal, missing, isPlan: request.plan })
   const older = [
     ...wanted.olderSizes,
     ...request.treeSizes,
@@ -98,16 +98,23 @@ async function findRecords(
 async function proveRecords(
   snapshot: TreeSnapshot,
   found: readonly FoundRecord[],
-  { signal, missing }: { readonly signal: AbortSignal; readonly missing: MissingLine[] },
+  {
+    signal,
+    missing,
+    isPlan,
+  }: { readonly signal: AbortSignal; readonly missing: MissingLine[]; readonly isPlan: boolean },
 ): Promise<BundleTree['records']> {
   const records = new Map<string, { module: ModuleVersion; proof: RecordProof }>()
   await eachOf(found, async ({ module, record }) => {
     try {
-      const proof = await snapshot.prove(module, record, { signal })
+      const reach = isPlan ? 'cache' : 'remote'
+      const proof = await snapshot.prove(module, record, { signal, reach })
       records.set(formatModuleVersion(module), { module, proof })
     } catch (error) {
       if (!isOfDatabase(error)) throw error
-      missing.push(lackingRecord(module, errorText(error)))
+      // As it is held it has about the size of what will be written.
+      if (isPlan) records.set(formatModuleVersion(module), { module, proof: record })
+      else missing.push(lackingRecord(module, errorText(error)))
     }
   })
   return records

@@ -24,9 +24,9 @@ async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Arr
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
 }
 
-async function receiveAll({ receive }: ControlStream): Promise<Buffer> {
+async function receiveAll(stream: ControlStream): Promise<Buffer> {
   const parts: Uint8Array[] = []
-  for await (const part of receive()) parts.push(Uint8Array.from(part))
+  for await (const part of stream.receive()) parts.push(Uint8Array.from(part))
   return Buffer.concat(parts)
 }
 

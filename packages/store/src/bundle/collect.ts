@@ -3,6 +3,7 @@ import type { ZipStore } from '@modmesh/fill'
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import {
   formatStoredRecord,
+  parseTilePath,
   type RecordProof,
   SumdbUnavailableError,
   type TreeSnapshot,
@@ -30,6 +31,9 @@ export interface BundleTree {
   /** Sizes of trees that clients and sites may know already. */
   readonly olderSizes: readonly number[]
 }
+
+/** SHA-256. */
+const tileHashBytes = 32
 
 interface Waiting {
   readonly signal: AbortSignal
@@ -60,16 +64,16 @@ export class BundleContents {
     this.missing = found.missing
   }
 
-  /** Looks at all that is wished for; go.mod files, infos and tiles are read. */
+  /** Looks at all that is wished for; go.mod files, infos and tiles are read. For a plan nobody is asked for tiles. */
   static async collect(
     components: {
       readonly store: Pick<ZipStore, 'findZip' | 'findRecord'>
       readonly tree: BundleTree | undefined
     },
     wish: BundleWish,
-    { signal }: Waiting,
+    { signal, isPlan = false }: Waiting & { readonly isPlan?: boolean },
   ): Promise<BundleContents> {
-    const collecting = { ...components, signal }
+    const collecting = { ...components, signal, isPlan }
     const missing: MissingPart[] = []
     const items = [
       ...(await treeItems(collecting, missing)),
@@ -121,10 +125,11 @@ interface Collecting {
   readonly store: Pick<ZipStore, 'findZip' | 'findRecord'>
   readonly tree: BundleTree | undefined
   readonly signal: AbortSignal
+  readonly isPlan: boolean
 }
 
 async function treeItems(
-  { tree, signal }: Collecting,
+  { tree, signal, isPlan }: Collecting,
   missing: MissingPart[],
 ): Promise<readonly BundleItem[]> {
   if (tree === undefined) return []
@@ -138,10 +143,12 @@ async function treeItems(
   const sized: BundleItem[] = []
   await concurrently(tiles.entries(), bundleTilesAtOnce, async ([i, tile]) => {
     try {
-      sized[i] = { ...tile, ...measure(await snapshot.tile(tile.path, { signal })) }
+      const reach = isPlan ? 'cache' : 'remote'
+      sized[i] = { ...tile, ...measure(await snapshot.tile(tile.path, { signal, reach })) }
     } catch (error) {
       if (!(error instanceof SumdbUnavailableError)) throw error
-      missing.push({ what: 'tile', path: tile.path, reason: error.message })
+      if (isPlan) sized[i] = { ...tile, ...unread(tile.path) }
+      else missing.push({ what: 'tile', path: tile.path, reason: error.message })
     }
   })
   const proven = [...records.values()].map(
@@ -213,6 +220,11 @@ async function readPart(
 
 function distinct(modules: readonly ModuleVersion[]): Iterable<ModuleVersion> {
   return new Map(modules.map((module) => [formatModuleVersion(module), module])).values()
+}
+
+/** What a tile that is not here will take. */
+function unread(path: string): { readonly size: number; readonly digest: string } {
+  return { size: parseTilePath(path).width * tileHashBytes, digest: '0'.repeat(64) }
 }
 
 function measure(bytes: Uint8Array): { readonly size: number; readonly digest: string } {

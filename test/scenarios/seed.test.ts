@@ -38,6 +38,7 @@ test('a site of four is filled from one member, over two interruptions, each ver
   await hq.end('SIGKILL')
   await sites.restartHq()
   const { code, stdout, stderr } = await waiting
+  expect(stdout, stderr).not.toBe('')
   const report = JSON.parse(stdout) as SeedReport & { readonly schema: string }
   const lacking = report.modules.filter((line) => line.missing !== null)
   expect([code, lacking, stderr]).toEqual([0, [], expect.anything()])
@@ -76,6 +77,7 @@ test('what the giver has not, and a giver that is not there, are told', async ()
   const [node] = branch
   if (node === undefined) throw new Error('nobody is there')
   await fill(hq, modules, upstream)
+  // One that was never seen is not waited for.
   const nobody = await node.run(['seed', '--from', 'laptop'])
   expect([nobody.code, nobody.stderr]).toEqual([24, expect.stringContaining('no member laptop')])
   const both = await node.run(['seed', '--from', 'hq', '--all', '--for', 'go.sum'])
@@ -128,7 +130,7 @@ test('a member that is allowed to seeds a site by appearing', async () => {
   const init = { branchHosts: 2, bitsPerSecond: 100_000_000, branchArgs: ['--seed-from', 'hq'] }
   const sites = stack.use(await startTwoSites(upstream, init))
   const { hq, branch } = sites
-  await fill(hq, modules, upstream)
+  const bytes = await fill(hq, modules, upstream)
   await hq.end()
   await sites.restartHq()
   for (const node of branch) {
@@ -139,4 +141,5 @@ test('a member that is allowed to seeds a site by appearing', async () => {
     .poll(() => branch.map((node) => node.log()).join(''), soon)
     .toContain('took what a visitor has')
   expect(logs).not.toContain('a visitor was lost')
+  expect(await takenFrom('hq', branch)).toBe(bytes)
 })

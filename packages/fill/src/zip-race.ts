@@ -144,7 +144,9 @@ function mayAskFarHolder(view: RaceView, budgets: Budgets): boolean {
   const { expected, candidates, farCandidates = 0 } = view
   if (expected !== 'known' || candidates > 0 || farCandidates === 0 || isFlowing(view)) return false
   const peers = peerAttempts(view)
-  if (peers.some(({ isFar }) => isFar) || !peers.every((at) => isLate(at, view.nowMs))) return false
+  // A near one that is late costs less than the link.
+  const isNearInTime = ({ startedMs }: Attempt): boolean => view.nowMs - startedMs < budgets.stallMs
+  if (peers.some((peer) => peer.isFar === true || isNearInTime(peer))) return false
   if (view.isUpstreamFirst !== true || view.upstream === 'failed' || view.upstream === 'none') {
     return true
   }
@@ -219,6 +221,8 @@ function nextChangeMs(view: RaceView, budgets: Budgets): number | undefined {
   for (const attempt of view.attempts) {
     moments.push(attempt.startedMs + attempt.windowMs)
     if (attempt.kind === 'upstream') moments.push(attempt.startedMs + budgets.farHeadStartMs)
+    const isAwaited = attempt.kind === 'peer' && (view.farCandidates ?? 0) > 0
+    if (isAwaited) moments.push(attempt.startedMs + budgets.stallMs)
     if (attempt.hedgeMs !== undefined) moments.push(attempt.startedMs + attempt.hedgeMs)
     if (attempt.split !== undefined && view.candidates > 0) moments.push(nowMs + splitLookMs)
     if (attempt.hasFirstByte) moments.push(Math.max(attempt.startedMs, nowMs) + slowAfterMs)

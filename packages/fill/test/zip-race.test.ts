@@ -56,6 +56,16 @@ const cases: [string, Partial<RaceView>, string][] = [
     'wait',
   ],
   [
+    'nor while it is a little late: the link costs more than that',
+    { attempts: [peer], farCandidates: 1, firstPeer: asked, upstream: 'none', nowMs: 2999 },
+    'wait',
+  ],
+  [
+    'but when it stalls',
+    { attempts: [peer], farCandidates: 1, firstPeer: asked, upstream: 'none', nowMs: 3000 },
+    'ask-far-holder',
+  ],
+  [
     'a second one of another site never joins the first',
     { attempts: [far], farCandidates: 1, firstPeer: asked, upstream: 'none', nowMs: 9000 },
     'wait',

@@ -10,7 +10,7 @@ import {
 import { formatModuleVersion, InvalidFileError, type ModuleVersion } from '@modmesh/module'
 import type { MeshNode } from '@modmesh/peers'
 import type { DiskStore } from '@modmesh/store'
-import { CommandError } from '../errors.ts'
+import { CommandError, errorCode } from '../errors.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { unpackFiles } from '../prefetch/prefetch-request.ts'
 import type { SeedProgress, SeedReport } from './seed-report.ts'
@@ -25,6 +25,11 @@ export interface SeedComponents {
   readonly store: Pick<DiskStore, 'findZip' | 'findRecord'>
   readonly clock: Clock
   /** Of this node. */
+  readonly name: string
+}
+
+interface Giver {
+  readonly peer: PeerId
   readonly name: string
 }
 
@@ -45,9 +50,13 @@ export async function seed(
   options: SeedOptions,
 ): Promise<SeedReport> {
   const { mesh, clock } = components
-  const giver = findGiver(mesh, request.from)
+  const { giver, had } = await askGiver(components, request, options)
   const others = mesh.siteMembers().filter((member) => member !== giver.peer)
-  const items = await itemsOf(components, giver.peer, request, options)
+  const { projects } = request
+  const items =
+    projects === undefined
+      ? [...had.values()]
+      : await neededOf(components, projects, had, options.signal)
   const replicas = Math.min(request.replicas, 1 + others.length)
   const site = seedSite(components, others)
   const isThere = (): boolean => isConnected(mesh, giver.peer) && mesh.isOpenTo(giver.peer)
@@ -69,9 +78,24 @@ export async function seed(
   }
 }
 
-function findGiver(mesh: MeshNode, from: string): { readonly peer: PeerId; readonly name: string } {
-  const found = mesh.peers().find(({ peer, name }) => peer === from || name === from)
-  if (found?.isConnected !== true) {
+/** Between two looks whether the giver is connected. Milliseconds. */
+const lookMs = 250
+
+/** The member that gives, once it is connected: one that was seen before is waited for. */
+async function findGiver(
+  { mesh, clock }: SeedComponents,
+  { from }: SeedRequest,
+  { signal, onProgress, endMs }: SeedOptions & { readonly endMs: number },
+): Promise<Giver> {
+  const isMeant = ({ peer, name }: Giver): boolean => peer === from || name === from
+  const connected = () => mesh.peers().find((peer) => peer.isConnected && isMeant(peer))
+  const isKnown = (): boolean => mesh.members.list().some(isMeant)
+  while (connected() === undefined && isKnown() && clock.monotonicMs() < endMs) {
+    onProgress({ done: 0, total: 0, state: 'waiting' })
+    await clock.sleep(lookMs, { signal })
+  }
+  const found = connected()
+  if (found === undefined) {
     throw new CommandError(`no member ${from} is connected; see: modmesh peers`, {
       exitCode: exitCodes.unreachable,
     })
@@ -90,27 +114,43 @@ function isConnected(mesh: MeshNode, id: PeerId): boolean {
   return mesh.peers().some(({ peer, isConnected: is }) => peer === id && is)
 }
 
-/** What the giver has, or of it what projects need; and what they need that it has not. */
-async function itemsOf(
+/** What the giver has, by name; one that goes away meanwhile is waited for. */
+async function askGiver(
   components: SeedComponents,
-  giver: PeerId,
   request: SeedRequest,
-  { signal }: SeedOptions,
-): Promise<readonly SeedItem[]> {
-  const had = new Map<string, SeedItem>()
-  try {
-    for await (const item of components.mesh.catalogue(giver, { signal })) {
-      had.set(formatModuleVersion(item.module), item)
+  options: SeedOptions,
+): Promise<{ readonly giver: Giver; readonly had: ReadonlyMap<string, SeedItem> }> {
+  const { mesh, clock } = components
+  const endMs = clock.monotonicMs() + request.waitMs
+  for (;;) {
+    const giver = await findGiver(components, request, { ...options, endMs })
+    try {
+      return { giver, had: await readAll(mesh, giver.peer, options.signal) }
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error
+      const isGone = !isConnected(mesh, giver.peer) || errorCode(error.cause) === 'SESSION_CLOSED'
+      if (isGone && clock.monotonicMs() < endMs) {
+        await clock.sleep(lookMs, options)
+        continue
+      }
+      throw new CommandError(`${request.from} does not say what it has: ${error.message}`, {
+        exitCode: exitCodes.unreachable,
+        cause: error,
+      })
     }
-  } catch (error) {
-    if (!(error instanceof PeerError)) throw error
-    throw new CommandError(`${request.from} does not say what it has: ${error.message}`, {
-      exitCode: exitCodes.unreachable,
-      cause: error,
-    })
   }
-  if (request.projects === undefined) return [...had.values()]
-  return await neededOf(components, request.projects, had, signal)
+}
+
+async function readAll(
+  mesh: MeshNode,
+  giver: PeerId,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, SeedItem>> {
+  const had = new Map<string, SeedItem>()
+  for await (const item of mesh.catalogue(giver, { signal })) {
+    had.set(formatModuleVersion(item.module), item)
+  }
+  return had
 }
 
 async function neededOf(

@@ -201,7 +201,8 @@ export class DialLoop implements AsyncDisposable {
   async #attempt(entry: DialEntry): Promise<void> {
     const { target } = entry
     if (!this.#mayDial(target) || entry.dialling || this.#isConnected(target)) return
-    entry.isWaiting = !this.#hasRoom(target)
+    const { isForbidden = () => false } = this.#components
+    entry.isWaiting = isForbidden(target.peer ?? target.label) || !this.#hasRoom(target)
     if (entry.isWaiting) {
       entry.timer.wakeIn(this.#pace.maxMs * (0.5 + Math.random() / 2))
       return
@@ -255,8 +256,6 @@ export class DialLoop implements AsyncDisposable {
 
   #mayDial(target: DialTarget): boolean {
     if (this.#stopped.signal.aborted || !this.#components.membership.isMember()) return false
-    const { isForbidden = () => false } = this.#components
-    if (isForbidden(target.peer ?? target.label)) return false
     return target.origin === 'configured' || this.#init.connect === 'all'
   }
 

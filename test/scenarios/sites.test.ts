@@ -176,6 +176,8 @@ describe('the link to a site', () => {
     await sleep(4_000)
     await sites.restartHq()
     expect((await asking).status).toBe(200)
+    const [counted] = (await site(node, 'list')).sites
+    expect(counted?.takenBytes).toBe(bytes)
     expect(link.bytes.down - before).toBeLessThan(bytes * 1.25)
   })
 })

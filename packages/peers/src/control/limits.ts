@@ -156,6 +156,8 @@ export const tileLimits = {
   peers: 4,
   /** How long each is waited for, milliseconds. */
   waitMs: 1_000,
+  /** Members that are to fetch one for the site, asked one after the other. */
+  owners: 2,
   /** Who should have fetched one for the site and did not is not asked for a while, milliseconds. */
   restMs: 10_000,
   /** Of how many that is remembered. */

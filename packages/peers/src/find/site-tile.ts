@@ -23,23 +23,30 @@ export class SiteTile {
     this.#clock = components.clock
   }
 
-  /** Unverified bytes; undefined when that member is us, or gave none: then we ask the database ourselves. */
+  /**
+   * Unverified bytes; undefined when that member is us, or gave none: then we ask the database ourselves. All
+   * who lost it turn to the same next one, so even then the database is asked once.
+   */
   async fetch(
     database: string,
     path: string,
     options: { readonly signal: AbortSignal },
   ): Promise<Uint8Array | undefined> {
-    const isTrusted = (peer: PeerId) => (this.#resting.get(peer) ?? 0) <= this.#clock.monotonicMs()
     const key = `tile ${database} ${path}`
-    const owner = this.#siteOwner.owner(key, { isTrusted, reach: 'upstream' })
-    const link = owner === undefined ? undefined : this.#hub.link(owner)
-    if (link === undefined) return undefined
-    const tile = await this.#quietly(readTileOf(link, database)(path, options))
-    options.signal.throwIfAborted()
-    if (tile === undefined) this.#rest(link.peer)
-    else this.#resting.delete(link.peer)
-    return tile
+    for (let asked = 0; asked < tileLimits.owners; asked++) {
+      const owner = this.#siteOwner.owner(key, { isTrusted: this.#isTrusted, reach: 'upstream' })
+      const link = owner === undefined ? undefined : this.#hub.link(owner)
+      if (link === undefined) return undefined
+      const tile = await this.#quietly(readTileOf(link, database)(path, options))
+      options.signal.throwIfAborted()
+      if (tile !== undefined) return tile
+      this.#rest(link.peer)
+    }
+    return undefined
   }
+
+  readonly #isTrusted = (peer: PeerId): boolean =>
+    (this.#resting.get(peer) ?? 0) <= this.#clock.monotonicMs()
 
   #rest(peer: PeerId): void {
     this.#resting.delete(peer)

@@ -25,6 +25,7 @@ export {
 export { formatGoSum, type GoSumLine, parseGoSum } from './go-sum.ts'
 export { isGoVersion, prunesGraph, tidiesWholeGraph } from './go-version.ts'
 export { type GoWork, parseGoWork } from './go-work.ts'
+export { decodeIndices, encodeIndices } from './index-set.ts'
 export {
   maxInfoBytes,
   maxLicenseBytes,
@@ -40,6 +41,16 @@ export {
   type ManifestLine,
   parseManifest,
 } from './manifest.ts'
+export {
+  applyManifestDifference,
+  type BaseLines,
+  diffManifest,
+  exactBase,
+  type ManifestDifference,
+  type PrefixedLines,
+  sketchedBase,
+  sketchManifest,
+} from './manifest-difference.ts'
 export { hashMod, type ModHash, parseModHash } from './mod-hash.ts'
 export {
   checkImportPath,
@@ -69,6 +80,7 @@ export {
 export { rfc3339Seconds } from './rfc3339.ts'
 export { selectLatest } from './select-latest.ts'
 export { buildOf, majorMinorOf, majorOf, parseSemver, prereleaseOf, type Semver } from './semver.ts'
+export { VarintReader, VarintWriter } from './varints.ts'
 export { parseVendorModules, type VendoredModule } from './vendor-modules.ts'
 export {
   canonicalVersion,

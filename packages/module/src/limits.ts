@@ -12,3 +12,5 @@ export const maxZipEntries = 200_000
 export const maxSumBytes: number = 16 << 20
 /** A vendor/modules.txt: the largest known are below 1 MiB. */
 export const maxVendorModulesBytes: number = 16 << 20
+/** Names of one manifest all together, bytes: as many as the largest directory that we read of a zip (64 MiB) has. */
+export const maxManifestNameBytes: number = 64 << 20

@@ -7,6 +7,7 @@ import type {
   ZipHash,
 } from '@modmesh/module'
 import type { Proof } from './proof.ts'
+import type { ZipDeltas } from './zip-deltas.ts'
 
 /** Bytes from `start` up to and without `end`. */
 export interface ByteRange {
@@ -92,6 +93,8 @@ export interface StoredRecord {
 
 /** The disk, or its memory twin. Files are the truth; everything found here was verified before it came in. */
 export interface ZipStore {
+  /** Transfers of changes; absent: zips come and go as a whole. */
+  readonly deltas?: ZipDeltas
   findZip(module: ModuleVersion): Promise<HeldZip | undefined>
   /** Any held zip with this content. */
   findContent(zipHash: ZipHash): Promise<HeldZip | undefined>

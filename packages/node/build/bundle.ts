@@ -17,6 +17,7 @@ export async function makeBundle(folder: string): Promise<void> {
     cwd: packages,
     input: {
       main: join(packages, 'node/src/main.ts'),
+      'delta-worker': join(packages, 'store/src/delta/delta-worker.ts'),
       'verify-worker': join(packages, 'store/src/verify-worker.ts'),
     },
     platform: 'node',

@@ -10,6 +10,7 @@ import {
 } from '@modmesh/module'
 import { type AdoptedZip, adoptZip } from './adopted-zip.ts'
 import { AnswerFiles } from './answer-files.ts'
+import { DiskDeltas } from './delta/disk-deltas.ts'
 import { StoreWriteError } from './errors.ts'
 import { DiskFirstHashes } from './first-hashes.ts'
 import { HeldFile } from './held-zip.ts'
@@ -80,6 +81,8 @@ export class DiskStore implements ZipStore, AsyncDisposable {
 
   /** Where answers that change are kept. */
   readonly answers: AnswerFiles
+  /** Transfers of changes. */
+  readonly deltas: DiskDeltas
   /** What was first seen of versions that nobody can prove. */
   readonly firstHashes: DiskFirstHashes
 
@@ -87,6 +90,7 @@ export class DiskStore implements ZipStore, AsyncDisposable {
     this.#parts = parts
     this.answers = new AnswerFiles(parts, parts.layout)
     this.firstHashes = new DiskFirstHashes(parts)
+    this.deltas = new DiskDeltas({ ...parts, findZip: (module) => this.findZip(module) })
     this.#layout = parts.layout
     this.#committed = new Listeners(parts.report)
     const onCommitted = (zip: HeldZip): void => {
@@ -306,6 +310,7 @@ export class DiskStore implements ZipStore, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([...this.#staged].map((staged) => staged.discard()))
+    await this.deltas[Symbol.asyncDispose]()
     await this.#keeper.close()
     await this.answers[Symbol.asyncDispose]()
     await this.#parts.close()

@@ -3,13 +3,20 @@ import { type DirectoryEntry, isAscii, utf8Flag } from './zip-directory.ts'
 /** A part of the new file: bytes of its own, or a range of the old one. */
 export type RewritePart =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly kind: 'copy'; readonly start: number; readonly end: number }
+  | {
+      readonly kind: 'copy'
+      readonly start: number
+      readonly end: number
+      readonly from?: PlacedEntry['from']
+    }
 
 /** An entry with the place of its compressed bytes. */
 export interface PlacedEntry {
   readonly entry: DirectoryEntry
   readonly start: number
   readonly end: number
+  /** Which file they are in, where there are two; absent: the only one. */
+  readonly from?: 'base' | 'parts'
 }
 
 const version = 20
@@ -22,10 +29,10 @@ export function planRewrite(entries: readonly PlacedEntry[]): RewritePart[] {
   const parts: RewritePart[] = []
   const directory: Uint8Array[] = []
   let at = 0
-  for (const { entry, start, end } of entries) {
+  for (const { entry, start, end, from } of entries) {
     const header = localHeader(entry)
     parts.push({ kind: 'bytes', bytes: header })
-    if (end > start) parts.push({ kind: 'copy', start, end })
+    if (end > start) parts.push({ kind: 'copy', start, end, ...(from && { from }) })
     directory.push(directoryHeader(entry, at))
     at += header.length + end - start
   }

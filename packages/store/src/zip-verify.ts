@@ -127,7 +127,8 @@ function hashEntry(
   return hash('sha256', content, 'buffer')
 }
 
-function inflateSmall(entry: DirectoryEntry, packed: Buffer): Buffer {
+/** The content of an entry that is known not to be large. Throws ZipRulesError. */
+export function inflateSmall(entry: Pick<DirectoryEntry, 'name' | 'size'>, packed: Buffer): Buffer {
   try {
     const { buffer, engine } = inflateInfo(packed, entry.size)
     if (engine.bytesWritten !== packed.length) {
@@ -177,11 +178,11 @@ async function hashLargeEntry(
   return sha.digest()
 }
 
-/** A piece is valid until the next one is asked for. */
-async function* contentPieces(
+/** An entry's content. A piece is valid until the next one is asked for. Throws ZipRulesError and zlib's errors. */
+export async function* contentPieces(
   zip: ZipWindow,
-  entry: DirectoryEntry,
-  span: EntrySpan,
+  entry: Pick<DirectoryEntry, 'name' | 'method' | 'compressedSize'>,
+  span: Pick<EntrySpan, 'start' | 'end'>,
 ): AsyncGenerator<Buffer> {
   if (entry.method === 0) {
     yield* packedPieces(zip, span)
@@ -234,7 +235,7 @@ function checkContent(
 }
 
 /** zlib's own errors say that the data is bad; all others are passed on. */
-function asZipError(entry: DirectoryEntry, error: unknown): Error {
+function asZipError(entry: Pick<DirectoryEntry, 'name'>, error: unknown): Error {
   const code = errnoOf(error)
   if (code === 'ERR_BUFFER_TOO_LARGE') {
     return new ZipRulesError(`${entry.name}: larger than declared`)

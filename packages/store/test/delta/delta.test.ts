@@ -1,0 +1,186 @@
+import { randomBytes } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type {
+  DeltaForm,
+  DeltaOffer,
+  HeldZip,
+  MissingFiles,
+  ToldManifest,
+  ZipRebuild,
+} from '@modmesh/fill'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  buildModuleZip,
+  type ModuleFiles,
+  moduleHashes,
+} from '../../../../test/support/module-zip.ts'
+import { DiskStore } from '../../src/disk-store.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { moduleAt, never, putZip } from '../support/zips.ts'
+
+const old = moduleAt('v1.0.0')
+const next = moduleAt('v1.1.0')
+const text = (seed: string, lines: number): string =>
+  Array.from(
+    { length: lines },
+    (_, n) => `func ${seed}${(n * 7919) % 1009}() int { return ${n} }\n`,
+  ).join('')
+
+/** A file of each kind that is treated in its own way. */
+const before: ModuleFiles = {
+  'go.mod': 'module example.com/mod\n',
+  'empty.go': '',
+  'same.go': text('same', 400),
+  'changed.go': text('changed', 2_000),
+  'dropped.go': text('dropped', 30),
+  'large.bin': Buffer.alloc(3 << 20, 'large '),
+  'magic.zst': Buffer.concat([Buffer.from([0x37, 0xa4, 0x30, 0xec]), randomBytes(4_000)]),
+  'ü/tiny': 'x',
+}
+const after: ModuleFiles = {
+  ...before,
+  'empty.go': 'package mod\n',
+  'changed.go': `${text('changed', 2_000)}func added() {}\n`,
+  'large.bin': Buffer.concat([Buffer.alloc(3 << 20, 'large '), randomBytes(1_000)]),
+  'magic.zst': Buffer.concat([before['magic.zst'] as Buffer, Buffer.from('more')]),
+  'new.go': text('new', 100),
+  'random.bin': randomBytes(2 << 20),
+  'ü/tiny': 'y',
+}
+
+let sender: DiskStore
+let receiver: DiskStore
+let receiverDir: string
+let zip: HeldZip
+let offer: DeltaOffer
+const removals: (() => Promise<void>)[] = []
+beforeAll(async () => {
+  sender = await DiskStore.open({ dir: await tempDir((work) => removals.push(work)) })
+  receiverDir = await tempDir((work) => removals.push(work))
+  receiver = await DiskStore.open({ dir: receiverDir })
+  await putZip(sender, old, buildModuleZip(old, before))
+  zip = await putZip(sender, next, buildModuleZip(next, after))
+  await putZip(receiver, old, buildModuleZip(old, before))
+  offer = sender.deltas.offer(zip, { mayUse: () => true })
+})
+afterAll(async () => {
+  await sender[Symbol.asyncDispose]()
+  await receiver[Symbol.asyncDispose]()
+  for (const remove of removals) await remove()
+})
+
+describe('a zip is put together, with the h1 it must have', () => {
+  test.for<[string, { readonly base: 'shared' | 'sketched' | 'none'; readonly form: DeltaForm }]>([
+    [
+      'against an old version that both hold, packed against its files',
+      { base: 'shared', form: 'P' },
+    ],
+    ['against an old version that both hold, in one frame', { base: 'shared', form: 'S' }],
+    ['against an old version that only the receiver holds', { base: 'sketched', form: 'S' }],
+    ['against an old version, entries as they are', { base: 'sketched', form: 'F' }],
+    ['with nothing before, in one frame', { base: 'none', form: 'S' }],
+    ['with nothing before, entries as they are', { base: 'none', form: 'F' }],
+  ])('%s', async ([, { base, form }]) => {
+    const rebuild = await receiver.deltas.rebuild(next, zip.zipHash, never)
+    const told = await tell(rebuild, base)
+    expect(told).toMatchObject({
+      base: base === 'none' ? undefined : 0,
+      isBaseShared: base === 'shared',
+    })
+    await rebuild.takeManifest(told, never)
+    const wire = await bring(rebuild, form)
+    expect(rebuild.missing()).toMatchObject({ changedCount: 0, addedCount: 0 })
+    await expectZip(rebuild)
+    const random = 2 << 20
+    const most = { P: random + 12_000, S: random + 20_000, F: zip.size }
+    if (base !== 'none') expect(wire).toBeLessThan(most[form])
+  })
+})
+
+test('what one fetch brought is there for the next, and is not asked for again', async () => {
+  const first = await receiver.deltas.rebuild(next, zip.zipHash, never)
+  await first.takeManifest(await tell(first, 'none'), never)
+  const sink = first.receive('S', all(first.missing()), never)
+  let sent = 0
+  for await (const chunk of offer.files({ form: 'S', files: all(first.missing()) }, never)) {
+    if (sent > 100_000) break
+    sent += chunk.length
+    await sink.write(chunk)
+  }
+  await first.release(false)
+
+  const second = await receiver.deltas.rebuild(next, zip.zipHash, never)
+  expect(second.hasManifest).toBe(true)
+  const { addedCount } = second.missing()
+  expect(addedCount).toBeGreaterThan(0)
+  expect(addedCount).toBeLessThan(Object.keys(after).length)
+  await bring(second, 'F')
+  await expectZip(second)
+  expect((await readdir(join(receiverDir, 'store/v1/staging'))).length).toBe(0)
+})
+
+test('a second fetch of the same content waits for the first, and goes on with what it left', async () => {
+  const first = await receiver.deltas.rebuild(next, zip.zipHash, never)
+  await first.takeManifest(await tell(first, 'shared'), never)
+  const waiting = receiver.deltas.rebuild(next, zip.zipHash, never)
+  const leaves = new AbortController()
+  const leaving = receiver.deltas.rebuild(next, zip.zipHash, { signal: leaves.signal })
+  leaves.abort(new Error('gone'))
+  await expect(leaving).rejects.toThrow('gone')
+  await first.release(false)
+  const second = await waiting
+  expect(second.hasManifest).toBe(true)
+  await second.release(true)
+})
+
+async function tell(
+  rebuild: ZipRebuild,
+  how: 'shared' | 'sketched' | 'none',
+): Promise<ToldManifest> {
+  const [base] = rebuild.bases
+  if (base === undefined) throw new Error('no base')
+  const sketch = how === 'sketched' ? await rebuild.sketch(base, never) : undefined
+  const bases = how === 'none' ? [] : [{ zipHash: base.zipHash, sketch }]
+  const mayUse = (): boolean => how === 'shared'
+  const told = sender.deltas.offer(zip, { mayUse })
+  return await told.tell({ bases, hasManifest: false }, never)
+}
+
+/** Fetches all that is missing; returns how many bytes that took. */
+async function bring(rebuild: ZipRebuild, form: DeltaForm): Promise<number> {
+  const { changed, added } = rebuild.missing()
+  const [base] = rebuild.bases
+  const asked =
+    form === 'P' && base !== undefined
+      ? ([
+          { form, base: base.zipHash, files: changed },
+          { form: 'S', files: added },
+        ] as const)
+      : ([
+          { form, files: changed },
+          { form, files: added },
+        ] as const)
+  let bytes = 0
+  for (const each of asked) {
+    const sink = rebuild.receive(each.form, each.files, never)
+    for await (const chunk of offer.files(each, never)) {
+      bytes += chunk.length
+      await sink.write(chunk)
+    }
+    await sink.end()
+  }
+  return bytes
+}
+
+function all({ added }: MissingFiles): Uint8Array {
+  return added
+}
+
+async function expectZip(rebuild: ZipRebuild): Promise<void> {
+  const staged = await receiver.stageZip(next)
+  await rebuild.writeTo(staged, never)
+  expect(await staged.verify(zip.zipHash, never)).toBe(moduleHashes(next, after).zip)
+  await staged.discard()
+  await rebuild.release(true)
+}

@@ -4,6 +4,7 @@ import type { PeerId } from './peers.ts'
 import type { RemotePart } from './remote-store.ts'
 import type { UpstreamAnswer } from './upstream.ts'
 import type { UpstreamReason } from './why-upstream.ts'
+import type { ZipChanges } from './zip-progress.ts'
 
 /** Where an answer came from. */
 export type Source =
@@ -88,6 +89,8 @@ export type FillEvent =
       readonly outcome: 'gave' | 'failed' | 'unneeded'
       readonly error: Error | undefined
       readonly bytes: number
+      /** Set when it was told in parts. */
+      readonly changes?: ZipChanges | undefined
       readonly tookMs: number
     }
   /** Upstream is asked now. */

@@ -8,6 +8,7 @@ export type { Budgets } from './budgets.ts'
 export { defaultBudgets } from './budgets.ts'
 export type { ChecksumDb, ChecksumDbErrorCode, ProvenSums, RecordProof } from './checksum-db.ts'
 export type { Clock } from './clock.ts'
+export { isWholeCheaper, type WholeQuestion } from './delta-rule.ts'
 export {
   FillClosedError,
   HashChangedError,
@@ -30,6 +31,8 @@ export type { Answer, Asker, AskOptions, ModuleSource } from './module-source.ts
 export { ownerKey, pickOwner, rankOwners } from './owner.ts'
 export { findInfoFault, findStrangersInfoFault } from './peer-facts.ts'
 export type {
+  DeltaLink,
+  DeltaTalk,
   Holder,
   ModuleRecord,
   OwnerAnswer,
@@ -37,6 +40,7 @@ export type {
   OwnerNotice,
   OwnerQuestion,
   PartAsked,
+  PeerDeltas,
   PeerId,
   Peers,
   ResumePoint,
@@ -95,6 +99,19 @@ export type { RemoteObject, RemotePart, RemoteStore } from './remote-store.ts'
 export { mayShare, mayShareAsPublished } from './share-policy.ts'
 export type { MutableAsk, Upstream, UpstreamAnswer } from './upstream.ts'
 export type { UpstreamReason } from './why-upstream.ts'
+export {
+  type DeltaBase,
+  type DeltaForm,
+  DeltaLostError,
+  type DeltaOffer,
+  type DeltaQuestion,
+  DeltaRefusedError,
+  type MissingFiles,
+  type ToldManifest,
+  UntellableError,
+  type ZipDeltas,
+  type ZipRebuild,
+} from './zip-deltas.ts'
 export type {
   BodyChunks,
   ByteRange,

@@ -218,3 +218,6 @@ export const farLookMs = 1_000
 
 /** Module versions of one graph: the largest known have some 20,000. Who publishes could make one that never ends. */
 export const maxGraphModules = 100_000
+
+/** Talks with one peer about one zip: sketches may collide, a codec may fail, and nothing else is tried again. */
+export const maxDeltaTries = 3

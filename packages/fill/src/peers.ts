@@ -1,5 +1,6 @@
 import type { ModulePath, ModuleVersion, Version, ZipDigest, ZipHash } from '@modmesh/module'
 import type { RecordProof } from './checksum-db.ts'
+import type { DeltaForm, DeltaQuestion, ToldManifest } from './zip-deltas.ts'
 import type { ByteSink } from './zip-store.ts'
 
 /** A libp2p peer id in its text form. */
@@ -152,8 +153,58 @@ export interface OwnerChoice {
   readonly reach: 'upstream' | 'sites'
 }
 
+/** The way to a peer with whom changes are worth their work. */
+export interface DeltaLink {
+  /** Measured, or what is usual. */
+  readonly bytesPerSecond: number
+}
+
+/** One zip, as a peer tells it. Nothing in it is believed before it is verified. */
+export interface DeltaTalk extends AsyncDisposable {
+  /** `whole`: it sends the zip as it is; `elsewhere`: it is to be asked for with `fetchZip`. */
+  readonly answer:
+    | { readonly kind: 'whole' }
+    | { readonly kind: 'elsewhere' }
+    | { readonly kind: 'manifest'; readonly told: ToldManifest }
+  /** Bytes that came, of all answers. */
+  readonly receivedBytes: number
+  /** Takes the zip. Throws PeerError, the sink's errors, the signal's reason. */
+  zip(sink: ByteSink, options: { readonly signal: AbortSignal }): Promise<void>
+  /** Takes files of it; `base` is the number of that of the question. Throws as `zip` does. */
+  files(
+    asked: {
+      readonly form: DeltaForm
+      readonly base: number | undefined
+      readonly files: Uint8Array
+    },
+    sink: ByteSink,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void>
+}
+
+/** Transfers of changes from peers that can. */
+export interface PeerDeltas {
+  /** How changes would come from a peer, connecting where it is of another site; undefined where the whole zip is to be asked for. */
+  link(peer: PeerId, options: { readonly signal: AbortSignal }): Promise<DeltaLink | undefined>
+  /** Whether the peer says that it holds a content. Memory only. */
+  holds(peer: PeerId, zipHash: ZipHash): boolean
+  /** Counts bytes that a peer's site did not have to send. */
+  saved(peer: PeerId, bytes: number): void
+  /**
+   * Asks for a zip. `onBytes` is told of what comes, and with 0 of signs of life before it. Throws PeerError,
+   * the signal's reason. The result is to be disposed of.
+   */
+  talk(
+    peer: PeerId,
+    question: DeltaQuestion,
+    options: { readonly signal: AbortSignal; readonly onBytes: (bytes: number) => void },
+  ): Promise<DeltaTalk>
+}
+
 /** The mesh as a fill needs it. Hints and bytes, never trust. */
 export interface Peers {
+  /** Absent: whole zips only. */
+  readonly deltas?: PeerDeltas
   /** Whether anybody could be asked at all: connected peers or a DHT with members. Memory only. */
   isAlone(): boolean
   /** Other sites with a connected member that may be asked now. Memory only. */

@@ -8,6 +8,7 @@ import type { RemoteLevel } from './remote-level.ts'
 import { abortable } from './scope.ts'
 import { MixedBytesError } from './sent-parts.ts'
 import type { SplitZip } from './split-zip.ts'
+import { fetchChanges } from './zip-from-delta.ts'
 import { type Patience, patiently } from './zip-progress.ts'
 import {
   type ArrivingZip,
@@ -36,6 +37,7 @@ export async function fetchFromPeer(
   const { zipHash, peer, split } = job
   const stalled = () => new PeerError(peer, 'stalled', unable)
   return await receiveFromPeer(ctx, job, options, async (zip) => {
+    if (await fetchChanges(ctx, job, zip, options)) return 'verified'
     const sink = split?.sink(zip) ?? zip
     const fetch = async () => {
       await patiently(ctx, job, options.signal, stalled, (signal) =>
@@ -47,6 +49,7 @@ export async function fetchFromPeer(
       )
     }
     await (split === undefined ? fetch() : split.carry(fetch, options))
+    return undefined
   })
 }
 
@@ -56,7 +59,10 @@ export async function takeFromPeer(
   job: PeerTransfer & { readonly bytes: Uint8Array },
   options: Waiting,
 ): Promise<VerifiedZip> {
-  return await receiveFromPeer(ctx, job, options, (zip) => zip.write(job.bytes))
+  return await receiveFromPeer(ctx, job, options, async (zip) => {
+    await zip.write(job.bytes)
+    return undefined
+  })
 }
 
 /**
@@ -69,9 +75,10 @@ export async function takeComing(
   options: Waiting,
 ): Promise<VerifiedZip> {
   const { module, peer } = job
-  return await receiveFromPeer(ctx, job, options, (zip) =>
-    abortable(ctx.peers.fetchComing(peer, module, zip, options), options.signal),
-  )
+  return await receiveFromPeer(ctx, job, options, async (zip) => {
+    await abortable(ctx.peers.fetchComing(peer, module, zip, options), options.signal)
+    return undefined
+  })
 }
 
 /**
@@ -148,13 +155,13 @@ async function receiveFromPeer(
   ctx: FillContext,
   job: PeerTransfer,
   { signal }: Waiting,
-  bring: (zip: ArrivingZip) => Promise<void>,
+  bring: (zip: ArrivingZip) => Promise<'verified' | undefined>,
 ): Promise<VerifiedZip> {
   const { zipHash, peer, split } = job
   return await receiveZip(ctx, job, signal, async (zip) => {
-    await bring(zip)
+    const isVerified = (await bring(zip)) === 'verified'
     try {
-      await zip.verify(zipHash)
+      if (!isVerified) await zip.verify(zipHash)
     } catch (error) {
       const sent = isWrong(error) ? await split?.sent() : undefined
       throw sent === undefined ? error : new MixedBytesError(sent, { cause: error })

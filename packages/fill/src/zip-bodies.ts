@@ -73,7 +73,7 @@ export class ZipBodies {
   views(): readonly Attempt[] {
     return this.#own().map((attempt) => {
       const { asked, startedMs, windowMs, hedgeMs, isFar, progress, split } = attempt
-      const bytes = split?.bytes ?? progress.bytes
+      const bytes = (split?.bytes ?? progress.bytes) + progress.toldBytes
       const times = { startedMs, windowMs, hedgeMs, hasFirstByte: progress.hasFirstByte }
       return { kind: asked.kind, ...times, isFar, bytes, split: split?.view }
     })

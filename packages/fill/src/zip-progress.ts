@@ -2,6 +2,7 @@ import type { FillContext } from './fill-context.ts'
 import { minProgressBytes } from './limits.ts'
 import type { LinkMeter } from './link-meter.ts'
 import { abortable, Scope } from './scope.ts'
+import type { DeltaForm } from './zip-deltas.ts'
 
 /** Measures the link that a body comes over, from its first byte, so many ms after it was asked for. */
 export type Measure = (ms: number) => ReturnType<LinkMeter['begin']>
@@ -19,6 +20,11 @@ export class Progress {
   #marked = 0
   #markedMs: number
   isWriting = false
+  /** Bytes of what a zip is told in, which are not the zip's. */
+  toldBytes = 0
+  #toldMarked = 0
+  /** Set when it came in parts. */
+  changes: ZipChanges | undefined
   /** How often it began anew. */
   restarts = 0
   readonly #startedMs: number
@@ -66,6 +72,15 @@ export class Progress {
     if (this.bytes - this.#marked >= minProgressBytes || this.#marked === 0) this.mark(nowMs)
   }
 
+  /** Counts bytes of what a zip is told in; 0 is a sign of life. */
+  sign(bytes: number, nowMs: number): void {
+    this.toldBytes += bytes
+    const isStep = this.toldBytes - this.#toldMarked >= minProgressBytes
+    if (bytes > 0 && !isStep && this.#toldMarked > 0) return
+    this.#toldMarked = this.toldBytes
+    this.mark(nowMs)
+  }
+
   mark(nowMs: number): void {
     this.#marked = this.bytes
     this.#markedMs = nowMs
@@ -83,6 +98,14 @@ export class Progress {
     this.#front = undefined
     this.mark(nowMs)
   }
+}
+
+/** How a zip came that was not sent as it is. */
+export interface ZipChanges {
+  /** `none`: nothing was missing; `whole`: the peer sent it as it is. */
+  readonly form: DeltaForm | 'none' | 'whole'
+  /** Of all that it took. */
+  readonly receivedBytes: number
 }
 
 /** How a body comes along, and how long its first byte may take before it is given up. */

@@ -318,9 +318,10 @@ export class ZipSources {
     attempt.isTold = true
     const { asked, startedMs, progress } = attempt
     const { module } = this.#init
-    const { bytes } = progress
+    const { bytes, changes } = progress
     const tookMs = this.#ctx.clock.monotonicMs() - startedMs
-    this.#ctx.emit({ kind: 'zip-asked', module, asked, outcome, error, bytes, tookMs })
+    const how = { outcome, error, bytes, changes, tookMs }
+    this.#ctx.emit({ kind: 'zip-asked', module, asked, ...how })
   }
 }
 

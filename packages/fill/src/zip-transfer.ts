@@ -106,6 +106,11 @@ export class ArrivingZip implements ByteSink {
     }
   }
 
+  /** Bytes that are there. */
+  get size(): number {
+    return this.#staged.size
+  }
+
   /** The source has begun, whether or not it has sent a byte. */
   readonly begin = (): void => {
     const { progress, onProgress } = this.#transfer

@@ -1,4 +1,11 @@
-import { type HeldZip, type ModuleRecord, mayShare, type Proof, type ZipStore } from '@modmesh/fill'
+import {
+  type DeltaOffer,
+  type HeldZip,
+  type ModuleRecord,
+  mayShare,
+  type Proof,
+  type ZipStore,
+} from '@modmesh/fill'
 import type { ModulePath, ModuleVersion, Version, ZipHash } from '@modmesh/module'
 import type { PeerShelf, ShelfItem } from '@modmesh/peers'
 import type { SumdbClient } from '@modmesh/sumdb'
@@ -56,6 +63,11 @@ export class SharedShelf implements PeerShelf {
   async findContent(zipHash: ZipHash): Promise<HeldZip | undefined> {
     const zip = await this.#store.findContent(zipHash)
     return zip !== undefined && this.#mayShare(zip) ? zip : undefined
+  }
+
+  async offer(zipHash: ZipHash): Promise<DeltaOffer | undefined> {
+    const zip = await this.findContent(zipHash)
+    return zip && this.#store.deltas?.offer(zip, { mayUse: (base) => this.#mayShare(base) })
   }
 
   /** An info cannot be proven; it goes along with what can, and not alone. */

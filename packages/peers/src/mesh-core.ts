@@ -10,6 +10,7 @@ import { type GossipOwner, MemberGossip } from './control/member-gossip.ts'
 import { MembershipGossip, type TrustOwner } from './control/membership-gossip.ts'
 import { OwnInventory } from './control/own-inventory.ts'
 import type { PeerLink } from './control/peer-link.ts'
+import { DeltaClient } from './delta/delta-client.ts'
 import { Announcer } from './dht/announcer.ts'
 import { DhtService } from './dht/dht-service.ts'
 import { Finder } from './find/finder.ts'
@@ -54,6 +55,7 @@ export class MeshCore {
   readonly bodies: Bodies
   readonly siteTile: SiteTile
   readonly takes: Takes
+  readonly deltas: DeltaClient
   /** Gossip about members and what the mesh says of them. */
   readonly trust: MembershipGossip
   /** Wall clock of first contact of each connected peer. */
@@ -112,6 +114,7 @@ export class MeshCore {
     this.#links = this.#newLinks()
     this.bodies = this.#newBodies()
     this.takes = this.#newTakes(this.bodies.client)
+    this.deltas = this.#newDeltas()
     const dht = this.#dht()
     this.#announcer = dht && this.#newAnnouncer(dht)
     this.finder = this.#newFinder(dht)
@@ -237,6 +240,15 @@ export class MeshCore {
     )
   }
 
+  #newDeltas(): DeltaClient {
+    const { hub, scores, siteLinks } = this
+    const { libp2p } = this.network
+    const { isForeign } = this.sites
+    const notGiven: Takes['notGiven'] = (...holder) => this.takes.notGiven(...holder)
+    const parts = { libp2p, clock: this.#clock, hub, scores, siteLinks, isForeign, notGiven }
+    return new DeltaClient(parts, { times: this.#times })
+  }
+
   #newLinks(): MeshLinks {
     const { own, membership, trust, failed, privates } = this
     const { shelf, fetcher } = this.#components
@@ -260,6 +272,7 @@ export class MeshCore {
   #up(link: PeerLink): void {
     const { peer } = link
     this.#dialLoop.linked(peer)
+    this.missing.forget(peer)
     if (this.siteLinks.isForbidden(peer)) {
       this.network.cut(peer, new Error('the link to its site is forbidden'))
       return

@@ -18,6 +18,7 @@ import {
   relayCapability,
 } from './control/peer-link.ts'
 import type { Wire } from './control/wire.ts'
+import { deltaCapability } from './delta/message.ts'
 import type { Membership } from './membership/membership.ts'
 import type { MeshComponents } from './mesh-init.ts'
 import type { PrivateDesk } from './private/private-desk.ts'
@@ -125,6 +126,7 @@ export class MeshLinks {
     const canRelay = fetcher?.canRelay() ?? false
     return [
       membershipCapability,
+      ...(this.#components.shelf.offer === undefined ? [] : [deltaCapability]),
       ...(this.#init.inventory ? [inventoryCapability] : []),
       ...(canFetch ? [fetchCapability] : []),
       ...(canRelay ? [relayCapability] : []),

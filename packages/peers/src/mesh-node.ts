@@ -6,6 +6,7 @@ import {
   type ModuleRecord,
   type OwnerAnswer,
   type OwnerQuestion,
+  type PeerDeltas,
   PeerError,
   type PeerId,
   type Peers,
@@ -84,6 +85,11 @@ export class MeshNode implements Peers, AsyncDisposable {
       await (core ?? network).stop()
       throw error
     }
+  }
+
+  /** Transfers of changes from members that can. */
+  get deltas(): PeerDeltas {
+    return this.#core.deltas
   }
 
   get peerId(): PeerId {

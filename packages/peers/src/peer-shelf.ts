@@ -1,4 +1,5 @@
 import type {
+  DeltaOffer,
   HeldZip,
   ModuleRecord,
   OwnerAnswer,
@@ -27,6 +28,8 @@ export interface PeerShelf {
   /** Calls the listener with each zip that became durable; returns a function that stops it. */
   onAdded(listener: (item: ShelfItem) => void): () => void
   findContent(zipHash: ZipHash): Promise<HeldZip | undefined>
+  /** A zip that can be told in parts; absent: none can. */
+  offer?(zipHash: ZipHash): Promise<DeltaOffer | undefined>
   record(module: ModuleVersion): Promise<Omit<ModuleRecord, 'peer'> | undefined>
   versions(path: ModulePath): Promise<readonly Version[]>
   /** A tile of a checksum database that this node has verified. */

@@ -51,7 +51,7 @@ export class Takes {
       try {
         return await this.#parts.bodies.fetch(peer, zipHash, target, { ...options, ...told })
       } catch (error) {
-        if (error instanceof PeerError) this.#notGiven(peer, zipHash, error)
+        if (error instanceof PeerError) this.notGiven(peer, zipHash, error)
         throw error
       }
     })
@@ -140,7 +140,8 @@ export class Takes {
     }
   }
 
-  #notGiven(peer: PeerId, zipHash: ZipHash, error: PeerError): void {
+  /** Drops a hint that did not hold at once; a busy peer still has it. */
+  notGiven(peer: PeerId, zipHash: ZipHash, error: PeerError): void {
     const { hub, missing, blame } = this.#parts
     if (error.fault === 'protocol') blame(peer, error.message)
     if (error.fault === 'busy') return

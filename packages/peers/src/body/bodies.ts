@@ -1,5 +1,6 @@
 import type { Clock, PeerId } from '@modmesh/fill'
 import type { OwnInventory } from '../control/own-inventory.ts'
+import { DeltaServer } from '../delta/delta-server.ts'
 import type { Network } from '../network/network.ts'
 import type { PeerShelf, SiteFetcher } from '../peer-shelf.ts'
 import { PipePool } from '../pipe/pipe-pool.ts'
@@ -26,6 +27,7 @@ export class Bodies {
   readonly client: BodyClient
   readonly uploads: Uploads
   readonly #server: BodyServer
+  readonly #deltaServer: DeltaServer
   readonly #pipes: PipePool
 
   constructor(
@@ -39,17 +41,20 @@ export class Bodies {
     this.uploads = new Uploads({ clock, isWan: isFar }, init.uploads)
     const { uploads } = this
     this.#server = new BodyServer({ ...components, libp2p, door, uploads }, { times })
+    this.#deltaServer = new DeltaServer({ ...components, libp2p, uploads }, { times })
     this.#pipes = new PipePool({ libp2p, door, clock })
     this.client = new BodyClient({ libp2p, pipes: this.#pipes, clock, isFar }, { times })
   }
 
   async start(): Promise<void> {
     await this.#server.start()
+    await this.#deltaServer.start()
   }
 
   async stop(): Promise<void> {
     this.#pipes.stop()
     await this.#server.stop()
+    await this.#deltaServer.stop()
   }
 
   /** Whether a body is on its way to a peer or from it. */

@@ -11,7 +11,7 @@ export const contentKeyBytes = 8
 export interface Hello {
   readonly kind: 'hello'
   readonly versions: readonly number[]
-  /** Abilities beyond the version; unknown ones are ignored. `inventory`: sends and wants inventories; `fetch`: asks upstream for its site; `membership`: keeps a ledger. */
+  /** Abilities beyond the version; unknown ones are ignored. `inventory`: sends and wants inventories; `fetch`: asks upstream for its site; `membership`: keeps a ledger; `delta`: tells zips in parts. */
   readonly capabilities: readonly string[]
   readonly site: string
   readonly name: string

@@ -20,6 +20,11 @@ export class Missing {
     if (oldest !== undefined) this.#until.delete(oldest)
   }
 
+  /** Forgets what a peer failed with: its link is a new one. */
+  forget(peer: PeerId): void {
+    for (const key of this.#until.keys()) if (key.startsWith(`${peer} `)) this.#until.delete(key)
+  }
+
   has(peer: PeerId, zipHash: ZipHash): boolean {
     return (this.#until.get(`${peer} ${zipHash}`) ?? 0) > this.#clock.monotonicMs()
   }

@@ -213,6 +213,9 @@ export const minHedgeRtts = 3
 /** How long a link to another site that was cut under a body is waited for, ms: a minute, and the way back. */
 export const farReturnMs = 150_000
 
+/** How often one holder is waited for so: one that is cut again and again is of no use. */
+export const maxFarReturns = 20
+
 /** Between two looks whether it is back, ms. */
 export const farLookMs = 1_000
 

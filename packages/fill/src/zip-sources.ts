@@ -3,7 +3,7 @@ import { type CutZip, CutZips } from './cut-zips.ts'
 import { asError, ModuleNotFoundError, PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { HolderList, type KnownHolder } from './holder-list.ts'
-import { minCutBytes } from './limits.ts'
+import { maxFarReturns, minCutBytes } from './limits.ts'
 import type { PeerId } from './peers.ts'
 import type { RecordSearch } from './record-search.ts'
 import type { Scope } from './scope.ts'
@@ -41,6 +41,8 @@ export class ZipSources {
   readonly #cuts: CutZips
   /** Who was asked again after a cut: each once. */
   readonly #askedAgain = new Set<PeerId>()
+  /** How often one of another site was waited for. */
+  readonly #returns = new Map<PeerId, number>()
   readonly #helpers: ZipHelpers
   #owner: RaceView['owner']
   #remote: RaceView['remote']
@@ -195,15 +197,12 @@ export class ZipSources {
   /** Whether the link to another site went away under a body: that is no word about the holder. */
   #isLinkGone({ peer, far }: KnownHolder, attempt: RunningAttempt, error: unknown): boolean {
     if (far === undefined || !(error instanceof PeerError) || error.fault !== 'unable') return false
-    if (attempt.progress.hasFirstByte) return true
-    return !this.#ctx.peers.sites().some(({ site }) => site === far.site) && this.#askedOnce(peer)
-  }
-
-  /** Whether a holder was not waited for before it gave a byte. */
-  #askedOnce(peer: PeerId): boolean {
-    const isFirst = !this.#askedAgain.has(peer)
-    this.#askedAgain.add(peer)
-    return isFirst
+    const returns = (this.#returns.get(peer) ?? 0) + 1
+    this.#returns.set(peer, returns)
+    if (returns > maxFarReturns) return false
+    // What it was to go on from is worth as much as what it gave.
+    const hasBegun = attempt.progress.hasFirstByte || attempt.progress.whole > 0
+    return hasBegun || !this.#ctx.peers.sites().some(({ site }) => site === far.site)
   }
 
   /** Whether one that was cut is asked for the rest when it is its turn again. */

@@ -12,8 +12,11 @@ import {
 
 /** Items that one member brings at a time: its turns on the link and what waits for them. */
 const itemsPerMember = 12
-/** Tries of one item while the giver is connected: a member may be busy, or go. */
-const maxTries = 3
+/**
+ * Tries of one item while the giver is connected to us, with waits that double: half a minute in all, since
+ * each member finds a giver that came back by itself.
+ */
+const maxTries = 7
 /** Between two looks at who holds what, and whether the giver is back. Milliseconds. */
 const lookMs = 250
 /** How long what a member brought may take to be told to the others. Milliseconds. */
@@ -156,7 +159,7 @@ export class SeedWork {
         task.failure = whyNot(error)
         // What failed because the link went away was no try.
         if (state === 'copying' || this.#parts.isThere()) task.tries += 1
-        await this.#parts.clock.sleep(lookMs, { signal })
+        await this.#parts.clock.sleep(lookMs * 2 ** task.tries, { signal })
       }
     }
     task.failure ??= 'the giver went away'

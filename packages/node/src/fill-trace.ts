@@ -33,6 +33,8 @@ export interface TraceStep {
   readonly tookMs: number | null
   /** Of `peers-told`: those that knew something. */
   readonly answers?: readonly { readonly peer: PeerId; readonly holdsZip: boolean }[]
+  /** Of `asked`, when the zip was told in parts: how, and the bytes that took. */
+  readonly changes?: { readonly form: string; readonly receivedBytes: number }
   /** Of `upstream-chosen`. */
   readonly why?: UpstreamReason
 }
@@ -111,7 +113,14 @@ export class FillTrace {
         const { asked, outcome, error, bytes, tookMs } = event
         const peer = 'peer' in asked ? asked.peer : null
         const reason = error === undefined ? null : oneLine(error)
-        const how = { outcome, reason, bytes, tookMs }
+        const { changes } = event
+        const how = {
+          outcome,
+          reason,
+          bytes,
+          tookMs,
+          ...(changes === undefined ? {} : { changes }),
+        }
         return this.#ofModule(event, 'asked', { what: 'zip', source: asked.kind, peer, ...how })
       }
       case 'upstream-chosen':

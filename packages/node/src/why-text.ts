@@ -129,11 +129,23 @@ function toldText({ answers = [] }: TraceStep, report: WhyReport, took: string):
   return `peers asked${took}: known to ${names.join(', ')}`
 }
 
-function outcomeText({ outcome, bytes }: TraceStep): string {
+function outcomeText({ outcome, bytes, changes }: TraceStep): string {
+  if (outcome === 'gave' && changes !== undefined) {
+    const form = changeWords.get(changes.form) ?? changes.form
+    return `gave ${formatBytes(bytes ?? 0)} in ${formatBytes(changes.receivedBytes)}: ${form}`
+  }
   if (outcome === 'gave') return `gave ${formatBytes(bytes ?? 0)}`
   if (outcome === 'unneeded') return 'was not needed any more'
   return bytes === null || bytes === 0 ? 'gave nothing' : `broke off at ${formatBytes(bytes)}`
 }
+
+const changeWords: ReadonlyMap<string, string> = new Map([
+  ['P', 'patches of an older version (form P)'],
+  ['S', 'missing files, packed together (form S)'],
+  ['F', 'missing files, as in its zip (form F)'],
+  ['none', 'no file was missing'],
+  ['whole', 'as it is'],
+])
 
 const reasonWords: Readonly<Record<UpstreamReason, string>> = {
   private: 'private modules are not asked of peers',

@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type {
-  DeltaForm,
-  DeltaOffer,
-  HeldZip,
-  MissingFiles,
-  ToldManifest,
-  ZipRebuild,
+import { zstdCompressSync } from 'node:zlib'
+import {
+  type DeltaForm,
+  type DeltaOffer,
+  DeltaRefusedError,
+  type HeldZip,
+  type MissingFiles,
+  type ToldManifest,
+  type ZipRebuild,
 } from '@modmesh/fill'
+import { VarintWriter } from '@modmesh/module'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   buildModuleZip,
@@ -27,6 +30,9 @@ const text = (seed: string, lines: number): string =>
     (_, n) => `func ${seed}${(n * 7919) % 1009}() int { return ${n} }\n`,
   ).join('')
 
+/** Above what is treated in one piece. */
+const largeBytes = 1_200_000
+
 /** A file of each kind that is treated in its own way. */
 const before: ModuleFiles = {
   'go.mod': 'module example.com/mod\n',
@@ -34,7 +40,7 @@ const before: ModuleFiles = {
   'same.go': text('same', 400),
   'changed.go': text('changed', 2_000),
   'dropped.go': text('dropped', 30),
-  'large.bin': Buffer.alloc(3 << 20, 'large '),
+  'large.bin': Buffer.alloc(largeBytes, 'large '),
   'magic.zst': Buffer.concat([Buffer.from([0x37, 0xa4, 0x30, 0xec]), randomBytes(4_000)]),
   'ü/tiny': 'x',
 }
@@ -42,10 +48,10 @@ const after: ModuleFiles = {
   ...before,
   'empty.go': 'package mod\n',
   'changed.go': `${text('changed', 2_000)}func added() {}\n`,
-  'large.bin': Buffer.concat([Buffer.alloc(3 << 20, 'large '), randomBytes(1_000)]),
+  'large.bin': Buffer.concat([Buffer.alloc(largeBytes, 'large '), randomBytes(1_000)]),
   'magic.zst': Buffer.concat([before['magic.zst'] as Buffer, Buffer.from('more')]),
   'new.go': text('new', 100),
-  'random.bin': randomBytes(2 << 20),
+  'random.bin': randomBytes(largeBytes),
   'ü/tiny': 'y',
 }
 
@@ -92,7 +98,7 @@ describe('a zip is put together, with the h1 it must have', () => {
     const wire = await bring(rebuild, form)
     expect(rebuild.missing()).toMatchObject({ changedCount: 0, addedCount: 0 })
     await expectZip(rebuild)
-    const random = 2 << 20
+    const random = largeBytes
     const most = { P: random + 12_000, S: random + 20_000, F: zip.size }
     if (base !== 'none') expect(wire).toBeLessThan(most[form])
   })
@@ -184,3 +190,57 @@ async function expectZip(rebuild: ZipRebuild): Promise<void> {
   await staged.discard()
   await rebuild.release(true)
 }
+
+describe('a liar', () => {
+  test.for<DeltaForm>(['P', 'S', 'F'])(
+    'that changes one byte of files in form %s is found before anything is kept of it',
+    async (form) => {
+      const rebuild = await receiver.deltas.rebuild(next, zip.zipHash, never)
+      if (!rebuild.hasManifest) await rebuild.takeManifest(await tell(rebuild, 'shared'), never)
+      const [base] = rebuild.bases
+      const { changed, changedCount } = rebuild.missing()
+      const asked = { form, files: changed, ...(base && { base: base.zipHash }) }
+      const chunks: Uint8Array[] = []
+      for await (const chunk of offer.files(asked, never)) chunks.push(chunk)
+      const honest = Buffer.concat(chunks)
+      for (const share of [0, 0.1, 0.4, 0.7, 0.999]) {
+        const bytes = Buffer.from(honest)
+        const at = Math.floor(share * bytes.length)
+        bytes[at] = (bytes[at] ?? 0) ^ 0x11
+        const sink = rebuild.receive(form, changed, never)
+        const sent = sink.write(bytes).then(() => sink.end())
+        await expect(sent).rejects.toBeInstanceOf(DeltaRefusedError)
+      }
+      // What verified before the lie may be kept; a file that was changed never is.
+      expect(rebuild.missing().changedCount).toBeGreaterThan(0)
+      expect(rebuild.missing().changedCount).toBeLessThanOrEqual(changedCount)
+      await rebuild.release(true)
+    },
+  )
+
+  test('that tells another manifest is refused', async () => {
+    const rebuild = await receiver.deltas.rebuild(next, zip.zipHash, never)
+    const told = await tell(rebuild, 'shared')
+    for (let at = 0; at < told.packed.length; at += 7) {
+      const packed = Buffer.from(told.packed)
+      packed[at] = (packed[at] ?? 0) ^ 1
+      const lie = rebuild.takeManifest({ ...told, packed }, never)
+      await expect(lie).rejects.toMatchObject({ code: 'DELTA_REFUSED', why: 'lie' })
+    }
+    const elsewhere = rebuild.takeManifest({ ...told, base: 3 }, never)
+    await expect(elsewhere).rejects.toMatchObject({ why: 'lie' })
+    expect(rebuild.hasManifest).toBe(false)
+    await rebuild.release(true)
+  })
+
+  test('that sends a bomb is cut off at the size that a zip may have', async () => {
+    const rebuild = await receiver.deltas.rebuild(next, zip.zipHash, never)
+    await rebuild.takeManifest(await tell(rebuild, 'none'), never)
+    const size = new VarintWriter()
+    size.number(600 << 20)
+    const sink = rebuild.receive('S', rebuild.missing().all, never)
+    const sent = sink.write(zstdCompressSync(size.finish())).then(() => sink.end())
+    await expect(sent).rejects.toMatchObject({ code: 'DELTA_REFUSED' })
+    await rebuild.release(true)
+  })
+})

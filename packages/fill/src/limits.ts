@@ -52,6 +52,24 @@ export const keepAnswerAgainMs = 600_000
 /** An upstream list beyond this is no list: 4 MiB are some 300,000 versions. */
 export const maxListBytes: number = 4 << 20
 
+/** Paths remembered for reading ahead: a large build loads some 5,000 go.mod files. */
+export const maxAheadPaths = 10_000
+
+/** Zips brought ahead and not asked for yet: what a few processors unpack meanwhile. */
+export const aheadZips = 6
+
+/** How far ahead is looked, in go.mod files asked for: about every second one is of a module whose zip is needed. */
+export const aheadStep = 24
+
+/** How far behind the last one a zip of the same row may be: `go` asks for several at once. */
+export const maxBackStep = 16
+
+/** Zips in a row, in order, before any is brought ahead: by chance three are not. */
+export const aheadAfterSteps = 3
+
+/** A row of requests ends with a rest of so long, ms. */
+export const readAheadRestMs = 30_000
+
 /** Peers that one fill fetches from at a time while an upstream can still join. */
 export const maxHedgedPeers = 2
 

@@ -24,6 +24,7 @@ import type {
   PeerId,
   ZipPart,
 } from './peers.ts'
+import { ReadAhead } from './read-ahead.ts'
 import { abortable } from './scope.ts'
 import type { HeldZip } from './zip-store.ts'
 
@@ -34,6 +35,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   readonly #negatives: NegativeAnswers
   readonly #parts: PartAnswers
   readonly #mutables: MutableAnswers
+  readonly #ahead: ReadAhead
 
   constructor(components: FillComponents, init: FillInit) {
     const ctx = new FillContext(components, init, this.#closing.signal)
@@ -45,10 +47,14 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     this.#negatives = negatives
     this.#parts = parts
     this.#mutables = new MutableAnswers({ ctx, answers, negatives, parts }, { ttlMs })
+    const options = { signal: this.#closing.signal }
+    const bring = (module: ModuleVersion) => parts.zip(partRequest('zip', module, options))
+    this.#ahead = new ReadAhead({ ctx, bring })
   }
 
   async zip(module: ModuleVersion, options: AskOptions): Promise<Answer<HeldZip>> {
     const asked = partRequest('zip', module, options)
+    this.#ahead.sawZip(module)
     return await this.#answer(asked, sizeOfZip, () => this.#parts.zip(asked))
   }
 
@@ -134,6 +140,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   }
 
   async #file(asked: PartRequest<'mod' | 'info'>): Promise<Answer<Uint8Array>> {
+    this.#ahead.sawFile(asked.module)
     return await this.#answer(asked, sizeOfBody, () => this.#parts.file(asked))
   }
 

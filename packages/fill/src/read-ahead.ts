@@ -1,0 +1,134 @@
+import {
+  compareVersions,
+  formatModuleVersion,
+  type ModulePath,
+  type ModuleVersion,
+  type Version,
+} from '@modmesh/module'
+import type { FillContext } from './fill-context.ts'
+import {
+  aheadAfterSteps,
+  aheadStep,
+  aheadZips,
+  maxAheadPaths,
+  maxBackStep,
+  readAheadRestMs,
+} from './limits.ts'
+
+/**
+ * Brings zips before they are asked for, from members of the site that hold them. `go mod download` asks for a
+ * project's zips in the order of their paths, as many at once as there are processors, and works on each while
+ * nothing comes: so while zips are asked for in that order, the next ones of what go.mod files were asked for are
+ * on their way. Zips that nobody asks for then soon end it.
+ */
+export class ReadAhead {
+  readonly #ctx: FillContext
+  readonly #bring: (module: ModuleVersion) => Promise<unknown>
+  /** The highest version of each path that a part was asked of. */
+  readonly #versions = new Map<ModulePath, Version>()
+  /** Their paths in order; undefined when it has to be made again. */
+  #order: readonly ModulePath[] | undefined
+  /** Where the last zip was in it, and where the last one brought ahead. */
+  #at: ModulePath | undefined
+  #ahead: ModulePath | undefined
+  #stepsInOrder = 0
+  /** Brought or on their way, and not asked for yet. */
+  readonly #unasked = new Set<string>()
+  #isLooking = false
+  #lastMs = -Infinity
+
+  constructor(components: {
+    readonly ctx: FillContext
+    readonly bring: (module: ModuleVersion) => Promise<unknown>
+  }) {
+    this.#ctx = components.ctx
+    this.#bring = components.bring
+  }
+
+  /** Notes that a go.mod or `.info` was asked for. */
+  sawFile({ path, version }: ModuleVersion): void {
+    this.#forgetOld()
+    const known = this.#versions.get(path)
+    if (known !== undefined && compareVersions(known, version) >= 0) return
+    if (known === undefined) {
+      if (this.#versions.size >= maxAheadPaths) this.#forget()
+      this.#order = undefined
+    }
+    this.#versions.set(path, version)
+  }
+
+  /** Notes that a zip was asked for, and brings what may come next. */
+  sawZip(module: ModuleVersion): void {
+    this.sawFile(module)
+    this.#unasked.delete(formatModuleVersion(module))
+    this.#order ??= [...this.#versions.keys()].toSorted(byPath)
+    const { path } = module
+    const step =
+      this.#at === undefined ? 1 : indexOf(this.#order, path) - indexOf(this.#order, this.#at)
+    if (step > aheadStep || step < -maxBackStep) this.#stepsInOrder = 0
+    else this.#stepsInOrder += 1
+    if (step > 0 || this.#stepsInOrder === 0) this.#at = path
+    if (this.#stepsInOrder >= aheadAfterSteps && !this.#isLooking) {
+      this.#ctx.background(this.#look(this.#order))
+    }
+  }
+
+  async #look(order: readonly ModulePath[]): Promise<void> {
+    this.#isLooking = true
+    try {
+      const from = indexOf(order, this.#at)
+      const start = Math.max(from, indexOf(order, this.#ahead))
+      for (const path of order.slice(start + 1, from + 1 + aheadStep)) {
+        if (this.#unasked.size >= aheadZips) return
+        this.#ahead = path
+        const version = this.#versions.get(path)
+        if (version === undefined || !(await this.#isNear({ path, version }))) continue
+        this.#unasked.add(formatModuleVersion({ path, version }))
+        this.#ctx.background(this.#bring({ path, version }))
+      }
+    } finally {
+      this.#isLooking = false
+    }
+  }
+
+  /** Whether we lack it, and a member of the site says it has what is proven to be its content. */
+  async #isNear(module: ModuleVersion): Promise<boolean> {
+    if (!this.#ctx.canAskPeers(module.path)) return false
+    const zipHash = (await this.#ctx.checksumDb.known(module))?.zip
+    if (zipHash === undefined) return false
+    if ((await this.#ctx.held.findZip(module)) !== undefined) return false
+    return this.#ctx.peers.holders(zipHash).some(({ far }) => far === undefined)
+  }
+
+  #forgetOld(): void {
+    const nowMs = this.#ctx.clock.monotonicMs()
+    if (nowMs - this.#lastMs > readAheadRestMs) this.#forget()
+    this.#lastMs = nowMs
+  }
+
+  #forget(): void {
+    this.#versions.clear()
+    this.#order = undefined
+    this.#at = undefined
+    this.#ahead = undefined
+    this.#stepsInOrder = 0
+    this.#unasked.clear()
+  }
+}
+
+/** In byte order, as `go` sorts them. */
+function byPath(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** Where a path is, or would be. */
+function indexOf(order: readonly ModulePath[], path: ModulePath | undefined): number {
+  if (path === undefined) return -1
+  let [low, high] = [0, order.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((order[middle] ?? path) < path) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,119 @@
+import type { ModuleVersion } from '@modmesh/module'
+import { describe, expect, test } from 'vitest'
+import { aheadAfterSteps, aheadZips, readAheadRestMs } from '../src/limits.ts'
+import { patient, type Release, World, type WorldInit } from './support/world.ts'
+
+/** A project of so many modules whose zips a member of the site holds, with their go.mod files read. */
+async function project(count: number, init: WorldInit & { readonly far?: true } = {}) {
+  const world = new World(init)
+  const releases = Array.from({ length: count }, (_, n) =>
+    world.release('v1.0.0', `example.com/m${String(n).padStart(3, '0')}`),
+  )
+  for (const release of releases) {
+    const peer = world.holder('p', release)
+    if (init.far) peer.far = { site: 'away', rttMs: 1, bytesPerSecond: undefined }
+  }
+  for (const { module } of releases) await world.run(world.fill.mod(module, patient))
+  const held = async () => {
+    await world.clock.advance(20)
+    const all = await Promise.all(releases.map(({ module }) => world.store.findZip(module)))
+    return all.flatMap((zip, n) => (zip === undefined ? [] : [n]))
+  }
+  const ask = (...numbers: number[]) =>
+    Promise.all(numbers.map((n) => world.run(world.fill.zip(moduleAt(releases, n), patient))))
+  return { world, releases, held, ask }
+}
+
+function moduleAt(releases: readonly Release[], n: number): ModuleVersion {
+  const release = releases[n]
+  if (release === undefined) throw new Error('no such release')
+  return release.module
+}
+
+function upTo(end: number): number[] {
+  return Array.from({ length: end }, (_, n) => n)
+}
+
+describe('zips asked for in the order of their paths', () => {
+  test('are followed by the next ones that a member of the site holds', async () => {
+    const { held, ask, world } = await project(40)
+    for (let n = 0; n < aheadAfterSteps - 1; n++) await ask(n)
+    expect(await held()).toEqual(upTo(aheadAfterSteps - 1))
+    await ask(aheadAfterSteps - 1)
+    await expect.poll(held).toEqual(upTo(aheadAfterSteps + aheadZips))
+    await ask(aheadAfterSteps)
+    await expect.poll(held).toEqual(upTo(aheadAfterSteps + aheadZips + 1))
+    expect(world.upstream.asked).toEqual([])
+  })
+
+  test('are followed though several are asked for at once, and some are left out', async () => {
+    const { held, ask } = await project(60)
+    await ask(1, 0)
+    await ask(3, 2)
+    await ask(8, 5)
+    await ask(7, 10)
+    await expect.poll(async () => (await held()).at(-1)).toBeGreaterThan(10)
+  })
+
+  test('and not asked for then end it', async () => {
+    const { held, ask } = await project(60)
+    await ask(0)
+    await ask(1)
+    await ask(2)
+    await expect.poll(held).toEqual(upTo(3 + aheadZips))
+    for (const n of [20, 21, 22, 23, 24, 25, 26, 27]) await ask(n)
+    expect(await held()).toEqual([...upTo(3 + aheadZips), 20, 21, 22, 23, 24, 25, 26, 27])
+  })
+
+  test('begin anew after a rest', async () => {
+    const { held, ask, world } = await project(60)
+    for (const n of [0, 1, 2]) await ask(n)
+    await expect.poll(held).toEqual(upTo(3 + aheadZips))
+    await world.clock.advance(readAheadRestMs + 1)
+    for (const n of [30, 31, 32, 33]) await ask(n)
+    // Nobody asked for a go.mod since: nothing tells what comes next.
+    expect(await held()).toEqual([...upTo(3 + aheadZips), 30, 31, 32, 33])
+  })
+})
+
+describe('nothing is brought ahead', () => {
+  test('of what other sites hold', async () => {
+    const { held, ask } = await project(20, { far: true })
+    for (const n of [0, 1, 2, 3]) await ask(n)
+    expect(await held()).toEqual([0, 1, 2, 3])
+  })
+
+  test('when zips are asked for in no order', async () => {
+    const { held, ask } = await project(100)
+    for (const n of [50, 3, 90, 20, 70, 1]) await ask(n)
+    expect(await held()).toEqual([1, 3, 20, 50, 70, 90])
+  })
+
+  test('of what nobody holds: upstream is not asked for it', async () => {
+    const world = new World()
+    const releases = upTo(20).map((n) => world.publish('v1.0.0', `example.com/m${n + 10}`))
+    for (const { module } of releases) await world.run(world.fill.mod(module, patient))
+    const zips = () => world.upstream.asked.filter((asked) => JSON.stringify(asked).includes('zip'))
+    for (const { module } of releases.slice(0, 5)) await world.run(world.fill.zip(module, patient))
+    expect(zips()).toHaveLength(5)
+  })
+
+  test('of versions that a newer one of the same path stands in for', async () => {
+    const world = new World()
+    const releases = upTo(10).flatMap((n) =>
+      ['v1.0.0', 'v1.2.0', 'v1.1.0'].map((version) => world.release(version, `example.com/m${n}`)),
+    )
+    for (const release of releases) world.holder('p', release)
+    for (const { module } of releases) await world.run(world.fill.mod(module, patient))
+    const newest = releases.filter(({ module }) => module.version === 'v1.2.0')
+    for (const { module } of newest.slice(0, 3)) await world.run(world.fill.zip(module, patient))
+    const held = async () => {
+      await world.clock.advance(20)
+      const all = await Promise.all(releases.map(({ module }) => world.store.findZip(module)))
+      return new Set(
+        all.flatMap((zip) => (zip === undefined ? [] : [zip.module.version as string])),
+      )
+    }
+    expect(await held()).toEqual(new Set(['v1.2.0']))
+  })
+})

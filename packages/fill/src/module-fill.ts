@@ -54,8 +54,13 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
 
   async zip(module: ModuleVersion, options: AskOptions): Promise<Answer<HeldZip>> {
     const asked = partRequest('zip', module, options)
-    this.#ahead.sawZip(module)
-    return await this.#answer(asked, sizeOfZip, () => this.#parts.zip(asked))
+    const brought = this.#ahead.sawZip(module)
+    return await this.#answer(asked, sizeOfZip, async () => {
+      const answer = await this.#parts.zip(asked)
+      // For who asks it is the first time: it came from where it was brought from.
+      const isBrought = brought !== undefined && answer.source.kind === 'store'
+      return isBrought ? { ...answer, source: brought } : answer
+    })
   }
 
   async mod(module: ModuleVersion, options: AskOptions): Promise<Answer<Uint8Array>> {

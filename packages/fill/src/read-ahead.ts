@@ -6,6 +6,7 @@ import {
   type Version,
 } from '@modmesh/module'
 import type { FillContext } from './fill-context.ts'
+import type { Source } from './fill-event.ts'
 import {
   aheadAfterSteps,
   aheadStep,
@@ -14,6 +15,7 @@ import {
   maxBackStep,
   readAheadRestMs,
 } from './limits.ts'
+import type { Answer } from './module-source.ts'
 
 /**
  * Brings zips before they are asked for, from members of the site that hold them. `go mod download` asks for a
@@ -23,7 +25,7 @@ import {
  */
 export class ReadAhead {
   readonly #ctx: FillContext
-  readonly #bring: (module: ModuleVersion) => Promise<unknown>
+  readonly #bring: (module: ModuleVersion) => Promise<Answer<unknown>>
   /** The highest version of each path that a part was asked of. */
   readonly #versions = new Map<ModulePath, Version>()
   /** Their paths in order; undefined when it has to be made again. */
@@ -32,14 +34,14 @@ export class ReadAhead {
   #at: ModulePath | undefined
   #ahead: ModulePath | undefined
   #stepsInOrder = 0
-  /** Brought or on their way, and not asked for yet. */
-  readonly #unasked = new Set<string>()
+  /** Brought or on their way, and not asked for yet: each with where it came from, once that is known. */
+  readonly #unasked = new Map<string, Source | undefined>()
   #isLooking = false
   #lastMs = -Infinity
 
   constructor(components: {
     readonly ctx: FillContext
-    readonly bring: (module: ModuleVersion) => Promise<unknown>
+    readonly bring: (module: ModuleVersion) => Promise<Answer<unknown>>
   }) {
     this.#ctx = components.ctx
     this.#bring = components.bring
@@ -57,12 +59,18 @@ export class ReadAhead {
     this.#versions.set(path, version)
   }
 
-  /** Notes that a zip was asked for, and brings what may come next. */
-  sawZip(module: ModuleVersion): void {
+  /** Notes that a zip was asked for, and brings what may come next. Returns where it came from, if it was brought. */
+  sawZip(module: ModuleVersion): Source | undefined {
     this.sawFile(module)
-    this.#unasked.delete(formatModuleVersion(module))
+    const name = formatModuleVersion(module)
+    const source = this.#unasked.get(name)
+    this.#unasked.delete(name)
+    this.#step(module.path)
+    return source
+  }
+
+  #step(path: ModulePath): void {
     this.#order ??= [...this.#versions.keys()].toSorted(byPath)
-    const { path } = module
     const step =
       this.#at === undefined ? 1 : indexOf(this.#order, path) - indexOf(this.#order, this.#at)
     if (step > aheadStep || step < -maxBackStep) this.#stepsInOrder = 0
@@ -83,12 +91,18 @@ export class ReadAhead {
         this.#ahead = path
         const version = this.#versions.get(path)
         if (version === undefined || !(await this.#isNear({ path, version }))) continue
-        this.#unasked.add(formatModuleVersion({ path, version }))
-        this.#ctx.background(this.#bring({ path, version }))
+        this.#ctx.background(this.#bringOne({ path, version }))
       }
     } finally {
       this.#isLooking = false
     }
+  }
+
+  async #bringOne(module: ModuleVersion): Promise<void> {
+    const name = formatModuleVersion(module)
+    this.#unasked.set(name, undefined)
+    const { source } = await this.#bring(module)
+    if (this.#unasked.has(name)) this.#unasked.set(name, source)
   }
 
   /** Whether we lack it, and a member of the site says it has what is proven to be its content. */

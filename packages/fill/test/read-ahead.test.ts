@@ -44,6 +44,10 @@ describe('zips asked for in the order of their paths', () => {
     await ask(aheadAfterSteps)
     await expect.poll(held).toEqual(upTo(aheadAfterSteps + aheadZips + 1))
     expect(world.upstream.asked).toEqual([])
+    const [first] = await ask(aheadAfterSteps + 1)
+    expect(first?.source).toMatchObject({ kind: 'peer', peer: 'p' })
+    const [again] = await ask(aheadAfterSteps + 1)
+    expect(again?.source).toMatchObject({ kind: 'store' })
   })
 
   test('are followed though several are asked for at once, and some are left out', async () => {

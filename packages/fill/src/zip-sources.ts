@@ -201,8 +201,9 @@ export class ZipSources {
     this.#returns.set(peer, returns)
     if (returns > maxFarReturns) return false
     // What it was to go on from is worth as much as what it gave.
-    const hasBegun = attempt.progress.hasFirstByte || attempt.progress.whole > 0
-    return hasBegun || !this.#ctx.peers.sites().some(({ site }) => site === far.site)
+    return (
+      attempt.progress.whole > 0 || !this.#ctx.peers.sites().some(({ site }) => site === far.site)
+    )
   }
 
   /** Whether one that was cut is asked for the rest when it is its turn again. */

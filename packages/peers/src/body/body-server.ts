@@ -126,7 +126,9 @@ export class BodyServer {
     )
     const closing = this.#owner.links.closing(peer)
     const ends = [this.#stop.signal, guard.signal]
-    const signal = AbortSignal.any(closing === undefined ? ends : [...ends, closing])
+    // Who asks while nothing may cross gets an answer: that there is nothing.
+    const isOpen = closing?.aborted === false
+    const signal = AbortSignal.any(isOpen ? [...ends, closing] : ends)
     try {
       await this.#answer(reply, { peer, guard, signal })
       return true

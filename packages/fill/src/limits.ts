@@ -55,11 +55,17 @@ export const maxListBytes: number = 4 << 20
 /** Paths remembered for reading ahead: a large build loads some 5,000 go.mod files. */
 export const maxAheadPaths = 10_000
 
-/** Zips brought ahead and not asked for yet: what a few processors unpack meanwhile. */
-export const aheadZips = 6
+/** Zips that are being brought ahead at once: enough to keep a few processors busy with checking them. */
+export const aheadAtOnce = 4
+
+/** Zips brought ahead and not asked for yet: those that `go` asks for in its second round are among them. */
+export const aheadZips = 256
+
+/** Bytes of them: a project of that many zips has some 300 MB. */
+export const aheadBytes: number = 256 << 20
 
 /** How far ahead is looked, in go.mod files asked for: about every second one is of a module whose zip is needed. */
-export const aheadStep = 24
+export const aheadStep = 64
 
 /** How far behind the last one a zip of the same row may be: `go` asks for several at once. */
 export const maxBackStep = 16

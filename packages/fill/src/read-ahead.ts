@@ -9,6 +9,8 @@ import type { FillContext } from './fill-context.ts'
 import type { Source } from './fill-event.ts'
 import {
   aheadAfterSteps,
+  aheadAtOnce,
+  aheadBytes,
   aheadStep,
   aheadZips,
   maxAheadPaths,
@@ -16,6 +18,7 @@ import {
   readAheadRestMs,
 } from './limits.ts'
 import type { Answer } from './module-source.ts'
+import type { HeldZip } from './zip-store.ts'
 
 /**
  * Brings zips before they are asked for, from members of the site that hold them. `go mod download` asks for a
@@ -25,7 +28,7 @@ import type { Answer } from './module-source.ts'
  */
 export class ReadAhead {
   readonly #ctx: FillContext
-  readonly #bring: (module: ModuleVersion) => Promise<Answer<unknown>>
+  readonly #bring: (module: ModuleVersion) => Promise<Answer<HeldZip>>
   /** The highest version of each path that a part was asked of. */
   readonly #versions = new Map<ModulePath, Version>()
   /** Their paths in order; undefined when it has to be made again. */
@@ -35,13 +38,14 @@ export class ReadAhead {
   #ahead: ModulePath | undefined
   #stepsInOrder = 0
   /** Brought or on their way, and not asked for yet: each with where it came from, once that is known. */
-  readonly #unasked = new Map<string, Source | undefined>()
+  readonly #unasked = new Map<string, Brought>()
   #isLooking = false
+  #coming = 0
   #lastMs = -Infinity
 
   constructor(components: {
     readonly ctx: FillContext
-    readonly bring: (module: ModuleVersion) => Promise<Answer<unknown>>
+    readonly bring: (module: ModuleVersion) => Promise<Answer<HeldZip>>
   }) {
     this.#ctx = components.ctx
     this.#bring = components.bring
@@ -63,10 +67,10 @@ export class ReadAhead {
   sawZip(module: ModuleVersion): Source | undefined {
     this.sawFile(module)
     const name = formatModuleVersion(module)
-    const source = this.#unasked.get(name)
+    const brought = this.#unasked.get(name)
     this.#unasked.delete(name)
     this.#step(module.path)
-    return source
+    return brought?.source
   }
 
   #step(path: ModulePath): void {
@@ -76,9 +80,12 @@ export class ReadAhead {
     if (step > aheadStep || step < -maxBackStep) this.#stepsInOrder = 0
     else this.#stepsInOrder += 1
     if (step > 0 || this.#stepsInOrder === 0) this.#at = path
-    if (this.#stepsInOrder >= aheadAfterSteps && !this.#isLooking) {
-      this.#ctx.background(this.#look(this.#order))
-    }
+    this.#lookOn()
+  }
+
+  #lookOn(): void {
+    const isDue = this.#stepsInOrder >= aheadAfterSteps && !this.#isLooking
+    if (isDue && this.#order !== undefined) this.#ctx.background(this.#look(this.#order))
   }
 
   async #look(order: readonly ModulePath[]): Promise<void> {
@@ -87,7 +94,7 @@ export class ReadAhead {
       const from = indexOf(order, this.#at)
       const start = Math.max(from, indexOf(order, this.#ahead))
       for (const path of order.slice(start + 1, from + 1 + aheadStep)) {
-        if (this.#unasked.size >= aheadZips) return
+        if (this.#isEnough()) return
         this.#ahead = path
         const version = this.#versions.get(path)
         if (version === undefined || !(await this.#isNear({ path, version }))) continue
@@ -100,9 +107,20 @@ export class ReadAhead {
 
   async #bringOne(module: ModuleVersion): Promise<void> {
     const name = formatModuleVersion(module)
-    this.#unasked.set(name, undefined)
-    const { source } = await this.#bring(module)
-    if (this.#unasked.has(name)) this.#unasked.set(name, source)
+    this.#unasked.set(name, { source: undefined, bytes: 0 })
+    this.#coming += 1
+    try {
+      const { source, value } = await this.#bring(module)
+      if (this.#unasked.has(name)) this.#unasked.set(name, { source, bytes: value.size })
+    } finally {
+      this.#coming -= 1
+      this.#lookOn()
+    }
+  }
+
+  #isEnough(): boolean {
+    if (this.#coming >= aheadAtOnce || this.#unasked.size >= aheadZips) return true
+    return [...this.#unasked.values()].reduce((sum, { bytes }) => sum + bytes, 0) >= aheadBytes
   }
 
   /** Whether we lack it, and a member of the site says it has what is proven to be its content. */
@@ -128,6 +146,12 @@ export class ReadAhead {
     this.#stepsInOrder = 0
     this.#unasked.clear()
   }
+}
+
+/** A zip that nobody has asked for yet; the source is known when it is there. */
+interface Brought {
+  readonly source: Source | undefined
+  readonly bytes: number
 }
 
 /** In byte order, as `go` sorts them. */

@@ -1,6 +1,6 @@
 import type { ModuleVersion } from '@modmesh/module'
 import { describe, expect, test } from 'vitest'
-import { aheadAfterSteps, aheadZips, readAheadRestMs } from '../src/limits.ts'
+import { aheadAfterSteps, aheadStep, aheadZips, readAheadRestMs } from '../src/limits.ts'
 import { patient, type Release, World, type WorldInit } from './support/world.ts'
 
 /** A project of so many modules whose zips a member of the site holds, with their go.mod files read. */
@@ -36,13 +36,13 @@ function upTo(end: number): number[] {
 
 describe('zips asked for in the order of their paths', () => {
   test('are followed by the next ones that a member of the site holds', async () => {
-    const { held, ask, world } = await project(40)
+    const { held, ask, world } = await project(100)
     for (let n = 0; n < aheadAfterSteps - 1; n++) await ask(n)
     expect(await held()).toEqual(upTo(aheadAfterSteps - 1))
     await ask(aheadAfterSteps - 1)
-    await expect.poll(held).toEqual(upTo(aheadAfterSteps + aheadZips))
+    await expect.poll(held).toEqual(upTo(aheadAfterSteps + aheadStep))
     await ask(aheadAfterSteps)
-    await expect.poll(held).toEqual(upTo(aheadAfterSteps + aheadZips + 1))
+    await expect.poll(held).toEqual(upTo(aheadAfterSteps + aheadStep + 1))
     expect(world.upstream.asked).toEqual([])
     const [first] = await ask(aheadAfterSteps + 1)
     expect(first?.source).toMatchObject({ kind: 'peer', peer: 'p' })
@@ -60,23 +60,26 @@ describe('zips asked for in the order of their paths', () => {
   })
 
   test('and not asked for then end it', async () => {
-    const { held, ask } = await project(60)
-    await ask(0)
-    await ask(1)
-    await ask(2)
-    await expect.poll(held).toEqual(upTo(3 + aheadZips))
-    for (const n of [20, 21, 22, 23, 24, 25, 26, 27]) await ask(n)
-    expect(await held()).toEqual([...upTo(3 + aheadZips), 20, 21, 22, 23, 24, 25, 26, 27])
+    const { held, ask } = await project(600)
+    const asked = [0, 1, 2]
+    for (let n = 2 + aheadStep; n < 600; n += aheadStep) asked.push(n)
+    for (const n of asked) {
+      await ask(n)
+      await held()
+    }
+    const all = await held()
+    expect(all.filter((n) => !asked.includes(n))).toHaveLength(aheadZips)
+    expect(all).toEqual(expect.arrayContaining(asked))
   })
 
   test('begin anew after a rest', async () => {
-    const { held, ask, world } = await project(60)
+    const { held, ask, world } = await project(150)
     for (const n of [0, 1, 2]) await ask(n)
-    await expect.poll(held).toEqual(upTo(3 + aheadZips))
+    await expect.poll(held).toEqual(upTo(3 + aheadStep))
     await world.clock.advance(readAheadRestMs + 1)
-    for (const n of [30, 31, 32, 33]) await ask(n)
+    for (const n of [100, 101, 102, 103]) await ask(n)
     // Nobody asked for a go.mod since: nothing tells what comes next.
-    expect(await held()).toEqual([...upTo(3 + aheadZips), 30, 31, 32, 33])
+    expect(await held()).toEqual([...upTo(3 + aheadStep), 100, 101, 102, 103])
   })
 })
 
@@ -88,9 +91,9 @@ describe('nothing is brought ahead', () => {
   })
 
   test('when zips are asked for in no order', async () => {
-    const { held, ask } = await project(100)
-    for (const n of [50, 3, 90, 20, 70, 1]) await ask(n)
-    expect(await held()).toEqual([1, 3, 20, 50, 70, 90])
+    const { held, ask } = await project(400)
+    for (const n of [200, 3, 390, 80, 300, 1]) await ask(n)
+    expect(await held()).toEqual([1, 3, 80, 200, 300, 390])
   })
 
   test('of what nobody holds: upstream is not asked for it', async () => {

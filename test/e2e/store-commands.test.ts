@@ -131,6 +131,7 @@ describe.for(['beside a running node', 'with none running'])('%s', (place) => {
       committedAt: line['committedAt'],
       usedAt: line['usedAt'],
       checkedAt: line['checkedAt'],
+      publisher: null,
       pinned: false,
     })
     for (const time of ['committedAt', 'usedAt', 'checkedAt']) {

@@ -1,35 +1,26 @@
 import type { Clock, PeerId } from '@modmesh/fill'
-import type { ZipHash } from '@modmesh/module'
 import { Bodies } from './body/bodies.ts'
 import { type BodyTimes, bodyTimes } from './body/limits.ts'
 import { Allowance } from './control/allowance.ts'
 import { ControlHub, type HubOwner } from './control/control-hub.ts'
-import { HeadGossip } from './control/head-gossip.ts'
+import { Gossip } from './control/gossip.ts'
 import { type ControlTimes, controlTimes } from './control/limits.ts'
-import { type GossipOwner, MemberGossip } from './control/member-gossip.ts'
-import { MembershipGossip, type TrustOwner } from './control/membership-gossip.ts'
-import { OwnInventory } from './control/own-inventory.ts'
 import type { PeerLink } from './control/peer-link.ts'
 import { DeltaClient } from './delta/delta-client.ts'
-import { Announcer } from './dht/announcer.ts'
 import { DhtService } from './dht/dht-service.ts'
 import { Finder } from './find/finder.ts'
 import { Missing } from './find/missing.ts'
 import { SiteOwner } from './find/site-owner.ts'
 import { SiteTile } from './find/site-tile.ts'
+import { Holdings } from './holdings.ts'
 import { failureLimits } from './limits.ts'
 import { machineClock } from './machine-clock.ts'
 import type { Membership } from './membership/membership.ts'
 import type { MeshComponents, MeshEvent, MeshInit } from './mesh-init.ts'
 import { MeshLinks } from './mesh-links.ts'
-import { ConnectionKeeper } from './network/connection-keeper.ts'
-import { DialLoop } from './network/dial-loop.ts'
-import type { PeerTarget } from './network/dial-target.ts'
-import { LanDiscovery } from './network/lan-discovery.ts'
-import { defaultMaxConnections } from './network/limits.ts'
+import { Connections } from './network/connections.ts'
 import type { Network } from './network/network.ts'
 import { PeerScores } from './peer-score.ts'
-import type { ShelfItem } from './peer-shelf.ts'
 import { PrivateSide } from './private/private-side.ts'
 import { ProvenSites } from './proven-sites.ts'
 import { SiteLinks } from './sites/site-links.ts'
@@ -46,7 +37,7 @@ export interface CoreComponents extends Omit<MeshComponents, 'membership' | 'led
 export class MeshCore {
   readonly network: Network
   readonly membership: Membership
-  readonly own: OwnInventory = new OwnInventory()
+  readonly holdings: Holdings
   readonly scores: PeerScores
   readonly missing: Missing
   readonly hub: ControlHub
@@ -56,8 +47,8 @@ export class MeshCore {
   readonly siteTile: SiteTile
   readonly takes: Takes
   readonly deltas: DeltaClient
-  /** Gossip about members and what the mesh says of them. */
-  readonly trust: MembershipGossip
+  readonly gossip: Gossip
+  readonly connections: Connections
   /** Wall clock of first contact of each connected peer. */
   readonly since: Map<PeerId, number> = new Map()
   readonly sites: ProvenSites
@@ -72,17 +63,10 @@ export class MeshCore {
   readonly #log: (event: MeshEvent) => void
   readonly #failures: Allowance
   readonly #links: MeshLinks
-  readonly #heads: HeadGossip
-  readonly #members: MemberGossip
-  readonly #announcer: Announcer | undefined
-  readonly #dialLoop: DialLoop
-  readonly #keeper: ConnectionKeeper
-  #lan: LanDiscovery | undefined
-  #stopShelf: () => void = () => {}
 
   /** Throws InvalidPeerAddressError for a configured address of no use. */
   constructor(components: CoreComponents, init: MeshInit) {
-    const { network, membership, heads, clock = machineClock, log = () => {} } = components
+    const { network, membership, clock = machineClock, log = () => {} } = components
     const { libp2p } = network
     const times = { ...controlTimes, ...bodyTimes, ...init.times }
     this.network = network
@@ -96,65 +80,45 @@ export class MeshCore {
     this.scores = new PeerScores({ clock })
     this.missing = new Missing({ clock })
     this.sites = new ProvenSites({ network, membership })
-    const { isSame: isSameSite, isForeign } = this.sites
+    const { isSame: isSameSite } = this.sites
     this.hub = new ControlHub({ libp2p, clock, owner: this.#hubOwner() }, { times })
     const { hub, scores } = this
     const self = network.peerId
     const { siteBytes: file } = components
     this.traffic = new SiteTraffic({ clock, file, failed: this.failed })
     this.siteLinks = this.#newSiteLinks()
-    const { siteLinks } = this
     this.siteOwner = new SiteOwner({ hub, scores, isSameSite }, { self, times })
     this.siteTile = new SiteTile({ hub, siteOwner: this.siteOwner, clock })
-    const links = () => this.hub.links()
-    this.#heads = new HeadGossip({ exchange: heads, links, failed: this.failed })
-    this.#members = new MemberGossip({ clock, owner: this.#gossipOwner() })
-    this.trust = new MembershipGossip({ clock, membership, owner: this.#trustOwner(links) })
+    this.gossip = this.#newGossip()
+    const dht = this.#dht()
+    this.holdings = this.#newHoldings(dht)
     this.privates = this.#newPrivates()
     this.#links = this.#newLinks()
     this.bodies = this.#newBodies()
     this.takes = this.#newTakes(this.bodies.client)
     this.deltas = this.#newDeltas()
-    const dht = this.#dht()
-    this.#announcer = dht && this.#newAnnouncer(dht)
     this.finder = this.#newFinder(dht)
-    const { peers: configured, connect, maxConnections = defaultMaxConnections } = init
-    const dialled = { configured, connect, maxConnections }
-    const isForbidden = (peer: PeerId) => isForeign(peer) && siteLinks.isForbidden(peer)
-    this.#dialLoop = new DialLoop({ network, membership, isForeign, isForbidden, log }, dialled)
-    const isConfigured = (peer: PeerId) => this.#dialLoop.isConfigured(peer)
-    this.#keeper = new ConnectionKeeper(
-      { libp2p, isConfigured, isForeign, isTransferring: (peer) => this.bodies.isMoving(peer) },
-      { maxConnections, graceMs: init.keepGraceMs },
-    )
+    this.connections = this.#newConnections()
   }
 
   /** Begins to serve, to connect and to announce. */
   async start(): Promise<void> {
-    this.#stopShelf = this.#components.shelf.onAdded((item) => this.added(item))
-    void this.#loadShelf()
-    this.#heads.start()
+    this.holdings.start()
+    this.gossip.start()
     await this.traffic.start()
     this.siteLinks.start()
     await this.privates.names?.start()
     await this.bodies.start()
     await this.hub.start()
-    this.#announcer?.start()
-    await this.#dialLoop.start()
-    this.#keeper.start()
-    if (this.#init.mdns && this.#isOpen()) this.#lan = this.#newLan()
+    this.holdings.announce()
+    await this.connections.start()
   }
 
   async stop(): Promise<void> {
-    this.#stopShelf()
-    this.#heads.stop()
-    this.#members.stop()
-    this.trust.stop()
+    this.holdings.stop()
+    this.gossip.stop()
     this.privates.names?.stop()
-    this.#announcer?.stop()
-    this.#dialLoop.stop()
-    this.#keeper.stop()
-    await this.#lan?.[Symbol.asyncDispose]()
+    await this.connections.stop()
     await this.hub.stop()
     await this.bodies.stop()
     this.siteLinks.stop()
@@ -166,23 +130,6 @@ export class MeshCore {
   /** Control messages sent since the start, by kind. */
   get sent(): ReadonlyMap<string, number> {
     return this.#links.sent
-  }
-
-  /** Tells the mesh of a content that can be served now. */
-  added(item: ShelfItem): void {
-    this.own.add(item.zipHash)
-    this.#announcer?.add(item)
-  }
-
-  /** Tells the mesh that a content cannot be served any more. */
-  removed(zipHash: ZipHash): void {
-    this.own.remove(zipHash)
-    this.#announcer?.remove(zipHash).catch(this.failed)
-  }
-
-  /** Whom the node wants connections to. */
-  targets(): readonly PeerTarget[] {
-    return this.#dialLoop.status()
   }
 
   /** Avoids a peer and says why. */
@@ -223,7 +170,8 @@ export class MeshCore {
   }
 
   #newBodies(): Bodies {
-    const { network, privates, own, siteLinks } = this
+    const { network, privates, siteLinks } = this
+    const { own } = this.holdings
     const { shelf, fetcher } = this.#components
     const owner = {
       isSameSite: this.sites.isSame,
@@ -250,9 +198,10 @@ export class MeshCore {
   }
 
   #newLinks(): MeshLinks {
-    const { own, membership, trust, failed, privates } = this
+    const { gossip, membership, failed, privates } = this
+    const { own } = this.holdings
     const { shelf, fetcher } = this.#components
-    const told = { heads: this.#heads, members: this.#members, trust, names: privates.names }
+    const told = { gossip, names: privates.names }
     const desks = { shelf, fetcher, own, privateDesk: privates.desk }
     const isOpenTo = (peer: PeerId) => this.siteLinks.isOpenTo(peer)
     const asked = { ...desks, membership, isSameSite: this.sites.isSame, isOpenTo }
@@ -265,13 +214,13 @@ export class MeshCore {
 
   #newPrivates(): PrivateSide {
     const { privateShelf: shelf, nameSecret: secretStore } = this.#components
-    const parts = { core: this, clock: this.#clock, announcer: () => this.#announcer }
+    const parts = { core: this, clock: this.#clock, announcer: () => this.holdings.announcer }
     return new PrivateSide({ ...parts, shelf, secretStore }, this.#init)
   }
 
   #up(link: PeerLink): void {
     const { peer } = link
-    this.#dialLoop.linked(peer)
+    this.connections.linked(peer)
     this.missing.forget(peer)
     if (this.siteLinks.isForbidden(peer)) {
       this.network.cut(peer, new Error('the link to its site is forbidden'))
@@ -295,41 +244,22 @@ export class MeshCore {
     this.#log({ kind: 'peer-down', peer })
   }
 
-  #trustOwner(links: () => readonly PeerLink[]): TrustOwner {
-    const { network } = this
-    return {
-      links,
-      member: (peer) => network.member(peer),
-      proved: (member) => network.proved(member),
-      heard: () => network.heard(),
-      cut: (peer, reason) => network.cut(peer, reason),
-      failed: this.failed,
-    }
+  #newGossip(): Gossip {
+    const { network, membership, hub, sites, failed } = this
+    const siteOf = (peer: PeerId) => sites.siteOf(peer)
+    const learn: Connections['learn'] = (member) => this.connections.learn(member)
+    const { heads } = this.#components
+    const parts = { network, membership, heads, hub, clock: this.#clock, siteOf, learn, failed }
+    return new Gossip(parts, { isOpen: this.#init.connect === 'all' })
   }
 
-  #gossipOwner(): GossipOwner {
-    const { network, membership } = this
-    return {
-      peerId: network.peerId,
-      self: () => ({
-        peer: network.peerId,
-        site: membership.site(),
-        // Who connects to configured peers only does not ask to be dialled either.
-        addresses: this.#isOpen() ? network.addresses() : [],
-      }),
-      links: () => this.hub.links(),
-      siteOf: (peer) => this.sites.siteOf(peer),
-      learn: (member) => {
-        if (this.hub.link(member.id.toString()) !== undefined) return
-        this.#dialLoop.learn(member, 'mesh').catch(this.failed)
-      },
-      failed: this.failed,
-    }
-  }
-
-  /** Whether we connect to every member heard of, and want to be heard of. */
-  #isOpen(): boolean {
-    return this.#init.connect === 'all'
+  #newConnections(): Connections {
+    const { network, membership, siteLinks, bodies } = this
+    const { isForeign } = this.sites
+    const isForbidden = (peer: PeerId) => isForeign(peer) && siteLinks.isForbidden(peer)
+    const isTransferring = (peer: PeerId) => bodies.isMoving(peer)
+    const whom = { isForeign, isForbidden, isTransferring }
+    return new Connections({ network, membership, ...whom, log: this.#log }, this.#init)
   }
 
   #dht(): DhtService | undefined {
@@ -340,7 +270,7 @@ export class MeshCore {
         {
           dht,
           isAlone: () => this.isAlone(),
-          isClosed: () => this.#members.isClosed(),
+          isClosed: () => this.gossip.isClosed(),
           announcedMs: (multihash) => this.network.announcedMs(multihash),
         },
         { self },
@@ -348,12 +278,10 @@ export class MeshCore {
     )
   }
 
-  #newAnnouncer(target: DhtService): Announcer {
+  #newHoldings(target: DhtService | undefined): Holdings {
     const { shelf } = this.#components
-    const contents = () => shelf.contents()
     const furtherKeys = () => this.privates.keys()
-    const { failed } = this
-    return new Announcer({ clock: this.#clock, target, contents, furtherKeys, failed })
+    return new Holdings({ shelf, clock: this.#clock, target, furtherKeys, failed: this.failed })
   }
 
   #newFinder(dht: DhtService | undefined): Finder {
@@ -366,7 +294,7 @@ export class MeshCore {
       missing: this.missing,
       sites: this.sites,
       siteLinks: this.siteLinks,
-      isClosed: () => this.#members.isClosed(),
+      isClosed: () => this.gossip.isClosed(),
       failed: this.failed,
     })
   }
@@ -375,19 +303,5 @@ export class MeshCore {
     const { scores, siteLinks, missing, hub } = this
     const blame = (peer: PeerId, reason: string) => this.blame(peer, reason)
     return new Takes({ bodies, scores, siteLinks, missing, hub, blame })
-  }
-
-  #newLan(): LanDiscovery {
-    const { network, membership } = this
-    return new LanDiscovery({ network, membership, dialLoop: this.#dialLoop, log: this.#log })
-  }
-
-  async #loadShelf(): Promise<void> {
-    try {
-      for await (const { zipHash } of this.#components.shelf.contents()) this.own.add(zipHash)
-      this.own.complete()
-    } catch (error) {
-      this.failed(error)
-    }
   }
 }

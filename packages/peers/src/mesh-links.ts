@@ -2,11 +2,9 @@ import { randomBytes } from 'node:crypto'
 import type { Clock, PeerId } from '@modmesh/fill'
 import { AnswerDesk, emptyAnswer } from './control/answer-desk.ts'
 import { FetchDesk } from './control/fetch-desk.ts'
-import type { HeadGossip } from './control/head-gossip.ts'
+import type { Gossip } from './control/gossip.ts'
 import { type ControlTimes, floodLimits } from './control/limits.ts'
-import type { MemberGossip } from './control/member-gossip.ts'
 import { isMembershipQuery } from './control/membership-answers.ts'
-import type { MembershipGossip } from './control/membership-gossip.ts'
 import { membershipCapability } from './control/membership-message.ts'
 import { controlVersions, type Hello } from './control/message.ts'
 import type { OwnInventory } from './control/own-inventory.ts'
@@ -29,9 +27,7 @@ export interface MeshLinksComponents extends Pick<MeshComponents, 'shelf' | 'fet
   readonly clock: Clock
   readonly membership: Membership
   readonly own: OwnInventory
-  readonly heads: HeadGossip
-  readonly members: MemberGossip
-  readonly trust: MembershipGossip
+  readonly gossip: Gossip
   readonly privateDesk: PrivateDesk
   /** Absent where private modules are not shared. */
   readonly names: PrivateNames | undefined
@@ -68,39 +64,33 @@ export class MeshLinks {
 
   /** Tells a new link what we know. */
   greet(link: PeerLink): void {
-    const { heads, members, trust, names } = this.#components
-    heads.greet(link)
-    members.greet(link)
-    trust.greet(link)
+    const { gossip, names } = this.#components
+    gossip.greet(link)
     names?.greet(link)
   }
 
   /** Notes that a peer's link is gone. */
   left(peer: PeerId): void {
-    const { members, trust } = this.#components
-    members.left(peer)
-    trust.left(peer)
+    this.#components.gossip.left(peer)
   }
 
   #newOwner(): LinkOwner {
     const { shelf, own, fetcher, clock, isSameSite, isOpenTo, failed } = this.#components
-    const { heads, members, trust, privateDesk, names } = this.#components
+    const { gossip, privateDesk, names } = this.#components
     const desk = new AnswerDesk({ shelf, own, fetcher })
     const noticeMs = this.#init.times.fetchNoticeMs
     const fetchDesk = new FetchDesk({ fetcher, clock, isSameSite }, { noticeMs })
     return {
       answer: (peer, query, options) => {
         if (query.kind === 'fetch-query') return fetchDesk.answer(peer, query, options)
-        if (isMembershipQuery(query)) return trust.answer(peer, query)
+        if (isMembershipQuery(query)) return gossip.trust.answer(peer, query)
         if (!isOpenTo(peer)) return Promise.resolve(emptyAnswer(query))
         if (query.kind === 'private-query') return privateDesk.answer(peer, query)
         return desk.answer(query, { isSameSite: isSameSite(peer) })
       },
       told: (link, notice) => {
-        if (notice.kind === 'peers') members.told(link, notice)
-        else if (notice.kind === 'tree-head') heads.received(link, notice)
-        else if (notice.kind === 'private-secret') names?.told(link, notice)
-        else trust.told(link, notice)
+        if (notice.kind === 'private-secret') names?.told(link, notice)
+        else gossip.told(link, notice)
       },
       failed,
       sent: (kind) => this.sent.set(kind, (this.sent.get(kind) ?? 0) + 1),

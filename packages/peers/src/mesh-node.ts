@@ -55,7 +55,8 @@ export class MeshNode implements Peers, AsyncDisposable {
 
   private constructor(core: MeshCore) {
     this.#core = core
-    this.members = new MeshMembers(core)
+    const { membership, network, hub, gossip } = core
+    this.members = new MeshMembers({ membership, network, hub, trust: gossip.trust })
     this.privates = core.privates.members
   }
 
@@ -121,7 +122,7 @@ export class MeshNode implements Peers, AsyncDisposable {
 
   /** Addresses and members that the node wants connections to, and how that stands. */
   targets(): readonly PeerTarget[] {
-    return this.#core.targets()
+    return this.#core.connections.targets()
   }
 
   /** Control messages sent since the start, by kind. */
@@ -149,12 +150,12 @@ export class MeshNode implements Peers, AsyncDisposable {
 
   /** Tells the mesh of a content that can be served now; the shelf's `onAdded` does so by itself. */
   announce(item: ShelfItem): void {
-    this.#core.added(item)
+    this.#core.holdings.added(item)
   }
 
   /** Tells connected members that a content cannot be served any more; DHT records run out. */
   withdraw(zipHash: ZipHash): void {
-    this.#core.removed(zipHash)
+    this.#core.holdings.removed(zipHash)
   }
 
   isAlone(): boolean {

@@ -1,19 +1,20 @@
 import type { ModuleVersion, ZipHash } from '@modmesh/module'
 import { type CutZip, CutZips } from './cut-zips.ts'
-import { asError, ModuleNotFoundError, PeerError } from './errors.ts'
+import { asError, ModuleNotFoundError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import { HolderList, type KnownHolder } from './holder-list.ts'
-import { maxFarReturns, minCutBytes } from './limits.ts'
+import { minCutBytes } from './limits.ts'
 import type { PeerId } from './peers.ts'
 import type { RecordSearch } from './record-search.ts'
 import type { Scope } from './scope.ts'
+import { SecondChances } from './second-chances.ts'
 import { MixedBytesError } from './sent-parts.ts'
 import { StoreFailure } from './store-failure.ts'
 import { blameLiar, fetchFromPeer, fetchFromRemote, fetchFromUpstream } from './zip-attempt.ts'
 import { type RunningAttempt, ZipBodies } from './zip-bodies.ts'
 import { fetchFromOwner } from './zip-from-owner.ts'
 import { ZipHelpers, type ZipHelpersInit } from './zip-helpers.ts'
-import { firstByteWindowMs, hedgeMs, isBusy } from './zip-patience.ts'
+import { firstByteWindowMs, hedgeMs } from './zip-patience.ts'
 import type { Patience } from './zip-progress.ts'
 import type { RaceView } from './zip-race.ts'
 import type { HeldZip } from './zip-store.ts'
@@ -39,10 +40,7 @@ export class ZipSources {
   readonly #holders: HolderList
   readonly #bodies: ZipBodies
   readonly #cuts: CutZips
-  /** Who was asked again after a cut: each once. */
-  readonly #askedAgain = new Set<PeerId>()
-  /** How often one of another site was waited for. */
-  readonly #returns = new Map<PeerId, number>()
+  readonly #chances: SecondChances
   readonly #helpers: ZipHelpers
   #owner: RaceView['owner']
   #remote: RaceView['remote']
@@ -63,6 +61,7 @@ export class ZipSources {
     this.#upstream = !isRelay && ctx.canAskUpstream(module.path) ? 'ready' : 'none'
     this.#bodies = new ZipBodies(ctx, module)
     this.#cuts = new CutZips(ctx)
+    this.#chances = new SecondChances(ctx, { waitsForBusy: !isRelay })
     const left = init.left?.take()
     if (left !== undefined) this.#cuts.keep(left)
     const onHolder = (): void => {
@@ -188,31 +187,9 @@ export class ZipSources {
     }
     if (attempt.split?.hasMainFailed !== true)
       blameLiar(this.#ctx, holder.peer, this.#init.module, error)
-    // Nobody else may have it; who can ask the owner or upstream does so meanwhile.
-    if (isBusy(error) && this.#init.owner === undefined) this.#holders.again(holder)
-    if (this.#isLinkGone(holder, attempt, error)) this.#holders.whenBack(holder)
-    else if (this.#mayGoOn(holder, attempt, error)) this.#holders.again(holder)
-  }
-
-  /** Whether the link to another site went away under a body: that is no word about the holder. */
-  #isLinkGone({ peer, far }: KnownHolder, attempt: RunningAttempt, error: unknown): boolean {
-    if (far === undefined || !(error instanceof PeerError) || error.fault !== 'unable') return false
-    const returns = (this.#returns.get(peer) ?? 0) + 1
-    this.#returns.set(peer, returns)
-    if (returns > maxFarReturns) return false
-    // What it was to go on from is worth as much as what it gave.
-    return (
-      attempt.progress.whole > 0 || !this.#ctx.peers.sites().some(({ site }) => site === far.site)
-    )
-  }
-
-  /** Whether one that was cut is asked for the rest when it is its turn again. */
-  #mayGoOn(holder: KnownHolder, attempt: RunningAttempt, error: unknown): boolean {
-    const isCut = error instanceof PeerError && error.fault === 'unable'
-    if (!isCut || attempt.progress.bytes < minCutBytes || this.#askedAgain.has(holder.peer))
-      return false
-    this.#askedAgain.add(holder.peer)
-    return true
+    const chance = this.#chances.of(holder, attempt.progress, error)
+    if (chance === 'when-back') this.#holders.whenBack(holder)
+    else if (chance === 'in-turn') this.#holders.again(holder)
   }
 
   askOwner(): void {

@@ -15,6 +15,7 @@ import {
   newPipeSecret,
   type PipeAddress,
   type PipeDoor,
+  type PipeSecret,
   type PipeSocket,
 } from './pipe-tls.ts'
 
@@ -40,11 +41,8 @@ export async function openPipe(
       return await dialPipe(addressOf(connection), secret, { signal })
     }
     const secret = newPipeSecret()
-    const coming = new AbortController()
-    const socket = door.expect(secret, { signal: AbortSignal.any([signal, coming.signal]) })
-    stream.addEventListener('close', () => coming.abort(new Error('no pipe came')), { once: true })
-    await frames.write(encodePipeOffer({ kind: 'come', ...secret }), { signal })
-    return await socket
+    const tell = () => frames.write(encodePipeOffer({ kind: 'come', ...secret }), { signal })
+    return await expected(stream, { door, secret, tell }, { signal })
   })
 }
 
@@ -61,10 +59,37 @@ export async function acceptPipe(
     if (isOurs !== (offer.kind === 'come')) throw new ProtocolError('the wrong end offers a pipe')
     if (offer.kind === 'come') return await dialPipe(addressOf(connection), offer, { signal })
     const secret = newPipeSecret()
-    const socket = door.expect(secret, { signal })
-    await frames.write(encodePipeSecret(secret), { signal })
-    return await socket
+    const tell = () => frames.write(encodePipeSecret(secret), { signal })
+    return await expected(stream, { door, secret, tell }, { signal })
   })
+}
+
+/** Tells the secret, and waits for the pipe that comes with it; without the stream none is waited for. */
+async function expected(
+  stream: Stream,
+  {
+    door,
+    secret,
+    tell,
+  }: {
+    readonly door: PipeDoor
+    readonly secret: PipeSecret
+    readonly tell: () => Promise<void>
+  },
+  { signal }: Opening,
+): Promise<PipeSocket> {
+  const over = new AbortController()
+  stream.addEventListener('close', () => over.abort(new Error('no pipe came')), { once: true })
+  const coming = door.expect(secret, { signal: AbortSignal.any([signal, over.signal]) })
+  try {
+    const [socket] = await Promise.all([coming, tell()])
+    return socket
+  } catch (error) {
+    over.abort(error)
+    // It may have come before the secret was known to be told.
+    coming.then(({ socket }) => socket.destroy()).catch(() => {}) // thrown below
+    throw error
+  }
 }
 
 /** Makes a pipe that ends with the stream, and the stream with it. */

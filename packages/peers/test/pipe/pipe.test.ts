@@ -20,7 +20,7 @@ import {
 import { acceptPipe, openPipe } from '../../src/pipe/open-pipe.ts'
 import type { Pipe } from '../../src/pipe/pipe.ts'
 import { PipePool } from '../../src/pipe/pipe-pool.ts'
-import { dialPipe, newPipeSecret } from '../../src/pipe/pipe-tls.ts'
+import { dialPipe, newPipeSecret, type PipeDoor } from '../../src/pipe/pipe-tls.ts'
 import {
   rogueMember,
   startTestMesh,
@@ -120,6 +120,10 @@ describe('bodies', () => {
     expect(Buffer.from(sink.bytes).equals(body)).toBe(true)
   }
 })
+
+function fail(): never {
+  throw new Error('it was to fail')
+}
 
 function shelf(): MemoryShelf {
   const items = new MemoryShelf()
@@ -223,6 +227,41 @@ describe('a pipe', () => {
       expect(near.isOver).toBe(true)
       expect(await far.untilAsked()).toBe(false)
     }
+  })
+
+  test('whose stream is reset before its secret is told ends without anything left over', async () => {
+    const [holder, asker] = (await startTestMesh(2, { dht: false })) as [TestNetwork, TestNetwork]
+    stack.use(holder)
+    stack.use(asker)
+    const stop = new AbortController()
+    const waits: Promise<unknown>[] = []
+    const failed = (made: Promise<unknown>) => made.then(fail, (error: unknown) => error)
+    /** One where the stream is reset when the pipe is expected already. */
+    const doorOf = ({ network }: TestNetwork, { streams }: Connection): PipeDoor =>
+      Object.assign(Object.create(network.door) as PipeDoor, {
+        expect: (...args: Parameters<PipeDoor['expect']>) => {
+          const expected = network.door.expect(...args)
+          waits.push(failed(expected))
+          for (const it of streams) if (it.protocol === pipeProtocol) it.abort(new Error('reset'))
+          // Nobody handles this one but who called.
+          return expected.then((came) => came)
+        },
+      })
+    const accepted = Promise.withResolvers<unknown>()
+    await holder.network.libp2p.handle(pipeProtocol, (stream, connection) => {
+      const door = doorOf(holder, connection)
+      accepted.resolve(failed(acceptPipe(stream, { connection, door }, { signal: stop.signal })))
+    })
+    await asker.network.libp2p.handle(pipeProtocol, () => {})
+    const connection = await asker.connect(holder.address)
+    const { door } = asker.network
+    await failed(openPipe({ connection, door }, { signal: calm }))
+    await accepted.promise
+    const back = holder.network.libp2p.getConnections().find((it) => it.direction === 'inbound')!
+    const offer = { connection: back, door: doorOf(holder, back) }
+    await failed(openPipe(offer, { signal: stop.signal }))
+    stop.abort(new Error('too late'))
+    expect(await Promise.all(waits)).toEqual([expect.any(Error), expect.any(Error)])
   })
 
   test('ends with what waits when the other end goes', async () => {

@@ -53,18 +53,28 @@ export async function adoptCache(
   options: { readonly signal: AbortSignal },
 ): Promise<AdoptReport> {
   const { cache, versions } = what
-  const adoption = new Adoption(components, what.again, options.signal)
+  const failed = new AbortController()
+  const signal = AbortSignal.any([options.signal, failed.signal])
+  const adoption = new Adoption(components, what.again, signal)
   const queue = versions.values()
   let done = 0
   const work = async (): Promise<void> => {
     for (const version of queue) {
-      options.signal.throwIfAborted()
+      signal.throwIfAborted()
       await adoption.take(version)
       done += 1
       components.onProgress({ done, total: versions.length })
     }
   }
-  await Promise.all(Array.from({ length: versionsAtOnce }, work))
+  const works = Array.from({ length: versionsAtOnce }, work)
+  try {
+    await Promise.all(works)
+  } catch (error) {
+    // The store is closed when this has failed: nobody goes on with it.
+    failed.abort(error)
+    await Promise.allSettled(works)
+    throw error
+  }
   return adoption.tally.report(cache, versions.length)
 }
 
@@ -90,6 +100,8 @@ class Adoption {
     // Of a question such as `go list -m`, which says nothing about a version's content.
     if (!needsZip && !kinds.has('mod')) return
     const sums = this.#components.proofs.find(module, { needsZip, signal: this.#signal })
+    // They may fail while a file is read still; whoever has read it hears of that.
+    sums.catch(() => {})
     const hopeless = this.#again && needsZip ? whyUnproven(await sums) : undefined
     if (hopeless !== undefined) this.#leave('unproven', version, 'zip', hopeless)
     // Hashing takes longer than asking: both begin at once.

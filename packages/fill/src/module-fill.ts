@@ -54,7 +54,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
 
   async zip(module: ModuleVersion, options: AskOptions): Promise<Answer<HeldZip>> {
     const asked = partRequest('zip', module, options)
-    const brought = this.#ahead.sawZip(module)
+    const brought = options.cachedOnly === true ? undefined : this.#ahead.sawZip(module)
     return await this.#answer(asked, sizeOfZip, async () => {
       const answer = await this.#parts.zip(asked)
       // For who asks it is the first time: it came from where it was brought from.

@@ -37,6 +37,8 @@ export class ReadAhead {
   #at: ModulePath | undefined
   #ahead: ModulePath | undefined
   #stepsInOrder = 0
+  /** Paths whose zip was asked for. */
+  readonly #asked = new Set<ModulePath>()
   /** Brought or on their way, and not asked for yet: each with where it came from, once that is known. */
   readonly #unasked = new Map<string, Brought>()
   #isLooking = false
@@ -69,6 +71,7 @@ export class ReadAhead {
     const name = formatModuleVersion(module)
     const brought = this.#unasked.get(name)
     this.#unasked.delete(name)
+    this.#asked.add(module.path)
     this.#step(module.path)
     return brought?.source
   }
@@ -97,7 +100,8 @@ export class ReadAhead {
         if (this.#isEnough()) return
         this.#ahead = path
         const version = this.#versions.get(path)
-        if (version === undefined || !(await this.#isNear({ path, version }))) continue
+        if (version === undefined || this.#asked.has(path)) continue
+        if (!(await this.#isNear({ path, version })) || this.#asked.has(path)) continue
         this.#ctx.background(this.#bringOne({ path, version }))
       }
     } finally {
@@ -145,6 +149,7 @@ export class ReadAhead {
     this.#ahead = undefined
     this.#stepsInOrder = 0
     this.#unasked.clear()
+    this.#asked.clear()
   }
 }
 

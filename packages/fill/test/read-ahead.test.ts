@@ -83,6 +83,16 @@ describe('zips asked for in the order of their paths', () => {
   })
 })
 
+test('a zip that was asked for before its turn counts as asked for', async () => {
+  const { held, ask } = await project(12)
+  await Promise.all(upTo(12).map((n) => ask(n)))
+  expect(await held()).toEqual(upTo(12))
+  for (const n of upTo(12)) {
+    const [again] = await ask(n)
+    expect(again?.source).toMatchObject({ kind: 'store' })
+  }
+})
+
 describe('nothing is brought ahead', () => {
   test('of what other sites hold', async () => {
     const { held, ask } = await project(20, { far: true })

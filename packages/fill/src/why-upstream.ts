@@ -3,9 +3,10 @@ import type { FillContext } from './fill-context.ts'
 import type { RaceView } from './zip-race.ts'
 
 /**
- * Why upstream was asked. `not-published`: no member has it as a publisher signed it. `private` and `no-database`: peers are not asked for what nobody can prove.
+ * Why upstream was asked. `not-published`: no member has it as a publisher signed it. `private` and `no-database`: peers
+ * are not asked for what nobody can prove.
  * `no-peers`: none is connected. `no-hash`: nobody had told in time what a zip must hash to. `no-holder`:
- * no peer is known to have it. `peers-late` and `peers-failed`: those that have it did not deliver.
+ * no peer is known to have it. `upstream-first`: only other sites have it, and upstream goes before them. `peers-late` and `peers-failed`: those that have it did not deliver.
  * `owner-failed`: nor did the peer that asks for our site.
  */
 export type UpstreamReason =
@@ -15,6 +16,7 @@ export type UpstreamReason =
   | 'no-peers'
   | 'no-hash'
   | 'no-holder'
+  | 'upstream-first'
   | 'peers-late'
   | 'peers-failed'
   | 'owner-failed'
@@ -31,6 +33,7 @@ export function whyNoPeers(ctx: FillContext, path: ModulePath): UpstreamReason |
 export function whyRaceAsksUpstream(view: RaceView): UpstreamReason {
   if (view.owner === 'over') return 'owner-failed'
   if (view.expected !== 'known') return 'no-hash'
-  if (view.firstPeer === undefined) return 'no-holder'
+  if (view.firstPeer === undefined)
+    return view.isUpstreamFirst === true ? 'upstream-first' : 'no-holder'
   return view.attempts.some(({ kind }) => kind === 'peer') ? 'peers-late' : 'peers-failed'
 }

@@ -9,6 +9,8 @@ const firstPeer = { startedMs: 0, windowMs: 250 }
 
 const views: readonly [string, Partial<RaceView>][] = [
   ['no-holder', {}],
+  ['upstream-first', { isUpstreamFirst: true, farCandidates: 1 }],
+  ['peers-failed', { isUpstreamFirst: true, firstPeer }],
   ['no-hash', { expected: 'searching' }],
   ['peers-late', { firstPeer, attempts: [late] }],
   ['peers-failed', { firstPeer }],

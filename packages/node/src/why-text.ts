@@ -155,6 +155,7 @@ const reasonWords: Readonly<Record<UpstreamReason, string>> = {
   'no-peers': 'no peer was connected',
   'no-hash': 'nobody had told in time what it must hash to',
   'no-holder': 'no peer was known to have it',
+  'upstream-first': 'upstream is asked before the sites that have it',
   'peers-late': 'peers had not answered in time',
   'peers-failed': 'the peers that have it did not deliver',
   'owner-failed': 'the peer that asks for this site did not deliver',

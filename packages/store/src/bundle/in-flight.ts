@@ -8,13 +8,13 @@ export class InFlight {
     this.#limit = limit
   }
 
-  /** Begins a task, after others when there are too many. */
+  /** Begins a task, after others when there are too many; also after a failure, as it may hold what it lets go of. */
   async add(work: () => Promise<void>): Promise<void> {
     while (this.#running.size >= this.#limit) await Promise.race(this.#running)
-    this.#check()
     const run = this.#run(work)
     this.#running.add(run)
     void run.then(() => this.#running.delete(run))
+    this.#check()
   }
 
   /** Resolves when none is running. */

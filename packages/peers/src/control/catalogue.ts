@@ -49,10 +49,13 @@ export async function cataloguePage(
  */
 export async function* readCatalogue(
   { session }: Pick<PeerLink, 'session'>,
-  options: { readonly signal: AbortSignal },
+  {
+    maxItems = limits.inventoryEntries,
+    ...options
+  }: { readonly signal: AbortSignal; readonly maxItems?: number },
 ): AsyncGenerator<CatalogueItem> {
   let after: string | undefined
-  for (;;) {
+  for (let items = 0; ; ) {
     const query = { kind: 'catalogue-query', ...(after === undefined ? {} : { after }) } as const
     const { lines, last } = await session.ask<'catalogue-query'>(query, options)
     for (const line of lines.split('\n')) {
@@ -62,6 +65,8 @@ export async function* readCatalogue(
       // Else a liar could keep us reading for ever.
       if (after !== undefined && name <= after) throw new ProtocolError('a catalogue out of order')
       after = name
+      items += 1
+      if (items > maxItems) throw new ProtocolError('a catalogue without an end')
       yield item
     }
     if (last) return

@@ -49,4 +49,15 @@ describe('a liar’s catalogue', () => {
   ])('%s breaks the protocol', async ([, page]) => {
     await expect(read(linkOf(() => page))).rejects.toMatchObject({ code: 'PROTOCOL' })
   })
+
+  test('without an end is read no further than a member may hold', async () => {
+    let n = 10_000
+    const link = linkOf(() => ({ lines: `example.com/m${n++}@v1.0.0\n`, last: n > 10_200 }))
+    let items = 0
+    const reading = async () => {
+      for await (const _ of readCatalogue(link, { ...options, maxItems: 100 })) items += 1
+    }
+    await expect(reading()).rejects.toMatchObject({ code: 'PROTOCOL' })
+    expect(items).toBe(100)
+  })
 })

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RecordProof } from '@modmesh/fill'
 import { escapeModulePath, escapeVersion, type ModuleVersion } from '@modmesh/module'
@@ -104,8 +104,10 @@ export class GoRecords {
   /** Reads a file of the database's folder; undefined when there is none, or it cannot be what it should. */
   async #read(path: string): Promise<Uint8Array | undefined> {
     try {
-      const bytes = await readFile(join(this.#folder, path))
-      return bytes.length > maxFileBytes ? undefined : bytes
+      const name = join(this.#folder, path)
+      // Of a pipe or a device nobody knows the end.
+      const found = await stat(name)
+      return found.isFile() && found.size <= maxFileBytes ? await readFile(name) : undefined
     } catch (error) {
       if (errorCode(error) !== undefined) return undefined
       throw error

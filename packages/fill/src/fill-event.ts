@@ -1,6 +1,6 @@
 import type { ModulePath, ModuleVersion } from '@modmesh/module'
 import type { HashChangedError } from './errors.ts'
-import type { PeerId } from './peers.ts'
+import type { PeerId, Peers } from './peers.ts'
 import type { RemotePart } from './remote-store.ts'
 import type { UpstreamAnswer } from './upstream.ts'
 import type { UpstreamReason } from './why-upstream.ts'
@@ -10,8 +10,13 @@ import type { ZipChanges } from './zip-progress.ts'
 export type Source =
   /** Held here: on disk, unless it says that it was in memory. */
   | { readonly kind: 'store'; readonly level?: 'memory' }
-  /** `owner`: it fetched it for the site, from upstream if nobody had it. */
-  | { readonly kind: 'peer'; readonly peer: PeerId; readonly via?: 'owner' }
+  /** `owner`: it fetched it for the site, from upstream if nobody had it; `isFar`: it is of another site. */
+  | {
+      readonly kind: 'peer'
+      readonly peer: PeerId
+      readonly via?: 'owner'
+      readonly isFar?: true
+    }
   | { readonly kind: 'remote'; readonly from: string }
   | { readonly kind: 'upstream'; readonly from: string }
   /** Version control, through `go` and `git` of this host. */
@@ -24,6 +29,12 @@ export type Source =
 /** The source of what the upstream port gave. */
 export function sourceOf({ from, via }: Pick<UpstreamAnswer, 'from' | 'via'>): Source {
   return via === 'direct' ? { kind: 'direct' } : { kind: 'upstream', from }
+}
+
+/** The source of what a peer gave by itself. */
+export function sourceOfPeer(peers: Pick<Peers, 'siteOf'>, peer: PeerId): Source {
+  const isFar = peers.siteOf(peer) !== undefined
+  return { kind: 'peer', peer, ...(isFar && { isFar }) }
 }
 
 /** What people call a source that sent something. */

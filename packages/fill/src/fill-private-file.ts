@@ -1,5 +1,6 @@
 import type { ModuleVersion } from '@modmesh/module'
 import type { FillContext } from './fill-context.ts'
+import { sourceOfPeer } from './fill-event.ts'
 import type { Answer } from './module-source.ts'
 import { keepVerified, type VerifiedParts } from './peer-facts.ts'
 import type { FoundPublished } from './published-search.ts'
@@ -16,7 +17,7 @@ export function fileFromMembers(
   const sums = { zip: published.zip, mod: published.mod, proof }
   for (const { published: _, ...record } of records) {
     const value = keepVerified(ctx, module, { ...record, record: undefined }, sums)[part]
-    if (value !== undefined) return { value, source: { kind: 'peer', peer: record.peer } }
+    if (value !== undefined) return { value, source: sourceOfPeer(ctx.peers, record.peer) }
   }
   return undefined
 }

@@ -7,7 +7,7 @@ import {
   UpstreamRefusedError,
 } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
-import { sourceOf } from './fill-event.ts'
+import { sourceOf, sourceOfPeer } from './fill-event.ts'
 import { checkFirstHash } from './first-hashes.ts'
 import { type Before, giveHeadStarts, giveTime } from './give-head-starts.ts'
 import type { Answer } from './module-source.ts'
@@ -33,7 +33,7 @@ export async function fromPeers(
 ): Promise<Answer<Uint8Array>> {
   for await (const record of search.records()) {
     const value = keepVerified(ctx, module, record, await sums)[part]
-    if (value !== undefined) return { value, source: { kind: 'peer', peer: record.peer } }
+    if (value !== undefined) return { value, source: sourceOfPeer(ctx.peers, record.peer) }
   }
   await sums
   throw new NobodyHasItError()

@@ -1,7 +1,7 @@
 import type { ModuleVersion, ZipHash } from '@modmesh/module'
 import { asError, HashMismatchError, PeerError, RemoteError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
-import { sourceOf } from './fill-event.ts'
+import { sourceOf, sourceOfPeer } from './fill-event.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
 import type { PeerId } from './peers.ts'
 import type { RemoteLevel } from './remote-level.ts'
@@ -166,6 +166,6 @@ async function receiveFromPeer(
       const sent = isWrong(error) ? await split?.sent() : undefined
       throw sent === undefined ? error : new MixedBytesError(sent, { cause: error })
     }
-    return { zipHash, source: { kind: 'peer', peer: split?.best ?? peer } }
+    return { zipHash, source: sourceOfPeer(ctx.peers, split?.best ?? peer) }
   })
 }

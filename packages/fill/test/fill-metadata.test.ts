@@ -36,6 +36,14 @@ describe('.mod', () => {
     })
   })
 
+  test('of a member of another site is told to have come from there', async () => {
+    const world = new World()
+    const release = world.publish()
+    world.holder('away', release).far = { site: 'hq', rttMs: 40, bytesPerSecond: undefined }
+    const mod = await world.run(world.fill.mod(release.module, patient))
+    expect(mod.source).toEqual({ kind: 'peer', peer: 'away', isFar: true })
+  })
+
   test('one message of a peer answers .mod and .info, and nobody else is asked', async () => {
     const world = new World()
     const release = world.publish()

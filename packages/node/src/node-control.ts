@@ -139,12 +139,8 @@ function prefetchParts(
   store: WhyComponents['store'],
 ): PrefetchComponents {
   if (source === undefined || mesh === undefined || sums === undefined) throw notNow('starting')
-  const isFar = (id: string): boolean => {
-    const site = mesh.peers().find(({ peer }) => peer === id)?.site
-    return site !== undefined && site !== mesh.site
-  }
   const askAhead: PrefetchComponents['askAhead'] = (...asked) => mesh.askAhead(...asked)
-  return { source, store, clock: machineClock, sums, askAhead, isFar }
+  return { source, store, clock: machineClock, sums, askAhead }
 }
 
 /** Memory, and the clones of version control, may still hold what was there first. */

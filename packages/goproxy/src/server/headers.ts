@@ -18,7 +18,7 @@ function formatCacheStatus(source: Source): string {
     case 'store':
       return 'modmesh; hit'
     case 'peer':
-      return 'modmesh; fwd=miss; fwd-status=200; detail=peer'
+      return `modmesh; fwd=miss; fwd-status=200; detail=${source.isFar ? 'wan' : 'peer'}`
     case 'remote':
       return 'modmesh; fwd=miss; fwd-status=200; detail=remote'
     case 'upstream':

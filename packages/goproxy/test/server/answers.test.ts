@@ -95,6 +95,7 @@ describe('an answer', () => {
   test.for<[Source, string]>([
     [{ kind: 'store' }, 'modmesh; hit'],
     [{ kind: 'peer', peer: 'p' }, 'modmesh; fwd=miss; fwd-status=200; detail=peer'],
+    [{ kind: 'peer', peer: 'p', isFar: true }, 'modmesh; fwd=miss; fwd-status=200; detail=wan'],
     [{ kind: 'upstream', from: 'u' }, 'modmesh; fwd=miss; fwd-status=200; detail=upstream'],
   ])('says where it came from: %s', async ([source, expected]) => {
     await using served = await serve()

@@ -46,8 +46,6 @@ export interface PrefetchComponents {
     zipHashes: readonly ZipHash[],
     options: { readonly signal: AbortSignal },
   ) => Promise<void>
-  /** Whether a peer is a member of another site. */
-  readonly isFar: (peer: string) => boolean
 }
 
 interface PrefetchOptions {
@@ -61,7 +59,7 @@ export async function prefetch(
   request: PrefetchRequest,
   { signal, onProgress }: PrefetchOptions,
 ): Promise<PrefetchReport> {
-  const originOf = ({ source }: FilledFile) => originOfSource(source, components.isFar)
+  const originOf = ({ source }: FilledFile) => originOfSource(source)
   const tally = new PrefetchTally(components, { originOf, tell: onProgress })
   const read = new Map<string, FilledFile>()
   using _ = components.sums.pin(sumLines(request))
@@ -183,10 +181,10 @@ function takeRead(
   return true
 }
 
-function originOfSource(source: Source, isFar: (peer: string) => boolean): Origin {
+function originOfSource(source: Source): Origin {
   switch (source.kind) {
     case 'peer':
-      return isFar(source.peer) ? 'wan' : 'site'
+      return source.isFar ? 'wan' : 'site'
     case 'remote':
     case 'upstream':
     case 'direct':

@@ -69,6 +69,12 @@ export class Talk implements DeltaTalk {
 
   /** Asks, and takes what comes at once. Throws ProtocolError, DeltaCutError, NotGivenError, the signal's reason. */
   async ask(request: DeltaRequest, options: Waiting): Promise<void> {
+    this.#isGood = false
+    await this.#begin(request, options)
+    this.#isGood = true
+  }
+
+  async #begin(request: DeltaRequest, options: Waiting): Promise<void> {
     const answer = await this.#say(request, options)
     if (answer.status === 'whole') {
       this.#wholeBytes = answer.length

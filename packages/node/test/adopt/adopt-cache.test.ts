@@ -6,7 +6,7 @@ import { DiskStore } from '@modmesh/store'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { adoptCache } from '../../src/adopt/adopt-cache.ts'
 import { AdoptProofs, type AdoptProofsComponents } from '../../src/adopt/adopt-proofs.ts'
-import { cachedVersions } from '../../src/adopt/module-cache.ts'
+import { type CachedVersion, cachedVersions } from '../../src/adopt/module-cache.ts'
 
 const broken = new Error('the records cannot be read')
 
@@ -28,7 +28,8 @@ async function adopt(versions: number, known: () => Promise<undefined>): Promise
   const folder = join(dir, 'example.org/m/@v')
   await mkdir(folder, { recursive: true })
   for (let n = 0; n < versions; n++) await writeFile(join(folder, `v1.${n}.0.mod`), 'module x\n')
-  const found = await Array.fromAsync(cachedVersions(dir))
+  const found: CachedVersion[] = []
+  for await (const version of cachedVersions(dir)) found.push(version)
   expect(found).toHaveLength(versions)
   await using store = await DiskStore.open({ dir: join(dir, 'store') })
   const checksumDb = { covers: () => true, known } as unknown as AdoptProofsComponents['checksumDb']

@@ -123,14 +123,16 @@ export class PrivateNames {
     const { keeper, shelf, links } = this.#parts
     const announcer = this.#parts.announcer()
     this.#isPlanned = false
+    // What is added while the paths are read is not among them, and not to be withdrawn for that.
+    const old = new Map(this.#announced)
     const paths: ModulePath[] = []
     for await (const path of shelf.paths()) paths.push(path)
     // Who has nothing to announce waits for the secret of those who have.
     const known = paths.length > 0 ? await keeper.have() : keeper.current()
-    const old = new Map(this.#announced)
-    this.#announced.clear()
+    const named = new Set(this.#announced.keys())
+    for (const text of old.keys()) this.#announced.delete(text)
     const keys = known === undefined ? [] : paths.map((path) => this.#keyOf(path, known.secret))
-    for (const key of keys) if (!old.has(key.toString())) announcer?.addKey(key)
+    for (const key of keys) if (!named.has(key.toString())) announcer?.addKey(key)
     for (const [text, key] of old) {
       if (!this.#announced.has(text)) await announcer?.withdrawKey(key)
     }

@@ -154,7 +154,7 @@ class Changes {
     return true
   }
 
-  #lie(error: DeltaRefusedError): PeerError {
+  #lie(error: Error): PeerError {
     const { peer } = this.#init.job
     return new PeerError(peer, error.message, { cause: error, fault: 'protocol' })
   }
@@ -227,7 +227,8 @@ class Changes {
       await zip.verify(job.zipHash)
       return true
     } catch (error) {
-      if (isWhole || !isWrong(error)) throw error
+      if (!isWrong(error)) throw error
+      if (isWhole) throw this.#lie(error)
       await beginAnew(zip)
       return false
     }

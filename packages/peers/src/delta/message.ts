@@ -1,3 +1,4 @@
+import { maxZipBytes } from '@modmesh/module'
 import { encode } from 'cborg'
 import * as v from 'valibot'
 import { decodeItem } from '../control/frame.ts'
@@ -80,7 +81,7 @@ const ask: v.GenericSchema<unknown, DeltaAsk> = v.variant('kind', [
 const answer: v.GenericSchema<unknown, DeltaAnswer> = v.variant('status', [
   v.object({
     status: v.literal('whole'),
-    length: v.pipe(count, v.maxValue(deltaLimits.bodyBytes)),
+    length: v.pipe(count, v.maxValue(maxZipBytes)),
   }),
   v.object({
     status: v.literal('manifest'),

@@ -1,5 +1,6 @@
 import type { Stream } from '@libp2p/interface'
 import { streamPair } from '@libp2p/utils'
+import { maxZipBytes } from '@modmesh/module'
 import { encode } from 'cborg'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -197,7 +198,7 @@ describe('messages', () => {
   })
 
   test.for<[string, object]>([
-    ['a zip beyond the limit', { status: 'whole', length: deltaLimits.bodyBytes + 1 }],
+    ['a zip beyond the limit', { status: 'whole', length: maxZipBytes + 1 }],
     ['less than nothing', { status: 'whole', length: -1 }],
     ['half a byte', { ...told, zipBytes: 0.5 }],
     ['a manifest beyond the limit', { ...told, length: deltaLimits.manifestBytes + 1 }],

@@ -76,7 +76,7 @@ export class DeltaServer {
     this.#streams.add(stream)
     try {
       using reader = new FrameReader(stream)
-      const writer = new FrameWriter(stream)
+      const writer = new FrameWriter(stream, (bytes) => owner.given(peer, bytes))
       await this.#answer({ stream, reader, writer, peer, guard, signal })
       await stream.close({
         signal: AbortSignal.any([signal, AbortSignal.timeout(this.#times.closeMs)]),
@@ -188,7 +188,6 @@ export class DeltaServer {
       guard.moved(chunk.byteLength)
       guard.pause()
       upload.sent(chunk.byteLength)
-      this.#components.owner.given(peer, chunk.byteLength)
     }
     await writer.end({ signal })
   }

@@ -8,26 +8,33 @@ type Waiting = { readonly signal: AbortSignal }
 /** Writes frames with back-pressure. One call at a time. */
 export class FrameWriter {
   readonly #stream: Stream
+  readonly #onBytes: (bytes: number) => void
 
-  constructor(stream: Stream) {
+  /** `onBytes` is told of all that is written, heads of frames included: as the reader counts. */
+  constructor(stream: Stream, onBytes: (bytes: number) => void = () => {}) {
     this.#stream = stream
+    this.#onBytes = onBytes
   }
 
   /** Throws what sendChunks throws. */
   async message(bytes: Uint8Array, options: Waiting): Promise<void> {
-    await sendChunks(this.#stream, [frame(frameKinds.message, bytes)], options)
+    await this.#send([frame(frameKinds.message, bytes)], options)
   }
 
   async data(bytes: Uint8Array, options: Waiting): Promise<void> {
-    await sendChunks(this.#stream, framesOf(bytes), options)
+    await this.#send(framesOf(bytes), options)
   }
 
   async end(options: Waiting): Promise<void> {
-    await sendChunks(this.#stream, [frame(frameKinds.end)], options)
+    await this.#send([frame(frameKinds.end)], options)
   }
 
   async working(options: Waiting): Promise<void> {
-    await sendChunks(this.#stream, [frame(frameKinds.working)], options)
+    await this.#send([frame(frameKinds.working)], options)
+  }
+
+  async #send(frames: Iterable<Uint8Array>, options: Waiting): Promise<void> {
+    this.#onBytes(await sendChunks(this.#stream, frames, options))
   }
 }
 

@@ -42,15 +42,17 @@ export class SiteLimits {
     return new Map([...this.#configured, ...this.#set])
   }
 
-  /** Sets the words of a site, or forgets what was set, and returns what holds then; durable when it resolves. */
-  async set(site: string, words: string | undefined): Promise<readonly SiteRule[]> {
+  /**
+   * Sets the words of a site, or forgets what was set, and returns the site's own rules then: undefined where it
+   * follows those of all others. Durable when it resolves.
+   */
+  async set(site: string, words: string | undefined): Promise<readonly SiteRule[] | undefined> {
     if (words === undefined) this.#set.delete(site)
     else this.#set.set(site, parseSiteRules(words))
     const sites = Object.fromEntries(
       [...this.#set].map(([name, of]) => [name, formatSiteRules(of)]),
     )
     await this.#file.write(Buffer.from(JSON.stringify({ v: 1, sites })))
-    const holds = this.rules
-    return holds.get(site) ?? holds.get('*') ?? []
+    return this.rules.get(site)
   }
 }

@@ -226,7 +226,7 @@ export class MeshNode implements Peers, AsyncDisposable {
   }
 
   /** Sets what may cross the link to a site, from now on. */
-  limitSite(site: string, rules: readonly SiteRule[]): void {
+  limitSite(site: string, rules: readonly SiteRule[] | undefined): void {
     this.#core.siteLinks.limit(site, rules)
   }
 

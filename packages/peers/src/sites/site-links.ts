@@ -117,11 +117,12 @@ export class SiteLinks {
     return termsAt(this.#rulesOf(site), minuteOfDay(this.#parts.clock.wallMs()))
   }
 
-  /** Sets the rules of a site; what is under way and may be no more ends. */
-  limit(site: string, rules: readonly SiteRule[]): void {
+  /** Sets the rules of a site, or has it under those of all others; what is under way and may be no more ends. */
+  limit(site: string, rules: readonly SiteRule[] | undefined): void {
     // What holds until now is what is compared with.
     for (const name of this.#connected()) this.#site(name)
-    this.#rules.set(site, rules)
+    if (rules === undefined) this.#rules.delete(site)
+    else this.#rules.set(site, rules)
     this.#follow()
   }
 

@@ -116,6 +116,9 @@ export class ReadAhead {
     try {
       const { source, value } = await this.#bring(module)
       if (this.#unasked.has(name)) this.#unasked.set(name, { source, bytes: value.size })
+    } catch (error) {
+      this.#unasked.delete(name)
+      throw error
     } finally {
       this.#coming -= 1
       this.#lookOn()

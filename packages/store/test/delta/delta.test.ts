@@ -11,7 +11,7 @@ import {
   type ToldManifest,
   type ZipRebuild,
 } from '@modmesh/fill'
-import { VarintWriter } from '@modmesh/module'
+import { encodeIndices, VarintWriter } from '@modmesh/module'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   buildModuleZip,
@@ -215,6 +215,26 @@ describe('a liar', () => {
       expect(rebuild.missing().changedCount).toBeGreaterThan(0)
       expect(rebuild.missing().changedCount).toBeLessThanOrEqual(changedCount)
       await rebuild.release(true)
+    },
+  )
+
+  test.for<DeltaForm>(['P', 'S', 'F'])(
+    'that sends a file nobody asked for is refused, in form %s',
+    async (form) => {
+      const rebuild = await receiver.deltas.rebuild(next, zip.zipHash, never)
+      await rebuild.takeManifest(await tell(rebuild, 'shared'), never)
+      const [base] = rebuild.bases
+      const { changed, all: everything } = rebuild.missing()
+      const files = form === 'P' ? changed : everything
+      const asked = { form, files, ...(base && { base: base.zipHash }) }
+      const sink = rebuild.receive(form, encodeIndices([]), never)
+      const sent = async (): Promise<void> => {
+        for await (const chunk of offer.files(asked, never)) await sink.write(chunk)
+        await sink.end()
+      }
+      const failure: unknown = await sent().catch((error: unknown) => error)
+      await rebuild.release(true)
+      expect(failure).toMatchObject({ code: 'DELTA_REFUSED' })
     },
   )
 

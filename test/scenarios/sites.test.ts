@@ -28,6 +28,11 @@ describe('three hosts of a branch without internet', () => {
       branch.map((node) => download(node, modules, databaseOf(upstream))),
     )
     for (const downloads of all) expectAll(downloads, upstream)
+    // Who brought it says so; to the others it came from a member of their site.
+    const zips = all.flat().filter(({ path }) => path.endsWith('.zip'))
+    const across = zips.filter(({ source }) => source.endsWith('; detail=wan'))
+    expect(across.length).toBeGreaterThan(0)
+    expect(across.length).toBeLessThan(modules.length * 2)
     const crossed = link.bytes.down - before
     expect(crossed).toBeGreaterThan(bytes)
     expect(crossed).toBeLessThan(bytes * 1.15 + modules.length * 12_000)
@@ -116,7 +121,12 @@ describe('the link to a site', () => {
     if (node === undefined) throw new Error('nobody is there')
     const bytes = await fill(sites.hq, modules, upstream)
     const startedMs = performance.now()
-    expectAll(await download(node, modules, databaseOf(upstream)), upstream)
+    const downloads = await download(node, modules, databaseOf(upstream))
+    expectAll(downloads, upstream)
+    const zips = downloads.filter(({ path }) => path.endsWith('.zip'))
+    for (const { source } of zips) {
+      expect(source).toBe('modmesh; fwd=miss; fwd-status=200; detail=wan')
+    }
     const tookMs = performance.now() - startedMs
     expect(tookMs).toBeGreaterThan((bytes / 500_000) * 1_000 * 0.8)
     const report = await site(node, 'list')

@@ -32,24 +32,39 @@ function shared(listener: Listener, take: TakePipe): Listener {
   if (!(server instanceof Server)) return listener
   const others = server.listeners('connection')
   server.removeAllListeners('connection')
-  let silent = 0
+  const silent = new Set<Socket>()
+  const pipes = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
-    const giveOn = (): void => {
-      for (const other of others) Reflect.apply(other, server, [socket])
-    }
-    if (silent >= pipeLimits.silent) return giveOn()
-    silent += 1
+    if (silent.size >= pipeLimits.silent) return giveOn(socket, { server, others })
+    silent.add(socket)
     sniff(socket, (first) => {
-      silent -= 1
-      if (first === tlsHandshake) take(socket)
-      else if (first !== undefined) {
-        giveOn()
-        // Listeners of `data` do not wake a socket that was paused.
-        socket.resume()
-      }
+      silent.delete(socket)
+      if (first === undefined) return
+      if (first !== tlsHandshake) return giveOn(socket, { server, others })
+      pipes.add(socket)
+      socket.once('close', () => pipes.delete(socket))
+      take(socket)
     })
   })
+  const close = listener.close.bind(listener)
+  listener.close = async () => {
+    // The server is closed when its last connection is, and libp2p ends only those that it knows.
+    for (const socket of [...silent, ...pipes]) socket.destroy()
+    await close()
+  }
   return listener
+}
+
+function giveOn(
+  socket: Socket,
+  // biome-ignore lint/complexity/noBannedTypes: what `listeners` gives.
+  { server, others }: { readonly server: Server; readonly others: readonly Function[] },
+): void {
+  // libp2p throws for a connection that comes while it stops, and that would end the process.
+  if (!server.listening) return void socket.destroy()
+  for (const other of others) Reflect.apply(other, server, [socket])
+  // Listeners of `data` do not wake a socket that was paused.
+  socket.resume()
 }
 
 /** Calls back once with the first byte, which stays unread, or with undefined when there will be none. */

@@ -10,7 +10,7 @@ import { BodyClient } from '../../src/body/body-client.ts'
 import { bodyTimes } from '../../src/body/limits.ts'
 import { machineClock } from '../../src/machine-clock.ts'
 import { Arrivals } from '../../src/pipe/arrivals.ts'
-import { pipeLimits } from '../../src/pipe/limits.ts'
+import { pipeLimits, pipeTimes } from '../../src/pipe/limits.ts'
 import {
   decodePipeOffer,
   decodePipeSecret,
@@ -332,6 +332,20 @@ describe('the mesh port', () => {
     await expect(member.connect(node.address)).resolves.toBeDefined()
     for (const socket of silent) socket.destroy()
   })
+})
+
+test('a node stops at once though strangers hold its port open, and one speaks in that moment', async () => {
+  const node = stack.use(await startNode())
+  await node.node.invite()
+  const port = Number(node.address.split('/tcp/')[1]?.split('/')[0])
+  const strangers = Array.from({ length: 10 }, () => connect(port, '127.0.0.1'))
+  for (const socket of strangers) socket.on('error', () => {})
+  await Promise.all(strangers.map((socket) => once(socket, 'connect')))
+  const startedMs = performance.now()
+  const stopping = node.node.stop()
+  for (const socket of strangers.slice(5)) socket.write('\u0013/multistream/1.0.0\n')
+  await stopping
+  expect(performance.now() - startedMs).toBeLessThan(pipeTimes.firstByteMs)
 })
 
 describe('what is said about a pipe', () => {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import type { GoEnv } from './client-env.ts'
 import { errorCode } from './errors.ts'
@@ -38,19 +38,22 @@ export async function runChild(
   [program = '', ...args]: readonly string[],
   env: Env,
 ): Promise<number> {
-  const child = spawn(program, args, { stdio: 'inherit', env })
+  let child: ChildProcess | undefined
   const isTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
   const pass = (signal: NodeJS.Signals): void => {
-    if (!isTerminal || !fromTerminal.has(signal)) child.kill(signal)
+    if (!isTerminal || !fromTerminal.has(signal)) child?.kill(signal)
   }
-  const cut = (): void => void child.kill()
+  const cut = (): void => void child?.kill()
+  // Before the command runs: a signal may come while it is being started, and would end us alone.
   for (const signal of forwarded) process.on(signal, pass)
   // Should we end first, for whatever reason, it must not go on without its proxy.
   process.once('exit', cut)
   try {
+    const started = spawn(program, args, { stdio: 'inherit', env })
+    child = started
     return await new Promise((resolve, reject) => {
-      child.once('error', reject)
-      child.once('close', (code, signal) => {
+      started.once('error', reject)
+      started.once('close', (code, signal) => {
         resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]))
       })
     })

@@ -65,7 +65,7 @@ async function fill(node: StartedNode, { modules, bytes }: Holder): Promise<numb
   const tookMs = performance.now() - startedMs
   expect(all.map(({ status }) => status)).toEqual(modules.map(() => 200))
   expect(all.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBe(bytes)
-  expect(all.every(({ source }) => source.includes('detail=peer'))).toBe(true)
+  expect(all.every(({ source }) => /detail=(?:peer|wan)/u.test(source))).toBe(true)
   return tookMs
 }
 

@@ -122,6 +122,7 @@ export class Bench implements AsyncDisposable {
     const dir = fresh(this.#scratch)
     await using node = await startNode({ dir, args, env })
     try {
+      if (inviter !== undefined) await joined(node)
       return await work(node)
     } finally {
       await node.end()
@@ -141,6 +142,12 @@ async function ticketOf(node: StartedNode): Promise<string> {
   const done = await node.run(['invite'])
   if (done.code !== 0) throw new Error(`invite: ${done.stderr}`)
   return done.stdout.trim()
+}
+
+/** Waits until a node is connected to the one that invited it. */
+async function joined(node: StartedNode): Promise<void> {
+  const done = await node.run(['wait', '--peers', '1'])
+  if (done.code !== 0) throw new Error(`wait: ${done.stderr}`)
 }
 
 function fresh(scratch: string): string {

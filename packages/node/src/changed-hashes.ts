@@ -1,7 +1,7 @@
 import { acceptChange, type FirstHash } from '@modmesh/fill'
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
+import { machineClock } from '@modmesh/peers'
 import type { DiskStore } from '@modmesh/store'
-import { machineClock } from './clock.ts'
 import { toIso } from './iso-time.ts'
 
 /** A part of a version that nobody can prove, and that is no longer what was first seen: refused until it is accepted. */

@@ -10,7 +10,7 @@ import {
   type ZipStore,
 } from '@modmesh/fill'
 import { HttpValidator } from '@modmesh/goproxy'
-import { machineClock } from './clock.ts'
+import { machineClock } from '@modmesh/peers'
 import { errorText } from './errors.ts'
 import { FirstSeenFile } from './first-seen.ts'
 import type { Lifecycle } from './lifecycle.ts'

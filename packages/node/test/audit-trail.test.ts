@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Answer, AskOptions, HeldZip, ModuleSource, Source } from '@modmesh/fill'
 import { hash1, type ModuleVersion, parseModuleVersion, parseZipDigest } from '@modmesh/module'
+import { machineClock } from '@modmesh/peers'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AuditTrail } from '../src/audit-trail.ts'
-import { machineClock } from '../src/clock.ts'
 
 const module = parseModuleVersion('example.com/m', 'v1.0.0')
 const upstream: Source = { kind: 'upstream', from: 'https://up.example' }

@@ -7,6 +7,7 @@
 export type { LimitsInForce, UploadCaps, UploadLimits } from './body/upload-limits.ts'
 export type { UploadReport, UploadUse } from './body/uploads.ts'
 export type { CatalogueItem } from './control/catalogue.ts'
+export { machineClock } from './machine-clock.ts'
 export {
   InvalidMembershipOptionError,
   InvalidRootKeyError,

@@ -97,6 +97,7 @@ export {
 export type { Proof } from './proof.ts'
 export type { RemoteObject, RemotePart, RemoteStore } from './remote-store.ts'
 export { mayShare, mayShareAsPublished } from './share-policy.ts'
+export { Turns } from './turns.ts'
 export type { MutableAsk, Upstream, UpstreamAnswer } from './upstream.ts'
 export type { UpstreamReason } from './why-upstream.ts'
 export {

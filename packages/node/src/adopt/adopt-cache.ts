@@ -4,6 +4,7 @@ import {
   findStrangersInfoFault,
   type HeldZip,
   type StoredRecord,
+  Turns,
 } from '@modmesh/fill'
 import {
   formatModuleVersion,
@@ -20,7 +21,6 @@ import { errorCode, errorText } from '../errors.ts'
 import type { AdoptProofs, FoundSums, KnownSums } from './adopt-proofs.ts'
 import { type AdoptReport, AdoptTally } from './adopt-report.ts'
 import type { CachedKind, CachedVersion } from './module-cache.ts'
-import { Turns } from './turns.ts'
 
 /** Module versions worked on at once: their commits share the syncs of a disk. */
 const versionsAtOnce = 64
@@ -113,7 +113,7 @@ class Adoption {
 
   /** Resolves to whether the store has this zip now. */
   async #takeZip(version: CachedVersion, sums: Promise<FoundSums>): Promise<boolean> {
-    const adopted = await this.#hashing.run(() => this.#hash(version))
+    const adopted = await this.#hashing.run(() => this.#hash(version), { signal: this.#signal })
     if (adopted === undefined) return false
     try {
       const known = await sums

@@ -1,4 +1,11 @@
-import type { ChecksumDb, FirstHash, FirstHashes, Proof, ProvenSums } from '@modmesh/fill'
+import {
+  type ChecksumDb,
+  type FirstHash,
+  type FirstHashes,
+  type Proof,
+  type ProvenSums,
+  Turns,
+} from '@modmesh/fill'
 import {
   formatModuleVersion,
   type GoSumLine,
@@ -8,7 +15,6 @@ import {
 } from '@modmesh/module'
 import { errorCode, errorText } from '../errors.ts'
 import type { GoRecords } from './go-records.ts'
-import { Turns } from './turns.ts'
 
 /** What the files of a module version may hash to, and why that is believed. */
 export interface KnownSums {
@@ -69,7 +75,7 @@ export class AdoptProofs {
     if (recorded !== undefined) return recorded
     if (given !== undefined && (given.zips.size > 0 || !needsZip))
       return { kind: 'known', ...given }
-    const asked = await this.#asking.run(() => this.#ask(module, signal))
+    const asked = await this.#asking.run(() => this.#ask(module, signal), { signal })
     return asked.kind === 'unproven' && given !== undefined ? { kind: 'known', ...given } : asked
   }
 

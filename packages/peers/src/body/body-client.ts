@@ -5,12 +5,12 @@ import {
   type Clock,
   PeerError,
   type PeerId,
+  Turns,
   type ZipBytes,
   type ZipFetchOptions,
   type ZipRange,
 } from '@modmesh/fill'
 import { type ModuleVersion, maxZipBytes, type ZipHash } from '@modmesh/module'
-import { Lanes } from '../control/lanes.ts'
 import { isProtocolFault, ProtocolError } from '../errors.ts'
 import { StreamOverrunError } from '../network/errors.ts'
 import type { PipePool } from '../pipe/pipe-pool.ts'
@@ -34,7 +34,7 @@ export class BodyClient {
   readonly #times: BodyTimes
   readonly #isFar: (peer: PeerId) => boolean
   /** What is being fetched of each peer: as many at once as it gives, the rest in line here. */
-  readonly #lanes = new Map<PeerId, { readonly lanes: Lanes; users: number }>()
+  readonly #lines = new Map<PeerId, { readonly turns: Turns; users: number }>()
 
   constructor(
     components: {
@@ -112,7 +112,7 @@ export class BodyClient {
 
   /** Whether something is being fetched of a peer. */
   isFetching(peer: PeerId): boolean {
-    return this.#lanes.has(peer)
+    return this.#lines.has(peer)
   }
 
   /** Brings bytes of no meaning, to measure the link. Throws as `fetch` does. */
@@ -189,18 +189,18 @@ export class BodyClient {
     options: { readonly signal: AbortSignal },
     work: () => Promise<T>,
   ): Promise<T> {
-    const line = this.#lanes.get(peer) ?? { lanes: new Lanes(bodyLimits.uploadsPerPeer), users: 0 }
-    this.#lanes.set(peer, line)
+    const line = this.#lines.get(peer) ?? { turns: new Turns(bodyLimits.uploadsPerPeer), users: 0 }
+    this.#lines.set(peer, line)
     line.users += 1
     const late = AbortSignal.timeout(this.#times.lineMs)
     const inTime = { signal: AbortSignal.any([options.signal, late]) }
     try {
-      return await line.lanes.run(work, inTime)
+      return await line.turns.run(work, inTime)
     } catch (error) {
       throw late.aborted && error === late.reason ? new LineTooLongError() : error
     } finally {
       line.users -= 1
-      if (line.users === 0) this.#lanes.delete(peer)
+      if (line.users === 0) this.#lines.delete(peer)
     }
   }
 

@@ -1,6 +1,5 @@
-import type { Clock } from '@modmesh/fill'
+import { type Clock, Turns } from '@modmesh/fill'
 import { ProtocolError, QueryFailedError } from '../errors.ts'
-import { Lanes } from './lanes.ts'
 import { controlLimits } from './limits.ts'
 import {
   type Answer,
@@ -35,9 +34,9 @@ export class Questions {
   readonly #clock: Clock
   readonly #send: (query: Query) => void
   readonly #waiting = new Map<number, Waiting>()
-  readonly #lanes = new Lanes(controlLimits.outstandingQueries)
+  readonly #turns = new Turns(controlLimits.outstandingQueries)
   /** Fetch queries take long: they must not keep the others waiting. */
-  readonly #fetchLanes = new Lanes(controlLimits.outstandingFetches)
+  readonly #fetchTurns = new Turns(controlLimits.outstandingFetches)
   #nextId = 1
   #end: Error | undefined
 
@@ -53,8 +52,8 @@ export class Questions {
 
   /** Asks, in line with the others. Throws QueryFailedError, what `fail` was given, or the signal's reason. */
   ask<K extends keyof AnswerKinds>(query: Ask<K>, options: AskOptions): Promise<Reply<K>> {
-    const lanes = query.kind === 'fetch-query' ? this.#fetchLanes : this.#lanes
-    return lanes.run(() => this.askNow(query, options), options)
+    const turns = query.kind === 'fetch-query' ? this.#fetchTurns : this.#turns
+    return turns.run(() => this.askNow(query, options), options)
   }
 
   /** Asks at once, past the line: for heartbeats. */

@@ -1,4 +1,4 @@
-import { Lanes } from './lanes.ts'
+import { Turns } from '@modmesh/fill'
 import { controlLimits } from './limits.ts'
 import type { Answer, AnyReply, Fetching, Query } from './message.ts'
 
@@ -29,9 +29,9 @@ export interface ServedQueriesComponents {
 export class ServedQueries {
   readonly #components: ServedQueriesComponents
   readonly #signal: AbortSignal
-  readonly #answering = new Lanes(controlLimits.servedAtOnce)
+  readonly #answering = new Turns(controlLimits.servedAtOnce)
   /** Large answers that became ready together must not all take the same room. */
-  readonly #large = new Lanes(1)
+  readonly #large = new Turns(1)
   #served = 0
   #fetches = 0
 

@@ -8,13 +8,13 @@ import {
   type PeerDeltas,
   PeerError,
   type PeerId,
+  Turns,
 } from '@modmesh/fill'
 import { type ZipHash, zipHashBytes } from '@modmesh/module'
 import { type BodyTimes, bodyLimits } from '../body/limits.ts'
 import { NotGivenError } from '../body/not-given.ts'
 import { contentKey } from '../control/content-set.ts'
 import type { ControlHub } from '../control/control-hub.ts'
-import { Lanes } from '../control/lanes.ts'
 import type { PeerLink } from '../control/peer-link.ts'
 import { isProtocolFault } from '../errors.ts'
 import type { Fetching, PeerScores } from '../peer-score.ts'
@@ -41,7 +41,7 @@ export interface DeltaClientComponents {
 export class DeltaClient implements PeerDeltas {
   readonly #components: DeltaClientComponents
   readonly #times: BodyTimes
-  readonly #lanes = new Lanes(deltaLimits.lanes)
+  readonly #turns = new Turns(deltaLimits.atOnce)
 
   constructor(components: DeltaClientComponents, init: { readonly times: BodyTimes }) {
     this.#components = components
@@ -74,7 +74,7 @@ export class DeltaClient implements PeerDeltas {
     const signal =
       closing === undefined ? options.signal : AbortSignal.any([options.signal, closing])
     const taking = siteLinks.taking(peer)
-    const lane = await this.#lane(options).catch((error: unknown) => {
+    const leave = await this.#turn(options).catch((error: unknown) => {
       taking?.end()
       throw error
     })
@@ -91,7 +91,7 @@ export class DeltaClient implements PeerDeltas {
       isDone = true
       fetching.ended(outcome)
       taking?.end()
-      lane()
+      leave()
     }
     const failed = (error: unknown): Error => {
       options.signal.throwIfAborted()
@@ -143,20 +143,20 @@ export class DeltaClient implements PeerDeltas {
   }
 
   /** Waits for its turn, and shows meanwhile that it does. */
-  async #lane({
+  async #turn({
     signal,
     onBytes,
   }: Waiting & { readonly onBytes: (bytes: number) => void }): Promise<() => void> {
     const taken = Promise.withResolvers<void>()
     const left = Promise.withResolvers<void>()
-    const lane = this.#lanes.run(
+    const turn = this.#turns.run(
       async () => {
         taken.resolve()
         await left.promise
       },
       { signal },
     )
-    lane.catch((error: unknown) => taken.reject(error))
+    turn.catch((error: unknown) => taken.reject(error))
     const timer = setInterval(() => onBytes(0), deltaLimits.workingMs)
     try {
       await taken.promise

@@ -29,7 +29,7 @@ export const deltaLimits = {
   /** How long the first question may take to come. */
   firstMs: 5_000,
   /** Transfers of changes from one peer at a time: each has a decoder of up to 16 MiB. */
-  lanes: 8,
+  atOnce: 8,
   /** Received bytes that wait for whoever takes them. */
   waitingBytes: 1_048_576,
 } as const

@@ -1,5 +1,12 @@
 import type { Libp2p, PeerInfo } from '@libp2p/interface'
-import { type Clock, type Holder, type ModuleRecord, ownerKey, type PeerId } from '@modmesh/fill'
+import {
+  type Clock,
+  type Holder,
+  type ModuleRecord,
+  ownerKey,
+  type PeerId,
+  Turns,
+} from '@modmesh/fill'
 import {
   InvalidVersionError,
   type ModulePath,
@@ -15,7 +22,6 @@ import { parseRecord } from '../control/answer-desk.ts'
 import { contentKey } from '../control/content-set.ts'
 import type { ControlHub } from '../control/control-hub.ts'
 import { readTileOf } from '../control/head-gossip.ts'
-import { Lanes } from '../control/lanes.ts'
 import { tileLimits } from '../control/limits.ts'
 import type { PeerLink } from '../control/peer-link.ts'
 import type { DhtService } from '../dht/dht-service.ts'
@@ -153,7 +159,7 @@ export class Finder {
     return gather<T>(
       async ({ push, signal }) => {
         const asked = new Set<PeerId>()
-        const lanes = new Lanes(askLimits.peersAtOnce)
+        const turns = new Turns(askLimits.peersAtOnce)
         const askOnce = async (link: PeerLink): Promise<boolean> => {
           if (asked.has(link.peer) || !isWanted(link.peer)) return false
           asked.add(link.peer)
@@ -163,7 +169,7 @@ export class Finder {
         }
         const ranked = this.#ranked(({ peer }) => isWanted(peer)).map(({ link }) => link)
         const near = ranked.filter(({ peer }) => this.#parts.sites.isSame(peer))
-        const knew = near.map((link) => lanes.run(() => askOnce(link), { signal }))
+        const knew = near.map((link) => turns.run(() => askOnce(link), { signal }))
         const far = this.#askSites(ranked, owner, knew, { askOnce, signal })
         const connected = Promise.all([...knew, far])
         // A hung peer must not keep the providers waiting.
@@ -196,8 +202,8 @@ export class Finder {
   /** Asks those whose inventory is not known, some at a time. */
   async #askUnsure(signal: AbortSignal, ask: (one: RankedLink) => Promise<void>): Promise<void> {
     const unsure = this.#ranked((link) => !link.knowsInventory)
-    const lanes = new Lanes(askLimits.peersAtOnce)
-    await Promise.all(unsure.map((one) => lanes.run(() => ask(one), { signal })))
+    const turns = new Turns(askLimits.peersAtOnce)
+    await Promise.all(unsure.map((one) => turns.run(() => ask(one), { signal })))
   }
 
   async #askWhoHas(

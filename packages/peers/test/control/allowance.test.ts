@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { Allowance } from '../../src/control/allowance.ts'
 import { Inbox } from '../../src/control/inbox.ts'
-import { Lanes } from '../../src/control/lanes.ts'
 import { controlLimits } from '../../src/control/limits.ts'
-import { ManualClock, settle } from '../support/manual-clock.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 
 const calm = { signal: new AbortController().signal }
 
@@ -31,42 +30,6 @@ describe('an allowance', () => {
     expect(isThrough).toBe(false)
     await clock.advance(10)
     expect(isThrough).toBe(true)
-  })
-})
-
-describe('lanes', () => {
-  test('run so many at once, the rest in order', async () => {
-    const lanes = new Lanes(2)
-    const began: number[] = []
-    const gates = Array.from({ length: 5 }, () => Promise.withResolvers<void>())
-    const runs = gates.map((gate, index) =>
-      lanes.run(async () => {
-        began.push(index)
-        await gate.promise
-      }, calm),
-    )
-    await settle()
-    expect(began).toEqual([0, 1])
-    gates[1]?.resolve()
-    await settle()
-    expect(began).toEqual([0, 1, 2])
-    for (const gate of gates) gate.resolve()
-    await Promise.all(runs)
-    expect(began).toEqual([0, 1, 2, 3, 4])
-  })
-
-  test('are left by who gives up waiting, and freed by who fails', async () => {
-    const lanes = new Lanes(1)
-    const gate = Promise.withResolvers<void>()
-    const first = lanes.run(() => gate.promise, calm)
-    const stop = new AbortController()
-    const second = lanes.run(async () => 'second', { signal: stop.signal })
-    const third = lanes.run(async () => 'third', calm)
-    stop.abort(new Error('enough'))
-    await expect(second).rejects.toThrow('enough')
-    gate.reject(new Error('failed'))
-    await expect(first).rejects.toThrow('failed')
-    expect(await third).toBe('third')
   })
 })
 

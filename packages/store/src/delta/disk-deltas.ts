@@ -44,7 +44,7 @@ import {
 import { Manifests, type SizedLines } from './manifests.ts'
 import { packManifest } from './packed-manifest.ts'
 import { Rebuild } from './rebuild.ts'
-import { Turns } from './turns.ts'
+import { WeightedTurns } from './weighted-turns.ts'
 
 type Waiting = { readonly signal: AbortSignal }
 
@@ -79,7 +79,7 @@ export class DiskDeltas implements ZipDeltas, AsyncDisposable {
   readonly #components: DeltaComponents
   readonly #pool = new DeltaPool()
   readonly #manifests: Manifests
-  readonly #packing = new Turns(maxPackingBytes)
+  readonly #packing = new WeightedTurns(maxPackingBytes)
   readonly #busy = new Map<ZipHash, PromiseWithResolvers<void>>()
   /** The oldest first. */
   readonly #kept = new Map<ZipHash, Kept>()

@@ -4,7 +4,7 @@ interface Waiting {
 }
 
 /** Lets work go on as long as all of it together weighs no more than a limit. What is light goes past what is not. */
-export class Turns {
+export class WeightedTurns {
   readonly #max: number
   readonly #line: Waiting[] = []
   #taken = 0

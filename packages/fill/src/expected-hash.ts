@@ -4,17 +4,16 @@ import type { FillContext } from './fill-context.ts'
 import { withNeed } from './needed-sum.ts'
 import { NobodyHasItError } from './nobody-has-it.ts'
 import { keepAllVerified } from './peer-facts.ts'
-import type { PeerId } from './peers.ts'
 import { type RecordSearch, searchRecords } from './record-search.ts'
 import { relaySums } from './relay.ts'
 import { resolveSums } from './resolve-sums.ts'
 import { handled, type Scope } from './scope.ts'
 import type { RaceView } from './zip-race.ts'
+import type { Reach } from './zip-reach.ts'
 
 export interface ExpectedHashInit {
   readonly module: ModuleVersion
-  /** With an owner nobody else is asked. */
-  readonly owner: PeerId | undefined
+  readonly reach: Reach
   /** Called with what answered for records so far, too. */
   readonly onFound: (zipHash: ZipHash, records: RecordSearch | undefined) => void
   readonly onError: (error: unknown) => void
@@ -49,11 +48,12 @@ export class ExpectedHash {
     return { expected: this.#state, recordsDone: this.#haveRecordsFailed }
   }
 
-  /** Finds it with its proof. Throws what `resolveSums` throws; with an owner NobodyHasItError. */
+  /** Finds it with its proof. Throws what `resolveSums` throws; with less reach NobodyHasItError. */
   async find(): Promise<ProvenSums> {
-    const { owner, onError, onChange } = this.#init
+    const { reach, onError, onChange } = this.#init
     try {
-      const sums = owner === undefined ? await this.#resolve() : await this.#askOwner(owner)
+      const isFree = reach.kind === 'anybody'
+      const sums = isFree ? await this.#resolve() : await this.#findNear(reach)
       this.#found(sums)
       return sums
     } catch (error) {
@@ -80,11 +80,13 @@ export class ExpectedHash {
     return await resolveSums(this.#ctx, module, 'zip', options)
   }
 
-  async #askOwner(owner: PeerId): Promise<ProvenSums> {
+  /** What is known, or what the owner can prove. */
+  async #findNear(reach: Exclude<Reach, { kind: 'anybody' }>): Promise<ProvenSums> {
     const { module } = this.#init
     const known = await this.#ctx.checksumDb.known(module)
     if (known?.zip !== undefined) return known
-    const sums = await relaySums(this.#ctx, module, 'zip', owner, this.#work)
+    if (reach.kind === 'near') throw new NobodyHasItError()
+    const sums = await relaySums(this.#ctx, module, 'zip', reach.owner, this.#work)
     if (sums === undefined) throw new NobodyHasItError()
     return sums
   }

@@ -16,6 +16,7 @@ import { runFill } from './run-fill.ts'
 import { noLongerNeeded, Scope } from './scope.ts'
 import { whyNoPeers, whyRaceAsksUpstream } from './why-upstream.ts'
 import { type Move, nextMove, type RaceView } from './zip-race.ts'
+import type { Reach } from './zip-reach.ts'
 import { ZipSources } from './zip-sources.ts'
 import type { HeldZip } from './zip-store.ts'
 import type { VerifiedZip } from './zip-transfer.ts'
@@ -31,7 +32,7 @@ export async function fillZip(
   if (!ctx.canAskAnybody(module.path)) throw notHere(formatModuleVersion(module))
   return await runFill(ctx, module, async (scope) => {
     return ctx.isProvable(module.path)
-      ? await new ZipFill(ctx, module, scope, { left }).run()
+      ? await new ZipFill(ctx, module, scope, { reach: { kind: 'anybody' }, left }).run()
       : await fillUnprovable(ctx, module, scope)
   })
 }
@@ -47,22 +48,48 @@ export async function relayZip(
   scope: Scope,
   left: CutZips,
 ): Promise<Answer<HeldZip> | undefined> {
+  return await tryZip(ctx, module, scope, { reach: { kind: 'owner', owner }, left })
+}
+
+/**
+ * Brings a zip that nobody has asked for from members of our site that are known to hold it, and from nobody
+ * else. Undefined when nothing came of it. Throws only when the scope ends.
+ */
+export async function bringZip(
+  ctx: FillContext,
+  module: ModuleVersion,
+  scope: Scope,
+): Promise<Answer<HeldZip> | undefined> {
+  return await tryZip(ctx, module, scope, { reach: { kind: 'near' } })
+}
+
+async function tryZip(
+  ctx: FillContext,
+  module: ModuleVersion,
+  scope: Scope,
+  init: ZipFillInit,
+): Promise<Answer<HeldZip> | undefined> {
   const held = await ctx.held.findZip(module)
   if (held !== undefined) return { value: held, source: { kind: 'store' } }
   try {
-    return await new ZipFill(ctx, module, scope, { owner, left }).run()
+    return await new ZipFill(ctx, module, scope, init).run()
   } catch {
-    // Whatever it was: what we do without the owner tells the reason.
+    // Whatever it was: what is done without them tells the reason.
     scope.signal.throwIfAborted()
     return undefined
   }
+}
+
+interface ZipFillInit {
+  readonly reach: Reach
+  readonly left?: CutZips | undefined
 }
 
 /** One miss: looks for the hash and for the bytes at once, and decides whom to ask next. */
 class ZipFill {
   readonly #ctx: FillContext
   readonly #module: ModuleVersion
-  readonly #owner: PeerId | undefined
+  readonly #reach: Reach
   readonly #work: Scope
   readonly #startedMs: number
   readonly #expected: ExpectedHash
@@ -70,21 +97,15 @@ class ZipFill {
   readonly #errors: unknown[] = []
   readonly #changes = new Changes()
 
-  /** With an owner, nobody is asked but holders by inventory and the owner. */
-  constructor(
-    ctx: FillContext,
-    module: ModuleVersion,
-    scope: Scope,
-    init: { readonly owner?: PeerId; readonly left?: CutZips | undefined },
-  ) {
-    const { owner, left } = init
+  constructor(ctx: FillContext, module: ModuleVersion, scope: Scope, init: ZipFillInit) {
+    const { reach, left } = init
     this.#ctx = ctx
     this.#module = module
-    this.#owner = owner
+    this.#reach = reach
     this.#work = new Scope(scope.signal)
     this.#startedMs = ctx.clock.monotonicMs()
     const onError = (error: unknown) => void this.#errors.push(error)
-    const shared = { module, owner, left, onError, onChange: this.#changes.tell }
+    const shared = { module, reach, left, onError, onChange: this.#changes.tell }
     const onFound: ExpectedHashInit['onFound'] = (...found) => this.#sources.open(...found)
     this.#expected = new ExpectedHash(ctx, this.#work, { ...shared, onFound })
     const { zipHash } = this.#expected
@@ -92,7 +113,7 @@ class ZipFill {
   }
 
   async run(): Promise<Answer<HeldZip>> {
-    if (this.#owner !== undefined) return await this.#bring()
+    if (this.#reach.kind === 'owner') return await this.#bring()
     const forget = this.#sources.show()
     try {
       return await this.#bring()
@@ -133,13 +154,13 @@ class ZipFill {
       case 'search-holders':
         return this.#sources.searchHolders()
       case 'ask-owner':
-        return this.#sources.askOwner()
+        return this.#askOwner()
       case 'ask-remote':
         return this.#sources.askRemote()
       case 'ask-upstream':
         return this.#askUpstream()
       case 'give-up':
-        throw new AllFailedError([...this.#errors, ...this.#silence()])
+        return this.#giveUp()
       case 'wait':
         return await this.#news(move.ms)
     }
@@ -148,6 +169,16 @@ class ZipFill {
   get #budgets(): Budgets {
     const { budgets, headStartMs } = this.#ctx
     return { ...budgets, headStartMs: Math.max(budgets.headStartMs, headStartMs) }
+  }
+
+  /** Holders had their chance: who is asked then is the owner, if anybody. */
+  #askOwner(): void {
+    if (this.#reach.kind === 'owner') this.#sources.askOwner(this.#reach.owner)
+    else this.#giveUp()
+  }
+
+  #giveUp(): never {
+    throw new AllFailedError([...this.#errors, ...this.#silence()])
   }
 
   #askUpstream(): void {

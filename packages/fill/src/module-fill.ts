@@ -47,8 +47,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     this.#negatives = negatives
     this.#parts = parts
     this.#mutables = new MutableAnswers({ ctx, answers, negatives, parts }, { ttlMs })
-    const options = { signal: this.#closing.signal }
-    const bring = (module: ModuleVersion) => parts.zip(partRequest('zip', module, options))
+    const bring = (module: ModuleVersion) => parts.zipAhead(module)
     this.#ahead = new ReadAhead({ ctx, bring })
   }
 

@@ -49,6 +49,11 @@ export class OwnerFlight<T> {
     return await this.#flights.join(`owner ${key}`, start, options)
   }
 
+  /** Whether what `key` names is under way. */
+  has(key: string): boolean {
+    return this.#flights.has(key) || this.#flights.has(`owner ${key}`)
+  }
+
   /** Resolves when all work under way has ended, well or not. */
   async settled(): Promise<void> {
     await this.#flights.settled()

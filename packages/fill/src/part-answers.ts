@@ -6,7 +6,7 @@ import type { FillContext } from './fill-context.ts'
 import type { Source } from './fill-event.ts'
 import { fillFile, fillSums } from './fill-metadata.ts'
 import { keyOf, nameOf, type PartRequest } from './fill-request.ts'
-import { fillZip, relayZip } from './fill-zip.ts'
+import { bringZip, fillZip, relayZip } from './fill-zip.ts'
 import { maxHotPartBytes, maxHotParts } from './limits.ts'
 import { MemoryLevel } from './memory-level.ts'
 import type { Answer, AskOptions } from './module-source.ts'
@@ -14,6 +14,7 @@ import type { NegativeAnswers } from './negative-answers.ts'
 import { notInStore } from './not-found.ts'
 import { OwnerFlight, type Ways } from './owner-flight.ts'
 import { relayPart, relaySums } from './relay.ts'
+import { SingleFlight } from './single-flight.ts'
 import type { HeldZip } from './zip-store.ts'
 
 /**
@@ -24,6 +25,8 @@ export class PartAnswers {
   readonly #ctx: FillContext
   readonly #negatives: NegativeAnswers
   readonly #zips: OwnerFlight<Answer<HeldZip>>
+  /** Zips on their way that nobody had asked for. */
+  readonly #ahead = new SingleFlight<Answer<HeldZip> | undefined>()
   readonly #files: OwnerFlight<Answer<Uint8Array>>
   readonly #sums: OwnerFlight<ProvenSums>
   readonly #hot = new MemoryLevel<Uint8Array>({ entries: maxHotParts, bytes: maxHotPartBytes })
@@ -48,12 +51,25 @@ export class PartAnswers {
     const { module } = asked
     const held = await this.#ctx.held.findZip(module)
     if (held !== undefined) return { value: held, source: { kind: 'store' } }
+    const brought = await this.#joinAhead(asked)
+    if (brought !== undefined) return brought
     const left = new CutZips(this.#ctx)
     return await this.#join(this.#zips, asked, {
       relay: (owner, scope) => relayZip(this.#ctx, module, owner, scope, left),
       direct: () => fillZip(this.#ctx, module, left),
       end: () => left.end(),
     })
+  }
+
+  /**
+   * Brings a zip before it is asked for, from members of our site that are known to hold it; who asks for it
+   * meanwhile waits with us. Undefined when nothing came of it, or it is on its way already.
+   */
+  async zipAhead(module: ModuleVersion): Promise<Answer<HeldZip> | undefined> {
+    const key = keyOf({ what: 'zip', ...module })
+    if (this.#zips.has(key)) return undefined
+    const { closing } = this.#ctx
+    return await this.#ahead.join(key, () => this.#bring(module), { signal: closing })
   }
 
   /** Finds a go.mod or `.info`. Throws as `zip` does. */
@@ -87,7 +103,26 @@ export class PartAnswers {
 
   /** Resolves when no fill is under way. */
   async settled(): Promise<void> {
-    await Promise.all([this.#zips, this.#files, this.#sums].map((flights) => flights.settled()))
+    const flights = [this.#zips, this.#ahead, this.#files, this.#sums]
+    await Promise.all(flights.map((each) => each.settled()))
+  }
+
+  async #bring(module: ModuleVersion): Promise<Answer<HeldZip> | undefined> {
+    const name = formatModuleVersion(module)
+    try {
+      return await this.#ctx.withDeadline(name, (scope) => bringZip(this.#ctx, module, scope))
+    } catch {
+      // It took too long, for nobody or for those who have waited a moment only: they have their own time.
+      this.#ctx.closing.throwIfAborted()
+      return undefined
+    }
+  }
+
+  /** What is being brought already; undefined when nothing is, or nothing came of it. */
+  async #joinAhead({ module, options }: PartRequest): Promise<Answer<HeldZip> | undefined> {
+    const key = keyOf({ what: 'zip', ...module })
+    if (options.cachedOnly === true || !this.#ahead.has(key)) return undefined
+    return await this.#ahead.join(key, async () => undefined, options)
   }
 
   async #findFile(asked: PartRequest<'mod' | 'info'>): Promise<Answer<Uint8Array>> {

@@ -28,7 +28,7 @@ import type { HeldZip } from './zip-store.ts'
  */
 export class ReadAhead {
   readonly #ctx: FillContext
-  readonly #bring: (module: ModuleVersion) => Promise<Answer<HeldZip>>
+  readonly #bring: (module: ModuleVersion) => Promise<Answer<HeldZip> | undefined>
   /** The highest version of each path that a part was asked of. */
   readonly #versions = new Map<ModulePath, Version>()
   /** Their paths in order; undefined when it has to be made again. */
@@ -47,7 +47,8 @@ export class ReadAhead {
 
   constructor(components: {
     readonly ctx: FillContext
-    readonly bring: (module: ModuleVersion) => Promise<Answer<HeldZip>>
+    /** Asks no others than members of the site that hold it; undefined when they do not deliver. */
+    readonly bring: (module: ModuleVersion) => Promise<Answer<HeldZip> | undefined>
   }) {
     this.#ctx = components.ctx
     this.#bring = components.bring
@@ -114,8 +115,11 @@ export class ReadAhead {
     this.#unasked.set(name, { source: undefined, bytes: 0 })
     this.#coming += 1
     try {
-      const { source, value } = await this.#bring(module)
-      if (this.#unasked.has(name)) this.#unasked.set(name, { source, bytes: value.size })
+      const answer = await this.#bring(module)
+      if (answer === undefined) this.#unasked.delete(name)
+      else if (this.#unasked.has(name)) {
+        this.#unasked.set(name, { source: answer.source, bytes: answer.value.size })
+      }
     } catch (error) {
       this.#unasked.delete(name)
       throw error

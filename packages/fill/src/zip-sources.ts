@@ -17,13 +17,13 @@ import { ZipHelpers, type ZipHelpersInit } from './zip-helpers.ts'
 import { firstByteWindowMs, hedgeMs } from './zip-patience.ts'
 import type { Patience } from './zip-progress.ts'
 import type { RaceView } from './zip-race.ts'
+import type { Reach } from './zip-reach.ts'
 import type { HeldZip } from './zip-store.ts'
 import type { Transfer, VerifiedZip } from './zip-transfer.ts'
 
 export interface ZipSourcesInit {
   readonly module: ModuleVersion
-  /** With an owner nobody is asked but holders by inventory and the owner. */
-  readonly owner: PeerId | undefined
+  readonly reach: Reach
   /** Where what was cut goes on after an attempt through an owner. */
   readonly left?: CutZips | undefined
   /** What the bytes must hash to. */
@@ -55,20 +55,20 @@ export class ZipSources {
     this.#ctx = ctx
     this.#work = work
     this.#init = init
-    const isRelay = init.owner !== undefined
-    this.#owner = isRelay ? 'ready' : 'none'
-    this.#remote = !isRelay && ctx.canAskRemote(module.path) ? 'ready' : 'none'
-    this.#upstream = !isRelay && ctx.canAskUpstream(module.path) ? 'ready' : 'none'
+    const isFree = init.reach.kind === 'anybody'
+    this.#owner = isFree ? 'none' : 'ready'
+    this.#remote = isFree && ctx.canAskRemote(module.path) ? 'ready' : 'none'
+    this.#upstream = isFree && ctx.canAskUpstream(module.path) ? 'ready' : 'none'
     this.#bodies = new ZipBodies(ctx, module)
     this.#cuts = new CutZips(ctx)
-    this.#chances = new SecondChances(ctx, { waitsForBusy: !isRelay })
+    this.#chances = new SecondChances(ctx, { waitsForBusy: isFree })
     const left = init.left?.take()
     if (left !== undefined) this.#cuts.keep(left)
     const onHolder = (): void => {
       this.#chooseRoute()
       onChange()
     }
-    this.#holders = new HolderList(ctx, module, work, { isKnownOnly: isRelay, onChange: onHolder })
+    this.#holders = new HolderList(ctx, module, work, { isKnownOnly: !isFree, onChange: onHolder })
     const tell: ZipHelpersInit['tell'] = (...outcome) => this.#tell(...outcome)
     this.#helpers = new ZipHelpers(
       ctx,
@@ -121,9 +121,9 @@ export class ZipSources {
   /** What comes from now on is not needed. */
   end(): void {
     this.#isOver = true
-    const { owner, left } = this.#init
-    const isRelay = owner !== undefined && this.#verified === undefined
-    const cut = isRelay ? this.#cuts.take() : undefined
+    const { reach, left } = this.#init
+    const mayGoOn = reach.kind === 'owner' && this.#verified === undefined
+    const cut = mayGoOn ? this.#cuts.take() : undefined
     if (cut !== undefined) (left ?? this.#cuts).keep(cut)
     this.#cuts.end()
   }
@@ -192,10 +192,8 @@ export class ZipSources {
     else if (chance === 'in-turn') this.#holders.again(holder)
   }
 
-  askOwner(): void {
+  askOwner(peer: PeerId): void {
     this.#owner = 'running'
-    const peer = this.#init.owner
-    if (peer === undefined) return
     const attempt = this.#bodies.begin({ kind: 'owner', peer }, Number.POSITIVE_INFINITY)
     const { firstByteMs, stallMs } = this.#ctx.budgets
     const cuts = this.#cuts

@@ -1,3 +1,4 @@
+import type { PeerFault } from '@modmesh/fill/twins'
 import type { ModuleVersion } from '@modmesh/module'
 import { describe, expect, test } from 'vitest'
 import { aheadAfterSteps, aheadStep, aheadZips, readAheadRestMs } from '../src/limits.ts'
@@ -132,5 +133,61 @@ describe('nothing is brought ahead', () => {
       )
     }
     expect(await held()).toEqual(new Set(['v1.2.0']))
+  })
+})
+
+describe('a member of the site that does not deliver what nobody asked for', () => {
+  /**
+   * `good` holds the zips that are asked for, `bad` the next ones. Upstream and a member of another site have
+   * all of them, and `bad` may be the owner that asks upstream for the site.
+   */
+  async function untrue(fault: PeerFault, { mayOwn = false } = {}) {
+    const world = new World()
+    const releases = upTo(20).map((n) => world.publish('v1.0.0', `example.com/m${n + 10}`))
+    for (const release of releases) world.holder('far', release)
+    for (const release of releases.slice(0, 3)) world.holder('good', release)
+    for (const release of releases.slice(3)) world.holder('bad', release)
+    const [far, , bad] = world.peers.peers
+    if (far === undefined || bad === undefined) throw new Error('no peers')
+    far.far = { site: 'away', rttMs: 1, bytesPerSecond: undefined }
+    bad.fault = fault
+    bad.canFetch = mayOwn
+    for (const { module } of releases) await world.run(world.fill.mod(module, patient))
+    const zip = (n: number) => world.fill.zip(moduleAt(releases, n), patient)
+    const fromElsewhere = () => {
+      const zips = world.upstream.asked.filter((asked) => asked.includes('zip'))
+      return { far: far.asked, upstream: zips.length, owner: bad.ownerAsked.length }
+    }
+    const before = fromElsewhere()
+    for (const n of [0, 1, 2]) await world.run(zip(n))
+    return { world, bad, zip, before, fromElsewhere }
+  }
+
+  const faults: readonly PeerFault[] = [
+    'stall-start',
+    'stall-body',
+    'short-body',
+    'wrong-bytes',
+    'refuse',
+    'busy',
+    'garbage',
+  ]
+
+  test.for(faults)('sends nobody elsewhere for it: %s', async (fault) => {
+    const { world, bad, before, fromElsewhere } = await untrue(fault, { mayOwn: true })
+    await world.clock.advance(20_000)
+    expect(bad.asked).toBeGreaterThan(0)
+    expect(fromElsewhere()).toEqual(before)
+  })
+
+  test.for(faults)('does not keep it from who asks for it meanwhile: %s', async (fault) => {
+    const { world, bad, zip, before, fromElsewhere } = await untrue(fault)
+    expect(bad.asked).toBeGreaterThan(0)
+    const startMs = world.clock.monotonicMs()
+    const { value, source } = await world.run(zip(3))
+    expect(value.module.path).toBe('example.com/m13')
+    expect(source).not.toMatchObject({ peer: 'bad' })
+    expect(world.clock.monotonicMs() - startMs).toBeLessThan(5_000)
+    expect(fromElsewhere()).not.toEqual(before)
   })
 })

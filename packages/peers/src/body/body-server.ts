@@ -206,8 +206,7 @@ export class BodyServer {
     const { guard, signal } = how
     const paced = upload.paced(chunks, how)
     const around = { pause: () => guard.pause(), resume: () => guard.resume(), signal }
-    const isNear = this.#owner.isSameSite(how.peer)
-    const given = isNear ? paced : this.#owner.links.giving(how.peer, paced, around)
+    const given = this.#owner.links.giving(how.peer, paced, around)
     await reply.send(given, { signal, onProgress })
     return sent
   }

@@ -71,8 +71,10 @@ export class DeltaServer {
     // The time between questions is limited by itself.
     guard.pause()
     const closing = owner.links.closing(peer)
-    const ends = [this.#stop.signal, guard.signal, ...(closing === undefined ? [] : [closing])]
-    const signal = AbortSignal.any(ends)
+    const ends = [this.#stop.signal, guard.signal]
+    // Who asks while nothing may cross gets an answer: that there is nothing.
+    const isOpen = closing?.aborted === false
+    const signal = AbortSignal.any(isOpen ? [...ends, closing] : ends)
     this.#streams.add(stream)
     try {
       using reader = new FrameReader(stream)

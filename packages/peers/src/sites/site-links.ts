@@ -151,7 +151,7 @@ export class SiteLinks {
     return sites.isSame(peer) ? undefined : this.#site(sites.siteOf(peer)).open.signal
   }
 
-  /** Lets chunks to a peer through as fast as is allowed; `around` is told while they wait. */
+  /** Lets chunks to a peer of another site through as fast as is allowed; `around` is told while they wait. */
   async *giving(
     peer: PeerId,
     chunks: AsyncIterable<Uint8Array>,
@@ -161,7 +161,9 @@ export class SiteLinks {
       readonly signal: AbortSignal
     },
   ): AsyncGenerator<Uint8Array> {
-    const name = this.#parts.sites.siteOf(peer)
+    const { sites } = this.#parts
+    if (sites.isSame(peer)) return yield* chunks
+    const name = sites.siteOf(peer)
     const { up, open } = this.#site(name)
     for await (const chunk of chunks) {
       for (const piece of this.#pieces(chunk, this.terms(name).upRate)) {

@@ -15,3 +15,35 @@ test('a site that is limited no more by itself is limited as all others are from
   links.limit('*', [{ mode: 'forbidden' }])
   expect(links.terms('berlin').mode).toBe('forbidden')
 })
+
+test('members of our site are given without limit, whatever holds for all others', async () => {
+  const waits: number[] = []
+  const parts = {
+    hub: { links: () => [], link: () => undefined },
+    sites: { isSame: (peer: string) => peer === 'near', siteOf: () => 'berlin' },
+    clock: {
+      wallMs: () => 0,
+      monotonicMs: () => 0,
+      sleep: async (ms: number) => void waits.push(ms),
+    },
+  } as unknown as SiteLinksComponents
+  const links = new SiteLinks(parts, { rules: new Map([['*', [{ upRate: 1_000 }]]]) })
+  const { signal } = new AbortController()
+  const around = { pause: () => {}, resume: () => {}, signal }
+  const given = async (peer: string): Promise<number[]> => {
+    const chunks = (async function* () {
+      yield new Uint8Array(100_000)
+    })()
+    const sizes: number[] = []
+    for await (const { byteLength } of links.giving(peer, chunks, around)) sizes.push(byteLength)
+    return sizes
+  }
+  expect(await given('near')).toEqual([100_000])
+  expect(waits).toEqual([])
+  links.limit('*', [{ mode: 'forbidden' }])
+  expect(await given('near')).toEqual([100_000])
+  await expect(given('far')).rejects.toMatchObject({ code: 'SITE_CLOSED' })
+  links.limit('*', [{ upRate: 1_000 }])
+  expect((await given('far')).length).toBeGreaterThan(1)
+  expect(waits.length).toBeGreaterThan(0)
+})

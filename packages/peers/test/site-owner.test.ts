@@ -22,6 +22,7 @@ const calm = new AbortController().signal
 const soon = { timeout: 10_000, interval: 10 }
 const everybody: OwnerChoice = { isTrusted: () => true, reach: 'upstream' }
 const module = moduleOf('example.org/m@v1.0.0')
+const comingStallMs = 300
 const zipQuestion: OwnerQuestion = { what: 'zip', module }
 failOnUnhandled()
 
@@ -83,7 +84,7 @@ async function start(
       inventory: true,
       connect: 'all',
       site: init.site,
-      times: { fetchNoticeMs: 20 },
+      times: { fetchNoticeMs: 20, comingStallMs },
     },
   )
   stack.defer(() => node.stop())
@@ -299,6 +300,17 @@ describe('a zip that the owner is still receiving', () => {
     growing(fetcher, randomBytes(3_000_000), (offset) => (offset === 0 ? 7 : 8))
     const taking = node.fetchComing(owner.peerId, module, new MemorySink(), { signal: calm })
     await expect(taking).rejects.toMatchObject({ code: 'PEER', fault: 'protocol' })
+  })
+
+  test('that never grows is given up, whoever waits for it', async () => {
+    const { node, owner, fetcher } = await pair()
+    fetcher.gives = async () => {
+      return { body: 7, length: 0, isLast: false, chunks: (async function* () {})() }
+    }
+    const startMs = performance.now()
+    const taking = node.fetchComing(owner.peerId, module, new MemorySink(), { signal: calm })
+    await expect(taking).rejects.toMatchObject({ code: 'PEER', fault: 'unable' })
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(comingStallMs)
   })
 
   test('that is none is nothing', async () => {

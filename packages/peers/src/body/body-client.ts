@@ -20,6 +20,7 @@ import { exchange, type ReceiveBody } from './exchange.ts'
 import { type BodyTimes, bodyLimits, farBodyRate } from './limits.ts'
 import { type BodyHeader, type BodyRequest, bodyProtocol } from './message.ts'
 import { NotGivenError } from './not-given.ts'
+import { NoProgressError } from './progress-guard.ts'
 import { rangeRequest, takeRange } from './range-fetch.ts'
 import type { BodyCall } from './wire.ts'
 import { ZipFetch } from './zip-fetch.ts'
@@ -149,8 +150,10 @@ export class BodyClient {
     sink: ByteSink,
     options: { readonly signal: AbortSignal },
   ): Promise<void> {
+    const { comingStallMs } = this.#times
     let offset = 0
     let body: number | undefined
+    let cameMs = this.#clock.monotonicMs()
     for (;;) {
       const asked = { kind: 'unverified', path, version, offset } as const
       const request = body === undefined ? asked : { ...asked, body }
@@ -163,7 +166,11 @@ export class BodyClient {
       if (offset > maxZipBytes) throw new ProtocolError('more than a zip may have')
       if (part.last) return
       body = part.body
-      if (part.length === 0) await this.#clock.sleep(bodyLimits.partRestMs, options)
+      const nowMs = this.#clock.monotonicMs()
+      if (part.length > 0) cameMs = nowMs
+      else if (nowMs - cameMs < comingStallMs) {
+        await this.#clock.sleep(bodyLimits.partRestMs, options)
+      } else throw new NoProgressError(`nothing more for ${comingStallMs} ms`)
     }
   }
 

@@ -56,6 +56,8 @@ export interface BodyTimes {
   readonly receiveStallMs: number
   /** The same from another site: there the link is what is slow. */
   readonly farReceiveStallMs: number
+  /** Without a byte more of what an owner still receives: upstream's own stall, and some tries of it. */
+  readonly comingStallMs: number
   /** Without a byte taken by the receiver: its disk may pause, and what it holds is one upload slot. */
   readonly sendStallMs: number
   /** For the receiver to take what is on its way after the last byte was sent, and to close. */
@@ -69,6 +71,7 @@ export interface BodyTimes {
 export const bodyTimes: BodyTimes = {
   receiveStallMs: 2_000,
   farReceiveStallMs: 10_000,
+  comingStallMs: 30_000,
   sendStallMs: 10_000,
   closeMs: 30_000,
   lineMs: 2_000,

@@ -1,7 +1,7 @@
 import type { Clock } from '@modmesh/fill'
 
-/** Why a guard ended a transfer. */
-class NoProgressError extends Error {
+/** Why a transfer that stands still or drips was ended. */
+export class NoProgressError extends Error {
   readonly code = 'NO_PROGRESS'
   constructor(what: string) {
     super(what)

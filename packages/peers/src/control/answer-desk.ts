@@ -7,7 +7,7 @@ import {
 } from '@modmesh/module'
 import type { PeerShelf, SiteFetcher } from '../peer-shelf.ts'
 import type { PrivateQuery } from '../private/message.ts'
-import { cataloguePage } from './catalogue.ts'
+import { Catalogue } from './catalogue.ts'
 import { joinKeys, splitKeys } from './content-set.ts'
 import { controlLimits as limits } from './limits.ts'
 import type { MembershipQuery } from './membership-message.ts'
@@ -27,6 +27,7 @@ type ShelfQuery = Exclude<
  */
 export class AnswerDesk {
   readonly #shelf: PeerShelf
+  readonly #catalogue: Catalogue
   readonly #own: OwnInventory
   readonly #fetcher: Pick<SiteFetcher, 'tile'> | undefined
 
@@ -36,6 +37,7 @@ export class AnswerDesk {
     readonly fetcher?: Pick<SiteFetcher, 'tile'> | undefined
   }) {
     this.#shelf = components.shelf
+    this.#catalogue = new Catalogue(components)
     this.#own = components.own
     this.#fetcher = components.fetcher
   }
@@ -52,7 +54,7 @@ export class AnswerDesk {
       case 'tile-query':
         return this.#tile(query.database, query.path, asker.isSameSite)
       case 'catalogue-query':
-        return await cataloguePage(this.#shelf, query.after)
+        return await this.#catalogue.page(query.after)
     }
   }
 

@@ -18,29 +18,88 @@ export interface CatalogueItem {
   readonly zipHash: ZipHash | undefined
 }
 
-/** Writes what comes after a name, as much as a frame takes. */
-export async function cataloguePage(
-  shelf: Pick<PeerShelf, 'contents' | 'mods'>,
-  after: string | undefined,
-): Promise<Reply<'catalogue-query'>> {
-  const names = new Map<string, string>()
-  for await (const module of shelf.mods()) {
-    const name = formatModuleVersion(module)
-    if (after === undefined || name > after) names.set(name, name)
+/** All that can be had of us at one time, in order of the names. */
+interface Listing {
+  readonly names: readonly string[]
+  readonly hashes: ReadonlyMap<string, ZipHash>
+  /** When it was there, and how long it took, milliseconds. */
+  readonly madeMs: number
+  readonly tookMs: number
+}
+
+/**
+ * Tells members what can be had of us, page by page. It is listed once for all pages of a reader, and no more
+ * than half of the time, however many read it or ask for its beginning only.
+ */
+export class Catalogue {
+  readonly #shelf: Pick<PeerShelf, 'contents' | 'mods'>
+  #listing: Listing | undefined
+  #making: Promise<Listing> | undefined
+  #forgetting: NodeJS.Timeout | undefined
+
+  constructor(components: { readonly shelf: Pick<PeerShelf, 'contents' | 'mods'> }) {
+    this.#shelf = components.shelf
   }
-  for await (const { module, zipHash } of shelf.contents()) {
-    const name = formatModuleVersion(module)
-    if (after === undefined || name > after) names.set(name, `${name} ${zipHash}`)
-  }
-  let lines = ''
-  for (const name of [...names.keys()].sort()) {
-    const line = `${names.get(name)}\n`
-    if (lines.length + line.length > limits.versionsBytes) {
-      return { kind: 'catalogue-answer', lines, last: false }
+
+  /** Writes what comes after a name, as much as a frame takes. */
+  async page(after: string | undefined): Promise<Reply<'catalogue-query'>> {
+    const { names, hashes } = await this.#find(after === undefined)
+    let lines = ''
+    for (let at = firstAfter(names, after); at < names.length; at++) {
+      const name = names[at] ?? ''
+      const hash = hashes.get(name)
+      const line = hash === undefined ? `${name}\n` : `${name} ${hash}\n`
+      if (lines.length + line.length > limits.versionsBytes) {
+        return { kind: 'catalogue-answer', lines, last: false }
+      }
+      lines += line
     }
-    lines += line
+    return { kind: 'catalogue-answer', lines, last: true }
   }
-  return { kind: 'catalogue-answer', lines, last: true }
+
+  /** Who begins to read gets it as it is now, or was a moment ago. */
+  async #find(isBeginning: boolean): Promise<Listing> {
+    const kept = this.#listing
+    const isNew = kept !== undefined && performance.now() - kept.madeMs <= kept.tookMs
+    if (kept !== undefined && (isNew || !isBeginning)) return kept
+    this.#making ??= this.#make().finally(() => {
+      this.#making = undefined
+    })
+    return await this.#making
+  }
+
+  async #make(): Promise<Listing> {
+    const startMs = performance.now()
+    const names = new Set<string>()
+    const hashes = new Map<string, ZipHash>()
+    for await (const module of this.#shelf.mods()) names.add(formatModuleVersion(module))
+    for await (const { module, zipHash } of this.#shelf.contents()) {
+      const name = formatModuleVersion(module)
+      names.add(name)
+      hashes.set(name, zipHash)
+    }
+    const sorted = [...names].sort()
+    const madeMs = performance.now()
+    const listing = { names: sorted, hashes, madeMs, tookMs: madeMs - startMs }
+    this.#listing = listing
+    clearTimeout(this.#forgetting)
+    this.#forgetting = setTimeout(() => {
+      this.#listing = undefined
+    }, limits.catalogueMs).unref()
+    return listing
+  }
+}
+
+/** Where the first name after one is. */
+function firstAfter(names: readonly string[], after: string | undefined): number {
+  if (after === undefined) return 0
+  let [low, high] = [0, names.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((names[middle] ?? '') > after) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /**

@@ -28,6 +28,8 @@ export const controlLimits = {
   proofHashes: 64,
   /** Versions of one path, bytes of text: 12 bytes each for 10,000 versions. */
   versionsBytes: 131_072,
+  /** A catalogue that was listed is kept for its next pages so long, milliseconds: a slow reader of a large one. */
+  catalogueMs: 60_000,
   /** A tile of a checksum database, bytes: 256 hashes, or a data tile of 256 records. */
   tileBytes: 196_608,
   /** A tile path, UTF-16 units. */

@@ -111,10 +111,10 @@ export class PipeDoor {
   /** Where handshakes under way come from. */
   readonly #shaking = new Set<string>()
 
-  constructor() {
+  constructor({ handshakeMs = pipeTimes.openMs }: { readonly handshakeMs?: number } = {}) {
     this.#server = createServer({
       ...tlsOptions,
-      handshakeTimeout: pipeTimes.openMs,
+      handshakeTimeout: handshakeMs,
       pskCallback: (socket, identity) => {
         const expected = this.#expected.get(identity)
         if (expected === undefined) return null
@@ -123,7 +123,8 @@ export class PipeDoor {
       },
     })
     this.#server.on('secureConnection', (socket) => this.#came(socket))
-    this.#server.on('tlsClientError', closesToo)
+    // One that takes too long is only told of: it would be open for ever.
+    this.#server.on('tlsClientError', (_error, socket) => void socket.destroy())
   }
 
   /** Takes a connection whose handshake is still to be read. */

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Connection, Libp2p } from '@libp2p/interface'
 import { encode } from 'cborg'
@@ -20,7 +20,7 @@ import {
 import { acceptPipe, openPipe } from '../../src/pipe/open-pipe.ts'
 import type { Pipe } from '../../src/pipe/pipe.ts'
 import { PipePool } from '../../src/pipe/pipe-pool.ts'
-import { dialPipe, newPipeSecret, type PipeDoor } from '../../src/pipe/pipe-tls.ts'
+import { dialPipe, newPipeSecret, PipeDoor } from '../../src/pipe/pipe-tls.ts'
 import {
   rogueMember,
   startTestMesh,
@@ -320,6 +320,25 @@ describe('the mesh port', () => {
     await expect(dialPipe(address, secret, { signal: calm })).rejects.toThrow()
     expect(near.destroyed).toBe(false)
     socket.destroy()
+    near.destroy()
+  })
+
+  test('lets nobody in the way of a pipe for longer than a handshake takes', async () => {
+    const door = new PipeDoor({ handshakeMs: 100 })
+    const port = createServer(door.take).listen(0, '127.0.0.1')
+    stack.defer(() => void port.close())
+    await once(port, 'listening')
+    const address = { host: '127.0.0.1', port: (port.address() as AddressInfo).port }
+    const secret = newPipeSecret()
+    const expected = door.expect(secret, { signal: calm })
+    const strangers = Array.from({ length: pipeLimits.shaking }, () => connect(address))
+    stack.defer(() => strangers.forEach((stranger) => void stranger.destroy()))
+    for (const stranger of strangers) stranger.on('error', () => {}).write(Buffer.of(0x16))
+    await expect(dialPipe(address, secret, { signal: calm })).rejects.toThrow()
+    await Promise.all(strangers.map(heard))
+    const { socket } = await dialPipe(address, secret, { signal: calm })
+    socket.destroy()
+    const { socket: near } = await expected
     near.destroy()
   })
 

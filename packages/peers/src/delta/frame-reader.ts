@@ -43,6 +43,8 @@ export class FrameReader implements Disposable {
   readonly #stream: Stream
   readonly #onBytes: (bytes: number) => void
   #chunks: Uint8Array[] = []
+  /** Where small pieces are put together. */
+  #block = new Uint8Array()
   #waiting = 0
   #over: { readonly error: Error } | undefined
   #resuming = false
@@ -75,6 +77,8 @@ export class FrameReader implements Disposable {
     const length = ((head[1] ?? 0) << 16) | ((head[2] ?? 0) << 8) | (head[3] ?? 0)
     const most = longest.get(kind)
     if (most === undefined || length > most) throw new ProtocolError('not a frame')
+    // Honest data says something; what does not is read for ever.
+    if (kind === frameKinds.data && length === 0) throw new ProtocolError('data without bytes')
     if (!(await this.#has(length, signal))) throw this.#cut()
     return { kind: kind as Frame['kind'], bytes: this.#take(length) }
   }
@@ -83,11 +87,27 @@ export class FrameReader implements Disposable {
   readonly #onMessage = ({ data }: StreamMessageEvent): void => {
     const bytes = data instanceof Uint8Array ? data : data.subarray()
     if (bytes.length === 0) return
-    this.#chunks.push(bytes)
+    if (!this.#gathered(bytes)) this.#chunks.push(bytes)
     this.#waiting += bytes.length
     this.#onBytes(bytes.length)
     this.#pauseIfFull()
     this.#wake()
+  }
+
+  /** Puts small pieces together: a million of one byte each would take minutes to read, and 200 MB. */
+  #gathered(bytes: Uint8Array): boolean {
+    if (bytes.length > gatheredBytes) return false
+    const last = this.#chunks.at(-1)
+    const end = last === undefined ? 0 : last.byteOffset + last.byteLength
+    const isRoomy = last?.buffer === this.#block.buffer && end + bytes.length <= blockBytes
+    const from = isRoomy ? last.byteOffset : 0
+    const at = isRoomy ? end : 0
+    if (!isRoomy) this.#block = new Uint8Array(blockBytes)
+    this.#block.set(bytes, at)
+    const whole = this.#block.subarray(from, at + bytes.length)
+    if (isRoomy) this.#chunks[this.#chunks.length - 1] = whole
+    else this.#chunks.push(whole)
+    return true
   }
 
   readonly #onEnd = (): void => this.#end(new EndedError())
@@ -168,6 +188,10 @@ export class FrameReader implements Disposable {
     })
   }
 }
+
+/** Pieces of at most so many bytes are put together, in blocks of so many. */
+const gatheredBytes = 1_024
+const blockBytes = 16_384
 
 /** The other side has said all. */
 class EndedError extends Error {}

@@ -34,6 +34,8 @@ export class Talk implements DeltaTalk {
   #lastMs = performance.now()
   /** When bytes of an answer came last. */
   #fedMs = performance.now()
+  /** Signs of life since then. */
+  #signs = 0
   /** Nothing that was asked for is still to come. */
   #isIdle = false
   #isGood = true
@@ -89,7 +91,7 @@ export class Talk implements DeltaTalk {
     const packed = new Collected(length)
     await this.#take(packed, options)
     if (packed.size !== length) throw new ProtocolError('another length than declared')
-    const told = { base, isBaseShared, packed: packed.bytes(), zipBytes, newBytes, newPackedBytes }
+    const told = { base, isBaseShared, packed: packed.bytes, zipBytes, newBytes, newPackedBytes }
     this.#answer = { kind: 'manifest', told }
   }
 
@@ -128,7 +130,7 @@ export class Talk implements DeltaTalk {
 
   async #say(ask: DeltaAsk, options: Waiting): Promise<GivenAnswer> {
     this.#isIdle = false
-    this.#fedMs = performance.now()
+    this.#fed()
     await this.#writer.message(encodeDelta(ask), options)
     const frame = await this.#frame(options)
     if (frame.kind !== frameKinds.message) throw new ProtocolError('data where an answer was due')
@@ -148,10 +150,15 @@ export class Talk implements DeltaTalk {
         return
       }
       if (frame.kind !== frameKinds.data) throw new ProtocolError('no data where some was due')
-      this.#fedMs = performance.now()
+      this.#fed()
       await this.#taking?.take(frame.bytes.length, options)
       await sink.write(frame.bytes)
     }
+  }
+
+  #fed(): void {
+    this.#fedMs = performance.now()
+    this.#signs = 0
   }
 
   /** The next frame that says something. */
@@ -160,6 +167,8 @@ export class Talk implements DeltaTalk {
       const frame = await this.#inTime(signal)
       if (frame === undefined) throw new DeltaCutError('it ended too early')
       if (frame.kind !== frameKinds.working) return frame
+      this.#signs += 1
+      if (this.#signs > mostSigns) throw new ProtocolError('signs of life without an end')
       if (performance.now() - this.#fedMs > deltaLimits.longestWorkMs) {
         throw new DeltaCutError('it works for too long')
       }
@@ -195,6 +204,9 @@ export class Talk implements DeltaTalk {
   }
 }
 
+/** So many signs of life an honest sender gives at most, with room for timers that are early. */
+const mostSigns = (2 * deltaLimits.longestWorkMs) / deltaLimits.workingMs
+
 /** Passes on what comes, no more than may come, and remembers the sink's own failure. */
 class Counted implements ByteSink {
   size = 0
@@ -219,23 +231,18 @@ class Counted implements ByteSink {
   }
 }
 
-/** Keeps what comes. */
+/** Keeps what comes, in one piece: it may come in a million. */
 class Collected implements ByteSink {
   size = 0
-  readonly #max: number
-  readonly #chunks: Uint8Array[] = []
+  readonly bytes: Uint8Array
 
-  constructor(max: number) {
-    this.#max = max
+  constructor(length: number) {
+    this.bytes = new Uint8Array(length)
   }
 
   async write(chunk: Uint8Array): Promise<void> {
+    if (this.size + chunk.length > this.bytes.length) throw new ProtocolError('more than declared')
+    this.bytes.set(chunk, this.size)
     this.size += chunk.length
-    if (this.size > this.#max) throw new ProtocolError('more than declared')
-    this.#chunks.push(chunk)
-  }
-
-  bytes(): Uint8Array {
-    return Buffer.concat(this.#chunks)
   }
 }

@@ -118,6 +118,12 @@ const lies: readonly [string, Misdeed][] = [
     },
   ],
   [
+    'signs of life without an end',
+    async (sender) => {
+      for (;;) await sender.working(calm)
+    },
+  ],
+  [
     'another message instead of the manifest',
     async (sender) => {
       await sender.say(manifest)

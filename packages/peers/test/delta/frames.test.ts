@@ -1,4 +1,4 @@
-import type { Stream } from '@libp2p/interface'
+import { type Stream, StreamMessageEvent } from '@libp2p/interface'
 import { streamPair } from '@libp2p/utils'
 import { maxZipBytes } from '@modmesh/module'
 import { encode } from 'cborg'
@@ -94,6 +94,28 @@ describe('frames', () => {
       ),
       { numRuns: 60 },
     )
+  })
+
+  test('in pieces of one byte are read as quickly as in others', async () => {
+    const { ours, theirs, reader } = await opened()
+    const bytes = new Uint8Array(4 + 300_000).map((_, at) => at)
+    bytes.set([frameKinds.message, 300_000 >> 16, (300_000 >> 8) & 255, 300_000 & 255])
+    const reading = reader.read(calm)
+    const startMs = performance.now()
+    for (const byte of bytes) {
+      ours.dispatchEvent(new StreamMessageEvent(Uint8Array.of(byte)))
+    }
+    const frame = await reading
+    expect(Buffer.compare(frame?.bytes ?? hash, bytes.subarray(4))).toBe(0)
+    // Read piece by piece it takes a minute.
+    expect(performance.now() - startMs).toBeLessThan(8_000)
+    theirs.abort(new Error('done'))
+  })
+
+  test('of data without data break the protocol: they would be read for ever', async () => {
+    const { theirs, reader } = await opened()
+    theirs.send(Uint8Array.of(frameKinds.data, 0, 0, 0))
+    await expect(reader.read(calm)).rejects.toThrow(ProtocolError)
   })
 
   test.for<[string, number, number]>([

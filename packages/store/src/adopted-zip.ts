@@ -23,6 +23,7 @@ export interface AdoptComponents {
   readonly layout: Layout
   readonly pool: VerifyPool
   readonly report: ReportEvent
+  readonly maxZipBytes: number
   readonly commit: (verified: VerifiedFile, proof: Proof) => Promise<HeldZip>
 }
 
@@ -51,9 +52,11 @@ export async function adoptZip(
   source: string,
   options: { readonly signal: AbortSignal },
 ): Promise<AdoptedZip> {
-  const { disk, layout } = components
+  const { disk, layout, maxZipBytes } = components
   const found = await disk.identity(source)
   if (found === undefined || !found.isFile) throw new StoreAccessError(source, 'is no file')
+  // Before it is copied, where it has to be.
+  if (found.size > maxZipBytes) throw new ZipRulesError(`larger than ${maxZipBytes} bytes`)
   const path = join(layout.staging, `${randomBytes(16).toString('hex')}.zip`)
   const how = await disk.take(source, path).catch((error: unknown) => {
     throw new StoreWriteError('an adopted zip', error)

@@ -10,11 +10,12 @@ import {
   rm,
   stat,
   symlink,
+  truncate,
   utimes,
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ZipRulesError } from '@modmesh/module'
+import { maxZipBytes, ZipRulesError } from '@modmesh/module'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { buildModuleZip } from '../../../test/support/module-zip.ts'
 import type { Disk } from '../src/disk.ts'
@@ -195,6 +196,16 @@ describe('what is refused', () => {
     if (what === 'a folder') await mkdir(path)
     if (what === 'a pipe') execFileSync('mkfifo', [path])
     await expect(store.adoptZip(module, path, never)).rejects.toBeInstanceOf(StoreAccessError)
+  })
+
+  test('is too large to be one, before a byte of it is copied', async () => {
+    const calls: string[] = []
+    const disk = guardedDisk((call) => void calls.push(call))
+    const { adopt, source, staged } = await setUp(undefined, disk)
+    await truncate(source, maxZipBytes + 1)
+    await expect(adopt()).rejects.toBeInstanceOf(ZipRulesError)
+    expect(calls).not.toContain('take')
+    expect(await staged()).toEqual([])
   })
 
   test('what the disk does not take is told, and nothing stays', async () => {

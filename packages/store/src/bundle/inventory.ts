@@ -158,9 +158,16 @@ function readHeadLine(
   } else if (key === 'since' && words.length === 2 && head.since === undefined) {
     head.since = orRefuse(() => parseZipDigest(value))
   } else if (key === 'tree' && words.length === 3 && head.tree === undefined) {
-    if (value === '' || value.length > 100) refuse('a malformed database name')
+    if (!isDatabaseName(value)) refuse('a malformed database name')
     head.tree = { database: value, size: parseSize(more) }
   } else refuse('a malformed line')
+}
+
+/** It is a host, with a path perhaps; where a bundle becomes a tree of files it is a folder. */
+function isDatabaseName(name: string): boolean {
+  const parts = name.split('/')
+  const isNoPart = (part: string): boolean => part === '' || part === '.' || part === '..'
+  return name.length <= 100 && !parts.some(isNoPart) && !name.includes('\\')
 }
 
 function* linesOf(bytes: Buffer): Generator<string, undefined> {

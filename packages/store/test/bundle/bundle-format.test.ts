@@ -63,6 +63,10 @@ describe('an inventory', () => {
 
   test.for([
     ['of another version', (text: string) => text.replace('bundle 1', 'bundle 2')],
+    [
+      'that leads out of its folder',
+      (text: string) => text.replace('+ mod', 'tree ../../x 5\n+ mod'),
+    ],
     ['without a signer', (text: string) => text.replace(/signer .*\n/u, '')],
     ['with a line twice', (text: string) => `${text}${text.split('\n').at(-2)}\n`],
     [

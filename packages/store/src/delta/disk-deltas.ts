@@ -142,7 +142,7 @@ export class DiskDeltas implements ZipDeltas, AsyncDisposable {
       return { ...told, packed: new Uint8Array(), zipBytes, ...newSizes(target, known?.lines) }
     }
     const found = await this.#findBase(bases, mayUse, options)
-    const packed = packManifest(diffManifest(target, found?.lines))
+    const packed = await packManifest(diffManifest(target, found?.lines))
     const { index: base, isShared: isBaseShared = false } = found ?? {}
     return { base, isBaseShared, packed, zipBytes, ...newSizes(target, found?.lines) }
   }

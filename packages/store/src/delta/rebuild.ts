@@ -109,7 +109,7 @@ export class Rebuild implements ZipRebuild {
   async takeManifest(told: ToldManifest, options: Waiting): Promise<void> {
     const base = await this.#baseOf(told, options)
     const mayCollide = base !== undefined && !told.isBaseShared
-    const lines = readManifest(told.packed, zipPrefix(this.module), base?.lines, mayCollide)
+    const lines = await readManifest(told.packed, zipPrefix(this.module), base?.lines, mayCollide)
     if (hashOf(lines) !== this.zipHash) {
       throw refused(mayCollide, 'a manifest that does not hash to the h1')
     }
@@ -251,14 +251,14 @@ async function write(sink: ByteSink, chunk: Uint8Array): Promise<void> {
   }
 }
 
-function readManifest(
+async function readManifest(
   packed: Uint8Array,
   prefix: string,
   base: PrefixedLines | undefined,
   mayCollide: boolean,
-): readonly ManifestLine[] {
+): Promise<readonly ManifestLine[]> {
   try {
-    return applyManifestDifference(unpackManifest(packed), prefix, base)
+    return applyManifestDifference(await unpackManifest(packed), prefix, base)
   } catch (error) {
     if (!(error instanceof InvalidFileError)) throw error
     throw refused(mayCollide, error.message)

@@ -28,9 +28,20 @@ export class ChunkReader {
   /** The next bytes; memory is taken as they come, not as they are declared. Throws MalformedError. */
   async whole(length: number): Promise<Uint8Array> {
     if (this.#left >= length) return this.#take(length)
-    const pieces: Uint8Array[] = []
-    for await (const piece of this.pieces(length)) pieces.push(Uint8Array.from(piece))
-    return Buffer.concat(pieces)
+    // One memory that grows: kept piece by piece, bytes that come one by one take a hundred times as much.
+    let whole = new Uint8Array(Math.min(length, firstBytes))
+    let filled = 0
+    for await (const piece of this.pieces(length)) {
+      const needed = filled + piece.length
+      if (needed > whole.length) {
+        const larger = new Uint8Array(Math.min(length, Math.max(needed, 2 * whole.length)))
+        larger.set(whole.subarray(0, filled))
+        whole = larger
+      }
+      whole.set(piece, filled)
+      filled = needed
+    }
+    return whole
   }
 
   /** The next bytes in pieces, each valid until the next one is asked for. Throws MalformedError. */
@@ -69,6 +80,9 @@ export class ChunkReader {
     }
   }
 }
+
+/** Taken at once for a piece of any length. */
+const firstBytes = 65_536
 
 /** Bytes that are not what they should be. */
 export class MalformedError extends Error {

@@ -264,10 +264,29 @@ export class DiskDeltas implements ZipDeltas, AsyncDisposable {
 
   async #release(rebuild: Rebuild, isFinished: boolean): Promise<void> {
     await rebuild.stop()
-    if (isFinished || !rebuild.hasManifest) return await this.#remove(rebuild)
+    const isKept = !isFinished && rebuild.hasManifest && (await this.#trim(rebuild))
+    if (!isKept) return await this.#remove(rebuild)
     const untilMs = performance.now() + keptRebuildMs
     this.#kept.set(rebuild.zipHash, { rebuild, untilMs })
     await this.#forgetOld()
+  }
+
+  /** Cuts off what did not verify: a sender could fill the disk with it, as only the rest is counted. */
+  async #trim({ parts, size }: Rebuild): Promise<boolean> {
+    if (parts === undefined) return true
+    const { disk, report } = this.#components
+    try {
+      const file = await disk.open(parts, 'write')
+      try {
+        await file.truncate(size)
+      } finally {
+        await file.close()
+      }
+      return true
+    } catch (error) {
+      report({ kind: 'tidy-failed', path: parts, error: asError(error) })
+      return false
+    }
   }
 
   /** Forgets what waits too long, and the oldest of what is too much. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { zstdCompressSync } from 'node:zlib'
 import {
@@ -18,6 +18,7 @@ import {
   type ModuleFiles,
   moduleHashes,
 } from '../../../../test/support/module-zip.ts'
+import { ChunkReader } from '../../src/delta/chunk-reader.ts'
 import { DiskStore } from '../../src/disk-store.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { moduleAt, never, putZip } from '../support/zips.ts'
@@ -251,6 +252,43 @@ describe('a liar', () => {
     await expect(elsewhere).rejects.toMatchObject({ why: 'lie' })
     expect(rebuild.hasManifest).toBe(false)
     await rebuild.release(true)
+  })
+
+  test('that sends what does not verify leaves nothing of it on the disk', async () => {
+    const rebuild = await receiver.deltas.rebuild(next, zip.zipHash, never)
+    await rebuild.takeManifest(await tell(rebuild, 'none'), never)
+    const size = 4 << 20
+    const head = new VarintWriter()
+    for (const number of [8, size, size]) head.number(number)
+    const sink = rebuild.receive('F', rebuild.missing().all, never)
+    const sent = async (): Promise<void> => {
+      await sink.write(head.finish())
+      for (let at = 0; at < size; at += 65_536) await sink.write(randomBytes(65_536))
+      await sink.end()
+    }
+    await expect(sent()).rejects.toMatchObject({ code: 'DELTA_REFUSED' })
+    const staging = join(receiverDir, 'store/v1/staging')
+    const sizes = async (): Promise<number[]> =>
+      await Promise.all(
+        (await readdir(staging)).map(async (name) => (await stat(join(staging, name))).size),
+      )
+    expect(await sizes()).not.toEqual([0])
+    await rebuild.release(false)
+    expect(await sizes()).toEqual([0])
+    const again = await receiver.deltas.rebuild(next, zip.zipHash, never)
+    expect(again.hasManifest).toBe(true)
+    await bring(again, 'F')
+    await expectZip(again)
+  })
+
+  test('that sends a file byte by byte has it read all the same', async () => {
+    const length = 300_000
+    const chunks = async function* (): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < length; at++) yield Uint8Array.of(at)
+    }
+    const bytes = await new ChunkReader(chunks()).whole(length)
+    expect(bytes).toHaveLength(length)
+    expect(bytes.every((byte, at) => byte === (at & 255))).toBe(true)
   })
 
   test('that sends a bomb is cut off at the size that a zip may have', async () => {

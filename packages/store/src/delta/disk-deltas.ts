@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
 import {
   type DeltaBase,
   type DeltaForm,
@@ -23,19 +21,16 @@ import {
   zipPrefix,
 } from '@modmesh/module'
 import type { Disk } from '../disk.ts'
-import { asError, StoreWriteError } from '../errors.ts'
 import { type Layout, zipPath } from '../layout.ts'
 import type { ReportEvent } from '../store-event.ts'
 import type { ShelvedZip, ZipShelf } from '../zip-shelf.ts'
 import type { ZipVault } from '../zip-vault.ts'
 import { frameWindowLog } from './codec.ts'
 import { DeltaPool } from './delta-pool.ts'
+import { KeptRebuilds } from './kept-rebuilds.ts'
 import {
   copyPackingBytes,
   frameTables,
-  keptRebuildBytes,
-  keptRebuildMs,
-  keptRebuilds,
   maxBases,
   maxFrameTableBytes,
   maxPackingBytes,
@@ -68,12 +63,6 @@ interface FoundBase {
   readonly lines: BaseLines
 }
 
-/** A rebuild between two fetches. */
-interface Kept {
-  readonly rebuild: Rebuild
-  readonly untilMs: number
-}
-
 /** Tells held zips in parts, and puts zips together of what is held and what comes. */
 export class DiskDeltas implements ZipDeltas, AsyncDisposable {
   readonly #components: DeltaComponents
@@ -81,11 +70,11 @@ export class DiskDeltas implements ZipDeltas, AsyncDisposable {
   readonly #manifests: Manifests
   readonly #packing = new WeightedTurns(maxPackingBytes)
   readonly #busy = new Map<ZipHash, PromiseWithResolvers<void>>()
-  /** The oldest first. */
-  readonly #kept = new Map<ZipHash, Kept>()
+  readonly #kept: KeptRebuilds
 
   constructor(components: DeltaComponents) {
     this.#components = components
+    this.#kept = new KeptRebuilds(components)
     this.#manifests = new Manifests({ pool: this.#pool, pathOf: this.#pathOf })
   }
 
@@ -101,12 +90,11 @@ export class DiskDeltas implements ZipDeltas, AsyncDisposable {
       busy.resolve()
     }
     try {
-      await this.#forgetOld()
-      const rebuild = this.#kept.get(zipHash)?.rebuild ?? this.#newRebuild(module, zipHash)
-      this.#kept.delete(zipHash)
+      const kept = await this.#kept.take(zipHash)
+      const rebuild = kept ?? this.#newRebuild(module, zipHash)
       if (!rebuild.hasManifest) rebuild.bases = await this.#bases(module)
       rebuild.onRelease = async (isFinished) => {
-        await this.#release(rebuild, isFinished)
+        await this.#kept.release(rebuild, isFinished)
         leave()
       }
       return rebuild
@@ -206,7 +194,7 @@ export class DiskDeltas implements ZipDeltas, AsyncDisposable {
         shelved: ({ zipHash: held }) => shelf.findContent(held),
         pathOf: this.#pathOf,
         inUse: (zip, work) => vault.inUse(zip, work),
-        makeParts: () => this.#makeParts(),
+        makeParts: () => this.#kept.makeParts(),
       },
       { module, zipHash },
     )
@@ -250,67 +238,6 @@ export class DiskDeltas implements ZipDeltas, AsyncDisposable {
 
   readonly #pathOf = ({ record }: ShelvedZip): string =>
     zipPath(this.#components.layout, record.zipDigest)
-
-  async #makeParts(): Promise<string> {
-    const { disk, layout } = this.#components
-    const path = join(layout.staging, `${randomBytes(16).toString('hex')}.parts`)
-    try {
-      await (await disk.open(path, 'create')).close()
-      return path
-    } catch (error) {
-      throw new StoreWriteError('a zip', error)
-    }
-  }
-
-  async #release(rebuild: Rebuild, isFinished: boolean): Promise<void> {
-    await rebuild.stop()
-    const isKept = !isFinished && rebuild.hasManifest && (await this.#trim(rebuild))
-    if (!isKept) return await this.#remove(rebuild)
-    const untilMs = performance.now() + keptRebuildMs
-    this.#kept.set(rebuild.zipHash, { rebuild, untilMs })
-    await this.#forgetOld()
-  }
-
-  /** Cuts off what did not verify: a sender could fill the disk with it, as only the rest is counted. */
-  async #trim({ parts, size }: Rebuild): Promise<boolean> {
-    if (parts === undefined) return true
-    const { disk, report } = this.#components
-    try {
-      const file = await disk.open(parts, 'write')
-      try {
-        await file.truncate(size)
-      } finally {
-        await file.close()
-      }
-      return true
-    } catch (error) {
-      report({ kind: 'tidy-failed', path: parts, error: asError(error) })
-      return false
-    }
-  }
-
-  /** Forgets what waits too long, and the oldest of what is too much. */
-  async #forgetOld(): Promise<void> {
-    const now = performance.now()
-    let bytes = 0
-    for (const { rebuild } of this.#kept.values()) bytes += rebuild.size
-    for (const [zipHash, { rebuild, untilMs }] of this.#kept) {
-      const isTooMuch = bytes > keptRebuildBytes || this.#kept.size > keptRebuilds
-      if (untilMs > now && !isTooMuch) continue
-      bytes -= rebuild.size
-      this.#kept.delete(zipHash)
-      await this.#remove(rebuild)
-    }
-  }
-
-  /** What cannot be removed now, the next start removes. */
-  async #remove({ parts }: Rebuild): Promise<void> {
-    if (parts === undefined) return
-    const { disk, report } = this.#components
-    await disk.remove(parts).catch((error: unknown) => {
-      report({ kind: 'tidy-failed', path: parts, error: asError(error) })
-    })
-  }
 }
 
 /** Bytes of the files that the base does not have. */

@@ -101,6 +101,7 @@ export class FakePeer {
   sendsNotices = true
   /** What those say of the body. */
   noticeBytes = 0
+  noticeMoves: number | undefined
   /** The bytes of a zip that it is still receiving. */
   coming: (() => AsyncIterable<Uint8Array>) | undefined
   /** Questions to it as the owner. */
@@ -370,7 +371,9 @@ export class MemoryPeers implements Peers {
     try {
       for (;;) {
         await this.#clock.sleep(500, options)
-        if (peer.sendsNotices && !peer.isSilent) options.onNotice({ bytes: peer.noticeBytes })
+        if (peer.sendsNotices && !peer.isSilent) {
+          options.onNotice({ bytes: peer.noticeBytes, moves: peer.noticeMoves })
+        }
       }
     } catch {
       // Told to stop.

@@ -2,7 +2,7 @@ import type { ModulePath } from '@modmesh/module'
 import { PeerError } from './errors.ts'
 import type { FillContext } from './fill-context.ts'
 import type { OwnerOutcome } from './fill-event.ts'
-import { subjectOf } from './fill-request.ts'
+import { keyOf, subjectOf } from './fill-request.ts'
 import { farReturnMs, silenceStepMs } from './limits.ts'
 import type { OwnerAnswer, OwnerNotice, OwnerQuestion, PeerId } from './peers.ts'
 import { abortable, Scope } from './scope.ts'
@@ -75,18 +75,21 @@ async function askPatiently(
   { signal: outer, onNotice }: OwnerAsk,
 ): Promise<OwnerFinding> {
   const scope = new Scope(outer)
-  const heard = { notices: 0, bytes: 0 }
+  const heard = { notices: 0, bytes: 0, moves: 0 }
   const hear = (notice: OwnerNotice) => {
     heard.notices += 1
     heard.bytes = Math.max(heard.bytes, notice.bytes)
+    heard.moves = notice.moves ?? 0
     onNotice?.(notice)
   }
   try {
     const asking = scope.start((signal) =>
       abortable(ctx.peers.askOwner(owner, question, { signal, onNotice: hear }), signal),
     )
-    const { path } = subjectOf(question)
-    const watching = scope.start((signal) => watch(ctx, heard, stallMsFor(ctx, path), signal))
+    const subject = subjectOf(question)
+    const ownerStallMs = stallMsFor(ctx, subject.path)
+    const onMove = (): void => ctx.moving.add(keyOf(subject))
+    const watching = scope.start((signal) => watch(ctx, heard, { ownerStallMs, onMove }, signal))
     const answer = await abortable(Promise.race([asking, watching]), outer)
     if (answer.kind === 'nothing') throw new OwnerTroubleError('nothing')
     if (answer.kind === 'refused') throw new OwnerTroubleError(answer.why)
@@ -97,14 +100,14 @@ async function askPatiently(
 }
 
 /**
- * Throws when an owner gives no sign of life, or works for long without a byte more. Silence is counted
+ * Throws when an owner gives no sign of life, or works for long and nothing comes. Silence is counted
  * in short sleeps and not read from the clock: a host too busy to be on time must not take others, which
  * may be on the same machine, for dead.
  */
 async function watch(
   ctx: FillContext,
-  heard: { readonly notices: number; readonly bytes: number },
-  ownerStallMs: number,
+  heard: { readonly notices: number; readonly bytes: number; readonly moves: number },
+  { ownerStallMs, onMove }: { readonly ownerStallMs: number; readonly onMove: () => void },
   signal: AbortSignal,
 ): Promise<never> {
   const { ownerSilenceMs } = ctx.budgets
@@ -115,7 +118,10 @@ async function watch(
     await ctx.clock.sleep(silenceStepMs, { signal })
     const nowMs = ctx.clock.monotonicMs()
     silentMs = heard.notices > seen.notices ? 0 : silentMs + silenceStepMs
-    if (heard.bytes > seen.bytes) grownMs = nowMs
+    if (heard.bytes > seen.bytes || heard.moves !== seen.moves) {
+      grownMs = nowMs
+      onMove()
+    }
     seen = { ...heard }
     if (silentMs >= ownerSilenceMs) throw new OwnerTroubleError('silent')
     if (nowMs - grownMs >= ownerStallMs) throw new OwnerTroubleError('slow')

@@ -81,6 +81,8 @@ export class FillContext {
   readonly parts: ZipParts
   /** Module versions of which the mesh just knew nothing. */
   readonly strangers: RecentSet
+  /** Questions to owners, by `keyOf`, of whose answers something came of late. */
+  readonly moving: RecentSet
   readonly random: () => number
   /** Aborts when the fill closes. */
   readonly closing: AbortSignal
@@ -106,6 +108,8 @@ export class FillContext {
     this.held = new HeldParts({ store: this.store, background: this.background, onEvent })
     this.parts = new ZipParts({ clock, findZip: (module) => this.held.findZip(module) })
     this.strangers = new RecentSet(components, { entries: maxStrangers, ms: meshNegativeTtlMs })
+    const ms = init.budgets.farStallMs
+    this.moving = new RecentSet(components, { entries: maxStrangers, ms })
     this.#init = init
     this.remote = components.remote && this.#makeRemote(components.remote)
     this.writeBack = this.remote && this.#makeWriteBack(this.remote)

@@ -45,7 +45,7 @@ export function subjectOf<Q extends OwnerQuestion>(question: Q): RequestSubject<
 }
 
 /** Equal requests have equal keys. Neither a path nor a version can hold a space. */
-export function keyOf({ what, path, version }: RequestSubject): string {
+export function keyOf({ what, path, version }: RequestSubject<string>): string {
   return `${what} ${path} ${version ?? ''}`
 }
 

@@ -126,7 +126,10 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
 
   /** How far we are with what a member of our site waits for. */
   siteNotice(question: OwnerQuestion): OwnerNotice {
-    return { bytes: question.what === 'zip' ? this.#ctx.parts.bytesOf(question.module) : 0 }
+    if (question.what !== 'zip') return { bytes: 0 }
+    const { bytes, moves } = this.#ctx.parts.progressOf(question.module)
+    // While it waits for its turn, those before it show that the link carries.
+    return { bytes, moves: moves + this.#ctx.farTurns.begun }
   }
 
   /** Drops what memory holds of a module version, after the store did. */

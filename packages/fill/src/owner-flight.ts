@@ -62,7 +62,7 @@ export class OwnerFlight<T> {
 
 /**
  * Asks the owner, should that one fail the next, then helps itself. Owners that still work after half
- * of the time there is get company: whoever is first answers.
+ * of the time there is, and of whom nothing comes, get company: whoever is first answers.
  */
 async function viaOwner<T>(
   ctx: FillContext,
@@ -72,9 +72,7 @@ async function viaOwner<T>(
 ): Promise<T> {
   return await ctx.withDeadline(subject.name, async (scope) => {
     const asked = scope.start(() => askOwners(ctx, subject, owner, ways, scope))
-    const late = scope.start((signal) =>
-      ctx.clock.sleep(ctx.budgets.fetchTimeoutMs / 2, { signal }),
-    )
+    const late = scope.start((signal) => untilStill(ctx, subject, signal))
     const first = await Promise.race([asked.then((value) => ({ value })), late])
     if (first !== undefined) return first.value ?? (await ways.direct())
     ctx.owners.failed(owner)
@@ -82,6 +80,16 @@ async function viaOwner<T>(
     const either = Promise.any([asked.then((value) => value ?? direct), direct])
     return await either.catch(() => direct)
   })
+}
+
+/** Half of the time there is, and as long as something comes then: asked again, it would come once more from its beginning. */
+async function untilStill(
+  ctx: FillContext,
+  { key }: FlightSubject,
+  signal: AbortSignal,
+): Promise<void> {
+  await ctx.clock.sleep(ctx.budgets.fetchTimeoutMs / 2, { signal })
+  while (ctx.moving.has(key)) await ctx.clock.sleep(ctx.budgets.ownerSilenceMs, { signal })
 }
 
 /** All who lost an owner turn to the same next one: so even then upstream is asked once. */

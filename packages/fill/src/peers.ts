@@ -94,6 +94,8 @@ export type OwnerAnswer =
 export interface OwnerNotice {
   /** Bytes of the body so far. */
   readonly bytes: number
+  /** Another number than before whenever something came that is no byte of it, or its turn came nearer. */
+  readonly moves?: number | undefined
 }
 
 /** Which part of a zip that is on its way is asked for. */

@@ -3,14 +3,21 @@ export class Turns {
   readonly #max: number
   readonly #line: (() => void)[] = []
   #active = 0
+  #begun = 0
 
   constructor(max: number) {
     this.#max = max
   }
 
+  /** How many have had their turn. */
+  get begun(): number {
+    return this.#begun
+  }
+
   /** Runs `work` when it is its turn. A signal that aborts while waiting leaves the line. */
   async run<T>(work: () => Promise<T>, { signal }: { readonly signal: AbortSignal }): Promise<T> {
     await this.#enter(signal)
+    this.#begun += 1
     try {
       return await work()
     } finally {

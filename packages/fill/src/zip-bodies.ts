@@ -102,8 +102,8 @@ export class ZipBodies {
       const best = this.#winner ?? this.#furthest()
       const staged = best?.staged
       if (best === undefined || staged === undefined) return undefined
-      const bytes = best.progress.whole
-      return { id: idOf(best), bytes, read: (range) => staged.readSoFar(range) }
+      const { whole: bytes, moves } = best.progress
+      return { id: idOf(best), bytes, moves, read: (range) => staged.readSoFar(range) }
     })
   }
 

@@ -12,6 +12,8 @@ export interface ComingBody {
   readonly id: number
   /** Written so far. */
   readonly bytes: number
+  /** Changes with what comes beside: what it is told in. */
+  readonly moves: number
   read(range: { readonly start: number; readonly end: number }): Promise<Uint8Array>
 }
 
@@ -53,9 +55,9 @@ export class ZipParts {
     this.#whole.set(formatModuleVersion(module), { id, zipDigest })
   }
 
-  /** Bytes that have come of a zip that is being filled. */
-  bytesOf(module: ModuleVersion): number {
-    return this.#coming.get(formatModuleVersion(module))?.()?.bytes ?? 0
+  /** How far a zip has come that is being filled. */
+  progressOf(module: ModuleVersion): Pick<ComingBody, 'bytes' | 'moves'> {
+    return this.#coming.get(formatModuleVersion(module))?.() ?? { bytes: 0, moves: 0 }
   }
 
   /** The next part; undefined when there is none of that body. Waits a moment for more bytes. */

@@ -22,6 +22,8 @@ export class Progress {
   isWriting = false
   /** Bytes of what a zip is told in, which are not the zip's. */
   toldBytes = 0
+  /** Grows with those, and with each sign of life. */
+  moves = 0
   #toldMarked = 0
   /** Set when it came in parts. */
   changes: ZipChanges | undefined
@@ -75,6 +77,7 @@ export class Progress {
   /** Counts bytes of what a zip is told in; 0 is a sign of life. */
   sign(bytes: number, nowMs: number): void {
     this.toldBytes += bytes
+    this.moves += Math.max(1, bytes)
     const isStep = this.toldBytes - this.#toldMarked >= minProgressBytes
     if (bytes > 0 && !isStep && this.#toldMarked > 0) return
     this.#toldMarked = this.toldBytes

@@ -366,6 +366,20 @@ describe('we help ourselves', () => {
     expect(answer.source).toEqual({ kind: 'peer', peer: 'owner', via: 'owner' })
   })
 
+  test('an owner to whom a zip is told in parts is waited for as long as something comes', async () => {
+    const { world, owner } = owned()
+    const release = world.publish()
+    owner.owns = async (_question, self) => {
+      for (let n = 1; n <= 30; n++) {
+        await world.clock.sleep(4_000, patient)
+        self.noticeMoves = n
+      }
+      return await has(release)()
+    }
+    const answer = await world.run(world.fill.mod(release.module, patient))
+    expect(answer.source).toEqual({ kind: 'peer', peer: 'owner', via: 'owner' })
+  })
+
   test('an owner that works for half of all the time there is gets company', async () => {
     const { world, owner } = owned({ budgets: { fetchTimeoutMs: 60_000 } })
     const release = world.publish()
@@ -374,6 +388,21 @@ describe('we help ourselves', () => {
     const answer = await world.run(world.fill.mod(release.module, patient))
     expect(answer.source.kind).toBe('upstream')
     expect(world.clock.monotonicMs() - startedMs).toBeLessThan(31_000)
+  })
+
+  test('an owner to whom something still comes then gets none', async () => {
+    const { world, owner } = owned({ budgets: { fetchTimeoutMs: 60_000 } })
+    const release = world.publish()
+    owner.owns = async (_question, self) => {
+      for (let n = 1; n <= 10; n++) {
+        await world.clock.sleep(4_000, patient)
+        self.noticeMoves = n
+      }
+      return await has(release)()
+    }
+    const answer = await world.run(world.fill.mod(release.module, patient))
+    expect(answer.source).toEqual({ kind: 'peer', peer: 'owner', via: 'owner' })
+    expect(world.upstream.asked).toEqual([])
   })
 })
 

@@ -68,6 +68,20 @@ describe('a zip that a member of another site has', () => {
     expect([deltas.asked, deltas.released]).toEqual([[], []])
   })
 
+  test('shows those who wait for us that it comes along, before a byte of it is there', async () => {
+    const { world, release, deltas } = await lacking()
+    deltas.holder(world, 'hq', release, 'stall')
+    deltas.sharing.add('hq')
+    const notice = () => world.fill.siteNotice({ what: 'zip', module: release.module })
+    expect(notice()).toEqual({ bytes: 0, moves: 0 })
+    const fetching = world.fill.zip(release.module, patient)
+    const failed = expect(fetching).rejects.toThrow('404')
+    await world.run(world.clock.sleep(100, patient))
+    const { bytes, moves } = notice()
+    expect([bytes, moves]).toEqual([0, expect.toSatisfy((value: number) => value > 10)])
+    await world.run(failed)
+  })
+
   test('comes as it is when the sender finds that better', async () => {
     const { world, release, deltas } = await lacking()
     deltas.holder(world, 'hq', release, 'whole')

@@ -123,7 +123,12 @@ const schemas = {
     lines: text(limits.versionsBytes),
     last: v.boolean(),
   }),
-  fetching: v.object({ kind: v.literal('fetching'), re: count, bytes: count }),
+  fetching: v.object({
+    kind: v.literal('fetching'),
+    re: count,
+    bytes: count,
+    moves: v.exactOptional(count),
+  }),
   'fetch-answer': v.object({
     kind: v.literal('fetch-answer'),
     re: count,

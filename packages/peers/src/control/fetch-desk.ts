@@ -40,7 +40,8 @@ export class FetchDesk {
     }
     const working = new AbortController()
     const telling = this.#tell(working.signal, () => {
-      options.tell({ kind: 'fetching', bytes: fetcher.notice(question).bytes })
+      const { bytes, moves } = fetcher.notice(question)
+      options.tell({ kind: 'fetching', bytes, ...(moves === undefined ? {} : { moves }) })
     })
     try {
       return formatFound(await fetcher.answer(question, { peer, signal: options.signal }))

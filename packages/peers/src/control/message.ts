@@ -143,11 +143,12 @@ interface CatalogueAnswer {
   /** Nothing comes after them. */
   readonly last: boolean
 }
-/** A sign of life before the answer to a fetch-query: `bytes` of the body so far. */
+/** A sign of life before the answer to a fetch-query: `bytes` of the body so far; `moves` differs when anything else came. */
 export interface Fetching {
   readonly kind: 'fetching'
   readonly re: number
   readonly bytes: number
+  readonly moves?: number
 }
 interface FetchAnswer {
   readonly kind: 'fetch-answer'

@@ -70,7 +70,7 @@ export class SiteOwner {
   ): Promise<OwnerAnswer> {
     const link = this.#hub.link(peer)
     if (link === undefined) throw gone(peer)
-    const onFetching = ({ bytes }: { readonly bytes: number }) => options.onNotice({ bytes })
+    const onFetching = ({ bytes, moves }: OwnerNotice) => options.onNotice({ bytes, moves })
     const deadlineMs = this.#times.fetchMs
     try {
       const { signal } = options

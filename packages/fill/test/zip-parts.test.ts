@@ -22,7 +22,7 @@ function open(held?: Pick<HeldZip, 'zipDigest' | 'size' | 'read'>): {
 function body(bytes: Uint8Array, id = 1): Parameters<ZipParts['show']>[1] {
   const read = async ({ start, end }: { readonly start: number; readonly end: number }) =>
     bytes.subarray(start, end)
-  return () => ({ id, bytes: bytes.length, read })
+  return () => ({ id, bytes: bytes.length, moves: 3, read })
 }
 
 async function bytesOf(part: ZipPart | undefined): Promise<Buffer> {
@@ -42,7 +42,7 @@ test('what has come so far is given, from where the part before ended', async ()
   expect(Buffer.compare(await bytesOf(first), bytes)).toBe(0)
   const next = await parts.next(module, { body: 1, offset: 600_000 }, patient)
   expect(Buffer.compare(await bytesOf(next), bytes.subarray(600_000))).toBe(0)
-  expect(parts.bytesOf(module)).toBe(700_000)
+  expect(parts.progressOf(module)).toMatchObject({ bytes: 700_000, moves: 3 })
 })
 
 test('a part has a largest size', async () => {
@@ -50,6 +50,7 @@ test('a part has a largest size', async () => {
   parts.show(module, () => ({
     id: 1,
     bytes: 10 * maxPartBytes,
+    moves: 0,
     read: async () => new Uint8Array(),
   }))
   expect((await parts.next(module, begin, patient))?.length).toBe(maxPartBytes)

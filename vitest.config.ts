@@ -9,7 +9,10 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/test/**/*.test.ts', 'test/sim/**/*.test.ts'],
-          testTimeout: 20_000,
+          // Limits are for what hangs: a loaded machine may take ten times as long as a quiet one.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          expect: { poll: { timeout: 30_000 } },
           // Files share a process, and what is loaded in it: loading libp2p for each took half of all the time.
           isolate: false,
           // Tests also wait for sockets, disks and children.
@@ -24,8 +27,9 @@ export default defineConfig({
           name: 'mesh',
           globalSetup: ['test/support/bundle.ts'],
           include: ['test/scenarios/**/*.test.ts', 'test/e2e/**/*.test.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          expect: { poll: { timeout: 60_000 } },
           fileParallelism: false,
         },
       },

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AskStep, ConformanceCase, ServerSettings, Step } from './case.ts'
+import type { AskStep, ConformanceCase, Expectation, ServerSettings, Step } from './case.ts'
 import { checkReply } from './check.ts'
 import { type Reply, send, sendRaw } from './send.ts'
 import { needsOwnDatabase, World } from './world.ts'
@@ -39,18 +39,21 @@ export type Outcome =
   /** It needs what this server cannot be told. */
   | { readonly kind: 'not-run'; readonly reason: string }
 
-/** Longest wait for one reply, and for what must come true in the end. Milliseconds. */
-const replyMs = 12_000
-const untilMs = 10_000
+/** Longest wait for one reply, and for what must come true in the end, on a quiet machine. Milliseconds. */
+const quietReplyMs = 12_000
+const quietUntilMs = 10_000
 const defaultLog = { before: 60, after: 200 }
 /** Modules under this are said to be private to every server. */
 export const privatePattern = 'private.test/*'
 
-/** Runs one case against a server of its own, or against the shared one. `tag`: makes its names unique. */
+/**
+ * Runs one case against a server of its own, or against the shared one. `tag`: makes its names unique; `patience`: how
+ * many times longer than on a quiet machine everything may take, 1 when absent.
+ */
 export async function runCase(
   launcher: Launcher,
   testCase: ConformanceCase,
-  init: { readonly tag: string; readonly dir: string },
+  init: { readonly tag: string; readonly dir: string; readonly patience?: number },
 ): Promise<Outcome> {
   const reason = whyNotRun(launcher, testCase)
   if (reason !== undefined) return { kind: 'not-run', reason }
@@ -63,7 +66,7 @@ export async function runCase(
   for (const module of testCase.modules ?? []) world.add(expand(module))
   if (launcher.shared === undefined) world.database.addFiller(log.after)
   const start = () => launcher.launch(launchInit(world, expand(testCase.server ?? {}), init.dir))
-  const run = new CaseRun(world, expand, start)
+  const run = new CaseRun({ world, expand, start }, init.patience ?? 1)
   stack.defer(() => run.stop())
   await run.start()
   const faults: string[] = []
@@ -110,15 +113,24 @@ class CaseRun {
   readonly #world: World
   readonly #expand: Expand
   readonly #start: () => Promise<LaunchedServer>
+  readonly #patience: number
   readonly #held = new AbortController()
   readonly #holding: Promise<unknown>[] = []
   #server: LaunchedServer | undefined
   #last: Reply | undefined
 
-  constructor(world: World, expand: Expand, start: () => Promise<LaunchedServer>) {
-    this.#world = world
-    this.#expand = expand
-    this.#start = start
+  constructor(
+    parts: {
+      readonly world: World
+      readonly expand: Expand
+      readonly start: () => Promise<LaunchedServer>
+    },
+    patience: number,
+  ) {
+    this.#world = parts.world
+    this.#expand = parts.expand
+    this.#start = parts.start
+    this.#patience = patience
   }
 
   async start(): Promise<void> {
@@ -143,8 +155,8 @@ class CaseRun {
         return await this.#burst(step)
       case 'raw': {
         const text = step.text.replaceAll('$host', new URL(this.#origin).host)
-        const reply = await sendRaw(this.#origin, text, replyMs)
-        return checkReply(world, { path: JSON.stringify(text.slice(0, 60)), reply }, step.expect)
+        const reply = await sendRaw(this.#origin, text, this.#replyMs)
+        return this.#judge({ path: JSON.stringify(text.slice(0, 60)), reply }, step.expect)
       }
       case 'hold':
         for (const path of step.paths) this.#hold(path)
@@ -178,17 +190,28 @@ class CaseRun {
       path,
       method,
       headers: Object.fromEntries(sent) as Record<string, string>,
-      timeoutMs: replyMs,
+      timeoutMs: this.#replyMs,
     })
+  }
+
+  get #replyMs(): number {
+    return this.#patience * quietReplyMs
+  }
+
+  #judge(asked: Parameters<typeof checkReply>[1], expect: Expectation): readonly string[] {
+    const { withinMs } = expect
+    const patient =
+      withinMs === undefined ? expect : { ...expect, withinMs: this.#patience * withinMs }
+    return checkReply(this.#world, asked, patient)
   }
 
   #check(step: Omit<AskStep, 'kind'>, reply: Reply): readonly string[] {
     this.#last = reply
-    return checkReply(this.#world, { path: step.path, reply }, step.expect)
+    return this.#judge({ path: step.path, reply }, step.expect)
   }
 
   async #until(step: Omit<AskStep, 'kind'>): Promise<readonly string[]> {
-    const end = performance.now() + untilMs
+    const end = performance.now() + this.#patience * quietUntilMs
     for (;;) {
       const faults = this.#check(step, await this.#ask(step))
       if (faults.length === 0 || performance.now() > end) return faults
@@ -212,10 +235,10 @@ class CaseRun {
     const asked = send({
       origin: this.#origin,
       path,
-      timeoutMs: replyMs,
+      timeoutMs: this.#replyMs,
       signal: gone.signal,
     })
-    const end = performance.now() + untilMs
+    const end = performance.now() + this.#patience * quietUntilMs
     while (upstream.count(path) === 0 && performance.now() < end) await sleep(5)
     gone.abort()
     await asked

@@ -17,9 +17,6 @@ import {
 const hello = { path: 'example.com/hello', version: 'v1.2.0' }
 const helloZip = '/example.com/hello/@v/v1.2.0.zip'
 
-/** For a busy machine. */
-const soon = { timeout: 20_000 }
-
 let stack: AsyncDisposableStack
 let folder: string
 beforeEach(async () => {
@@ -79,9 +76,9 @@ describe('a running node', () => {
     upstream.break((path) => path === helloZip, { kind: 'delay', ms: 1_500 })
     const a = await node({ args: ['--upstream', upstream.url, '--sumdb', 'off'] })
     const asked = fetch(a.url + helloZip)
-    await expect.poll(() => upstream.count(helloZip), soon).toBe(1)
+    await expect.poll(() => upstream.count(helloZip)).toBe(1)
     const ended = a.end('SIGTERM')
-    await expect.poll(() => a.log(), soon).toContain('stopping')
+    await expect.poll(() => a.log()).toContain('stopping')
     const answer = await asked
     expect(answer.status).toBe(200)
     expect(new Uint8Array(await answer.arrayBuffer())).toEqual(
@@ -95,9 +92,9 @@ describe('a running node', () => {
     upstream.break((path) => path === helloZip, { kind: 'stall' })
     const a = await node({ args: ['--upstream', upstream.url, '--sumdb', 'off'] })
     const request = get(a.url + helloZip).on('error', () => undefined)
-    await expect.poll(() => upstream.count(helloZip), soon).toBe(1)
+    await expect.poll(() => upstream.count(helloZip)).toBe(1)
     a.process.kill('SIGTERM')
-    await expect.poll(() => a.log(), soon).toContain('stopping')
+    await expect.poll(() => a.log()).toContain('stopping')
     const started = performance.now()
     expect(await a.end('SIGINT')).toBe(130)
     expect(performance.now() - started).toBeLessThan(3_000)
@@ -109,7 +106,7 @@ describe('a running node', () => {
     upstream.break((path) => path === helloZip, { kind: 'stall' })
     const a = await node({ args: ['--upstream', upstream.url, '--sumdb', 'off'] })
     const request = get(a.url + helloZip).on('error', () => undefined)
-    await expect.poll(() => upstream.count(helloZip), soon).toBe(1)
+    await expect.poll(() => upstream.count(helloZip)).toBe(1)
     const started = performance.now()
     expect(await a.end('SIGTERM')).toBe(0)
     expect(performance.now() - started).toBeLessThan(15_000)
@@ -122,7 +119,7 @@ describe('a running node', () => {
     const a = await node({ args })
     expect((await fetch(a.url + helloZip)).status).toBe(200)
     // Answered when verified, which is before it is durable.
-    await expect.poll(async () => (await statusOf(a)).store.zips, soon).toBe(1)
+    await expect.poll(async () => (await statusOf(a)).store.zips).toBe(1)
     await a.end('SIGKILL')
     expect((await a.run(['status'])).code).toBe(21)
     await upstream.down()
@@ -368,5 +365,5 @@ test('the ticket in the environment is gone from the node’s own at once', asyn
     env: { MODMESH_JOIN: stdout, NODE_OPTIONS: `--import ${probe}` },
   })
   b.process.kill('SIGUSR2')
-  await expect.poll(() => b.log(), soon).toContain('JOIN=undefined')
+  await expect.poll(() => b.log()).toContain('JOIN=undefined')
 })

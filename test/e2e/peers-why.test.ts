@@ -102,7 +102,7 @@ describe('two nodes', () => {
 
     await a.end('SIGKILL')
     const away = () => json(b, ['peers'])
-    await expect.poll(away, { timeout: 30_000 }).toMatchObject({
+    await expect.poll(away).toMatchObject({
       code: 20,
       report: {
         peers: [
@@ -123,7 +123,7 @@ test('an address that leads to nobody is told with the reason', async () => {
   const env = { MODMESH_JOIN: await invite(a) }
   const b = await start(['--upstream', 'off', '--peer', '127.0.0.1:1'], env)
   await expect
-    .poll(async () => (await b.run(['peers'])).stdout, { timeout: 30_000 })
+    .poll(async () => (await b.run(['peers'])).stdout)
     .toMatch(/^\S*127\.0\.0\.1\S+: not reached \(\d+ tr(y|ies)\): .*ECONNREFUSED/m)
 })
 

@@ -48,7 +48,7 @@ async function fillAll(filler: StartedNode): Promise<void> {
   }
   const isDurable = async (): Promise<void> =>
     expect((await statusOf(filler)).store.zips).toBe(all.length)
-  await vi.waitFor(isDurable, { timeout: 20_000 })
+  await vi.waitFor(isDurable, { timeout: 60_000 })
 }
 
 /** A directory of its own that holds all, and no node. */
@@ -289,7 +289,7 @@ describe('gc', () => {
     const more = [...args(), '--max-size', '50KB']
     const running = stack.use(await startNode({ args: more, dir }))
     const zips = async (): Promise<number> => (await statusOf(running)).store.zips
-    await expect.poll(zips, { timeout: 20_000 }).toBe(3)
+    await expect.poll(zips).toBe(3)
     expect((await running.run(['ls'])).stdout).not.toContain(nameOf(large))
     expect(await running.run(['gc'])).toMatchObject({ code: 0 })
   })
@@ -394,7 +394,7 @@ test('verify by a member of a mesh has what is bad fetched anew from a peer', as
   )
   const isWhole = async (): Promise<void> =>
     expect((await statusOf(member)).store.zips).toBe(all.length)
-  await vi.waitFor(isWhole, { timeout: 20_000 })
+  await vi.waitFor(isWhole, { timeout: 60_000 })
   expect(upstream.count()).toBe(asked)
 })
 

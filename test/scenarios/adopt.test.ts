@@ -354,9 +354,9 @@ describe('adopt --watch', () => {
     const node = await offlineNode()
     const watcher = startWatching(node, go)
     const zips = async (): Promise<number> => (await statusOf(node)).store.zips
-    await expect.poll(zips, { timeout: 10_000 }).toBe(1)
+    await expect.poll(zips).toBe(1)
     expect(await go.run(['mod', 'download', `${app}@v0.1.0`])).toMatchObject({ code: 0 })
-    await expect.poll(zips, { timeout: 10_000 }).toBe(2)
+    await expect.poll(zips).toBe(2)
     const MODMESH_JOIN = await invite(node)
     const lonely = ['--upstream', 'off', '--sumdb', upstream.sumdb.keyText]
     const member = stack.use(await startNode({ args: lonely, env: { MODMESH_JOIN } }))
@@ -365,7 +365,7 @@ describe('adopt --watch', () => {
     // The cache that is made anew is followed, too.
     await expect.poll(() => existsSync(join(go.modCache, 'cache/download'))).toBe(false)
     expect(await go.run(['mod', 'download', `${lib}@v1.1.0`])).toMatchObject({ code: 0 })
-    await expect.poll(zips, { timeout: 10_000 }).toBe(3)
+    await expect.poll(zips).toBe(3)
     const ended = once(watcher, 'close')
     watcher.kill('SIGTERM')
     expect(await ended).toEqual([0, null])

@@ -37,14 +37,14 @@ goTest.for(holders)('a node gets through its only peer what $name has', async ({
   const env = { MODMESH_JOIN: await invite(a) }
   const off = ['--upstream', 'off', ...database]
   const b = stack.use(await startNode({ args: off, env }))
-  await expect.poll(() => connectedTo(b), { timeout: 30_000 }).toEqual([a.peerId])
+  await expect.poll(() => connectedTo(b)).toEqual([a.peerId])
   upstream.break(() => true, { kind: 'stall' })
   upstream.forget()
 
   const [addressOfB = ''] = (await statusOf(b)).mesh.addresses
   const onlyB = ['--connect', 'configured', '--peer', addressOfB, '--inventory', 'off']
   const c = stack.use(await startNode({ args: [...off, ...onlyB], env }))
-  await expect.poll(() => connectedTo(c), { timeout: 30_000 }).toContain(b.peerId)
+  await expect.poll(() => connectedTo(c)).toContain(b.peerId)
 
   if (isFar) expect(await connectedTo(c)).toEqual([b.peerId])
 

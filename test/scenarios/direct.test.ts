@@ -121,7 +121,7 @@ async function processesIn(folder: string): Promise<readonly string[]> {
   return found
 }
 
-const patience = { timeout: 60_000, interval: 50 }
+const patience = { interval: 50 }
 
 /** Every file below a folder that holds one of the secrets. */
 async function filesWithSecrets(folder: string): Promise<readonly string[]> {

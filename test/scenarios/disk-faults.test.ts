@@ -37,7 +37,7 @@ type Module = Required<Pick<FakeModule, 'path' | 'version' | 'files'>>
 type Suffix = 'info' | 'mod' | 'zip'
 const suffixes = ['info', 'mod', 'zip'] as const
 const kib = 1 << 10
-const soon = { timeout: 30_000, interval: 50 }
+const soon = { timeout: 60_000, interval: 50 }
 
 /** Modules of about this size each, under one name. */
 function family(name: string, count: number, bytes = 20 * kib): readonly Module[] {

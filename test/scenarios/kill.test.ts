@@ -67,7 +67,7 @@ async function killDuring(
   const requests = Math.floor(random.between(1, 4 * batch.length))
   const laterMs = Math.floor(random.between(0, 30))
   await expect
-    .poll(() => upstream.requests.length, { timeout: 60_000, interval: 1 })
+    .poll(() => upstream.requests.length, { interval: 1 })
     .toBeGreaterThanOrEqual(requests)
   await delay(laterMs)
   await node.end('SIGKILL')
@@ -96,7 +96,7 @@ async function expectCompletes(
   expect(await stagedIn(world.dir)).toEqual([])
   expect(await download(world, node, batch)).toMatchObject({ code: 0 })
   const zips = async (): Promise<number> => (await statusOf(node)).store.zips
-  await expect.poll(zips, { timeout: 30_000 }).toBe(held)
+  await expect.poll(zips).toBe(held)
 }
 
 goTest(

@@ -119,7 +119,7 @@ describe('others are served while', () => {
       if (wave % 5 === 0) await expectServed(others[20 + wave / 5])
     }
     // The longest silent ones made room.
-    await expect.poll(() => held.open, { timeout: 40_000 }).toBeLessThanOrEqual(crowdedConnections)
+    await expect.poll(() => held.open).toBeLessThanOrEqual(crowdedConnections)
     expect(await openFiles(node)).toBeLessThan(crowdedConnections + 200)
   })
 
@@ -134,9 +134,7 @@ describe('others are served while', () => {
     }, 200)
     try {
       for (const fresh of others.slice(4, 7)) await expectServed(fresh)
-      await expect
-        .poll(() => trickling.filter((s) => !s.closed).length, { timeout: 40_000 })
-        .toBe(0)
+      await expect.poll(() => trickling.filter((s) => !s.closed).length).toBe(0)
     } finally {
       clearInterval(timer)
     }
@@ -169,7 +167,7 @@ describe('others are served while', () => {
     expect(await openFiles(node)).toBeLessThan(before + 60)
     const patient = held.open
     await held.add(60, request.repeat(200))
-    await expect.poll(() => held.open - patient, { timeout: 20_000 }).toBeLessThan(60)
+    await expect.poll(() => held.open - patient).toBeLessThan(60)
     await expectServed(others[26])
   })
 
@@ -190,7 +188,7 @@ describe('others are served while', () => {
     const { status } = await fetchAndDrop(node.url + filePath(moduleOf('other8'), 'zip'))
     expect(status).toBe(200)
     expect(upstream.count(filePath(moduleOf('other8'), 'zip'))).toBe(1)
-    await expect.poll(() => openFiles(node), { timeout: 20_000 }).toBeLessThan(200)
+    await expect.poll(() => openFiles(node)).toBeLessThan(200)
   })
 
   test('upstream stalls: thirty slow modules do not delay a thirty-first', async () => {
@@ -202,9 +200,7 @@ describe('others are served while', () => {
       }
     }
     await expect
-      .poll(() => upstream.requests.filter((r) => r.path.includes('/slow')).length, {
-        timeout: 10_000,
-      })
+      .poll(() => upstream.requests.filter((r) => r.path.includes('/slow')).length)
       .toBeGreaterThanOrEqual(30)
     for (const fresh of others.slice(12, 16)) await expectServed(fresh)
     stop()
@@ -225,7 +221,7 @@ describe('others are served while', () => {
   })
 
   test('and after all of that no file is left open, and memory was bounded', async () => {
-    await expect.poll(() => openFiles(node), { timeout: 60_000 }).toBeLessThan(200)
+    await expect.poll(() => openFiles(node)).toBeLessThan(200)
     // Of that, 200 MB are new space and workers, which are as large as the worst moment needed.
     expect(await memoryOf(node, 'VmHWM')).toBeLessThan(1.5 * maxMemory)
     expect((await statusOf(node)).state).toBe('ready')

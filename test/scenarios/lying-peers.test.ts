@@ -16,7 +16,7 @@ import {
 import { buildModuleZip, type ModuleFiles, moduleHashes } from '../support/module-zip.ts'
 import { type StartedNode, startNode } from '../support/start-node.ts'
 
-const soon = { timeout: 30_000, interval: 50 }
+const soon = { interval: 50 }
 
 /** One module version per lie: a liar is avoided afterwards, and what is held is not asked for. */
 interface Target {

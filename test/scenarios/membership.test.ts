@@ -13,7 +13,7 @@ afterEach(() => stack.disposeAsync())
 
 async function node(name: string, init: StartNodeInit = {}): Promise<StartedNode> {
   const args = ['--upstream', 'off', '--sumdb', 'off', '--name', name, ...(init.args ?? [])]
-  return stack.use(await startNode({ timeoutMs: 90_000, ...init, args }))
+  return stack.use(await startNode({ ...init, args }))
 }
 
 /** Runs a command that has to work. */
@@ -37,7 +37,7 @@ async function connectedTo(on: StartedNode): Promise<string[]> {
 }
 
 function patiently<T>(value: () => Promise<T>): ReturnType<typeof expect.poll<Promise<T>>> {
-  return expect.poll(value, { timeout: 30_000, interval: 100 })
+  return expect.poll(value, { interval: 100 })
 }
 
 /** Its address at the mesh, to be started there again. */

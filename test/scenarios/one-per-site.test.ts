@@ -14,7 +14,7 @@ beforeEach(() => {
 })
 afterEach(() => stack.disposeAsync())
 
-const soon = { timeout: 30_000, interval: 50 }
+const soon = { interval: 50 }
 
 /** What an owner that is hung costs, ms. */
 const silenceMs = 2_250
@@ -69,7 +69,7 @@ describe('a site of five, cold', () => {
     const [first, second, ...rest] = nodes
     const downloads = rest.map((node) => download(node, modules, upstream.sumdb.name))
     for (const victim of [first, second]) {
-      await expect.poll(() => upstream.count(), { timeout: 60_000 }).toBeGreaterThan(60)
+      await expect.poll(() => upstream.count()).toBeGreaterThan(60)
       victim?.process.kill('SIGKILL')
       upstream.forget()
     }

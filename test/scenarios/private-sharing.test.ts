@@ -14,7 +14,9 @@ import { type StartedNode, startNode } from '../support/start-node.ts'
 const host = 'git.modmesh.test'
 const lib = `${host}/team/lib`
 const login = { user: 'build-bot', password: 'only-the-publisher-knows' }
-const patience = { timeout: 30_000, interval: 50 }
+const patience = { interval: 50 }
+/** How long all may take to find each other, ms. */
+const connectMs = 90_000
 
 const stack = new AsyncDisposableStack()
 afterAll(() => stack.disposeAsync())
@@ -45,7 +47,7 @@ async function member(
     ...(hasLogin === true ? git.env(home) : {}),
     ...(ticket === undefined ? {} : { MODMESH_JOIN: ticket }),
   }
-  return stack.use(await startNode({ args, env, timeoutMs: 90_000 }))
+  return stack.use(await startNode({ args, env }))
 }
 
 async function ticketFor(root: StartedNode, roles: string | undefined): Promise<string> {
@@ -72,7 +74,7 @@ async function meshOf<K extends string>(
 
 /** As expect.poll, which works inside tests alone. */
 async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + patience.timeout
+  const endMs = performance.now() + connectMs
   while (!(await isSo())) {
     if (performance.now() > endMs) throw new Error('the mesh is not connected')
     await new Promise((resolve) => setTimeout(resolve, patience.interval))

@@ -12,7 +12,7 @@ beforeEach(() => {
 })
 afterEach(() => stack.disposeAsync())
 
-const soon = { timeout: 30_000, interval: 20 }
+const soon = { interval: 20 }
 const path = 'example.com/large'
 const module: FakeModule = {
   path,

@@ -14,7 +14,7 @@ beforeEach(() => {
 })
 afterEach(() => stack.disposeAsync())
 
-const soon = { timeout: 60_000, interval: 50 }
+const soon = { interval: 50 }
 
 test('a site of four is filled from one member, over two interruptions, each version over the link once', async () => {
   const modules = makeModules(80)

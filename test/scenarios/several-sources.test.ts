@@ -16,7 +16,7 @@ beforeEach(() => {
 })
 afterEach(() => stack.disposeAsync())
 
-const soon = { timeout: 30_000, interval: 50 }
+const soon = { interval: 50 }
 const path = 'example.com/large'
 const zipBytes = 40_000_000
 const module = moduleOf('v1.0.0', zipBytes)

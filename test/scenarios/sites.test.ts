@@ -13,7 +13,7 @@ beforeEach(() => {
 })
 afterEach(() => stack.disposeAsync())
 
-const soon = { timeout: 30_000, interval: 50 }
+const soon = { interval: 50 }
 
 describe('three hosts of a branch without internet', () => {
   test('that start together bring each zip over the link once', async () => {

@@ -152,7 +152,7 @@ describe('a power cut during a commit', () => {
 })
 
 describe('a disk call that fails once', () => {
-  test('loses nothing that was acknowledged, whichever it is', { timeout: 60_000 }, async () => {
+  test('loses nothing that was acknowledged, whichever it is', async () => {
     const calls = await countCalls()
     expect(calls).toBeGreaterThan(40)
     for (let n = 1; n <= calls; n++) await failNth(n, n % 2 === 0 ? 'EIO' : 'ENOSPC')

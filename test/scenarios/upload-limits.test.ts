@@ -11,7 +11,7 @@ beforeEach(() => {
 })
 afterEach(() => stack.disposeAsync())
 
-const soon = { timeout: 30_000, interval: 50 }
+const soon = { interval: 50 }
 
 /** A node that holds modules of some bytes each, with limits of its own. */
 interface Holder {

@@ -16,7 +16,7 @@ beforeEach(() => {
 })
 afterEach(() => stack.disposeAsync())
 
-const soon = { timeout: 30_000, interval: 50 }
+const soon = { interval: 50 }
 const path = 'example.com/wan/large'
 const vocabulary = Array.from({ length: 256 }, (_, n) =>
   createHash('sha256')

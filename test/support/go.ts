@@ -19,7 +19,7 @@ export interface GoHomeInit {
 }
 
 /** Longer than any command here needs; go itself has no limit. Milliseconds. */
-const goTimeoutMs = 120_000
+const goTimeoutMs = 240_000
 
 /**
  * `test`, skipped with the reason when there is no `go`; with MODMESH_REQUIRE_TOOLS=1 it is not

@@ -11,7 +11,7 @@ import { freePort } from './free-port.ts'
 /** Its only user. */
 const user = { id: 'modmesh-test', secret: 'modmesh-test-secret' } as const
 const region = 'eu-test-1'
-const startMs = 15_000
+const startMs = 60_000
 
 /**
  * `test`, skipped with the reason when there is no `versitygw`; with MODMESH_REQUIRE_TOOLS=1 it is not

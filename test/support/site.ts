@@ -4,7 +4,7 @@ import { filePath, invite, statusOf } from './mesh.ts'
 import { type StartedNode, startNode } from './start-node.ts'
 
 /** How long all may take to find each other, ms. */
-const connectMs = 30_000
+const connectMs = 90_000
 
 /** Several nodes of one site in processes of their own, all connected with each other. */
 export interface StartedSite extends AsyncDisposable {

@@ -55,7 +55,7 @@ export interface RunResult {
   readonly stderr: string
 }
 
-const defaultTimeoutMs = 30_000
+const defaultTimeoutMs = 120_000
 
 /**
  * Starts `modmesh start` on free ports with multicast off, and waits for the ready line.

@@ -6,7 +6,7 @@ import { type SlowLink, startSlowLink } from './slow-link.ts'
 import { type StartedNode, startNode } from './start-node.ts'
 
 /** How long all may take to find each other, ms. */
-const connectMs = 30_000
+const connectMs = 90_000
 
 /** A site `hq` of one node, and a site `branch` whose members reach it over one link only. */
 export interface TwoSites extends AsyncDisposable {

@@ -10,7 +10,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { PeerHeads } from '../src/heads.ts'
 import type { KeptHeadsFile } from '../src/kept-heads.ts'
 
-const soon = { timeout: 10_000, interval: 5 }
+const soon = { interval: 5 }
 const silent = { debug: () => {}, warn: () => {}, error: () => {} }
 
 /** A log of the size of a busy day, and one that agrees with it up to record 30,000 only. */
@@ -74,7 +74,7 @@ class Host {
   /** Takes a head as its own while the database is at hand. */
   async follow(size: number): Promise<void> {
     this.tiles = log
-    await this.client.mergeHead(log.noteAt(size), { signal: AbortSignal.timeout(10_000) })
+    await this.client.mergeHead(log.noteAt(size), { signal: AbortSignal.timeout(60_000) })
     this.tiles = undefined
   }
 

@@ -14,7 +14,7 @@ import { SumdbUpkeep } from '../src/upkeep.ts'
 const noFile = { read: () => Promise.resolve(undefined), write: () => Promise.resolve() }
 const noTiles = () => Promise.resolve(undefined)
 
-const signal = AbortSignal.timeout(20_000)
+const { signal } = new AbortController()
 const module = parseModuleVersion('example.com/m', 'v1.0.0')
 
 let home = ''

@@ -22,7 +22,7 @@ async function fetches(from: TestNode, holder: TestNode, name: string): Promise<
     holder.node.peerId,
   ])
   const sink = new MemorySink()
-  const signal = AbortSignal.timeout(10_000)
+  const signal = AbortSignal.timeout(60_000)
   await from.node.fetchZip(holder.node.peerId, zipHash, sink, { signal })
   expect(Buffer.from(sink.bytes).equals(bytes)).toBe(true)
 }

@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { startStopwatch } from '../../../test/support/stopwatch.ts'
 import { hashOf, moduleOf } from './support/memory-shelf.ts'
 import { failOnUnhandled } from './support/no-unhandled.ts'
-import { startStopwatch } from './support/stopwatch.ts'
 import { collect, MemorySink, startNode, type TestNode } from './support/test-node.ts'
 
 const calm = new AbortController().signal
-const soon = { timeout: 5_000, interval: 10 }
+const soon = { interval: 10 }
 failOnUnhandled()
 
 function connectedTo(node: TestNode): string[] {

@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import type { Connection, Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
+import type { Clock } from '@modmesh/fill'
 import { decode, encode } from 'cborg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { bodyFraming, bodyProtocol } from '../src/body/message.ts'
 import { controlProtocol, controlVersions } from '../src/control/message.ts'
+import { machineClock } from '../src/machine-clock.ts'
 import type { MeshInit } from '../src/mesh-init.ts'
 import { type RogueMember, rogueMember } from '../testing/index.ts'
 import { hashOf, moduleOf } from './support/memory-shelf.ts'
@@ -23,6 +25,7 @@ import {
   recordNode,
   startRecorded,
 } from './support/recorded-node.ts'
+import { SkippingClock } from './support/skipping-clock.ts'
 import { collect, MemorySink, type TestNode } from './support/test-node.ts'
 
 const calm = new AbortController().signal
@@ -110,9 +113,13 @@ interface Meeting {
   readonly recording: Recording
 }
 
-async function meet(name = '1', times: MeshInit['times'] = {}): Promise<Meeting> {
+async function meet(
+  name = '1',
+  times: MeshInit['times'] = {},
+  clock: Clock = machineClock,
+): Promise<Meeting> {
   const recording = await readRecording(name)
-  const a = stack.use(await startRecorded({ name: 'today', times }))
+  const a = stack.use(await startRecorded({ name: 'today', times, clock }))
   const { identity } = recording
   const member = stack.use(await rogueMember(await a.node.invite(), { identity }))
   const { header, bytes } = recording.body
@@ -231,21 +238,22 @@ describe('a node of later versions', () => {
   })
 
   test('that does not is greeted once per connection, and after a long while again', async () => {
-    const otherVersionMs = 400
-    const meeting = await meet('1', { reopenMs: 1, reopenInboundMs: 1, otherVersionMs })
+    const otherVersionMs = 3_600_000
+    const clock = new SkippingClock()
+    const meeting = await meet('1', { reopenMs: 1, reopenInboundMs: 1, otherVersionMs }, clock)
     const { a, member, recording } = meeting
-    const greeted: number[] = []
+    let greeted = 0
     await member.handle(controlProtocol, (stream) => {
-      greeted.push(performance.now())
+      greeted += 1
       new OldNode(recording, { versions: [2] }).talk(stream).catch(noop)
     })
-    await patiently(() => greeted).toHaveLength(2)
-    expect((greeted[1] ?? 0) - (greeted[0] ?? 0)).toBeGreaterThan(otherVersionMs / 2)
-    expect(told(a)).toHaveLength(1)
+    await patiently(() => told(a)).toHaveLength(1)
+    expect(greeted).toBe(1)
+    clock.skip(otherVersionMs)
+    await patiently(() => greeted).toBe(2)
     await member.connect(a.address).then((connection) => connection.close())
     await member.connect(a.address)
-    await patiently(() => greeted).toHaveLength(3)
-    expect(greeted.at(-1)).toBeLessThan((greeted[1] ?? 0) + otherVersionMs)
+    await patiently(() => greeted).toBe(3)
     expect(told(a)).toHaveLength(1)
   })
 })

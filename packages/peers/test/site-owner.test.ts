@@ -16,10 +16,10 @@ import type { SiteFetcher } from '../src/peer-shelf.ts'
 import { MemoryMembershipStore, newTestIdentity } from '../testing/index.ts'
 import { MemoryShelf, moduleOf } from './support/memory-shelf.ts'
 import { failOnUnhandled } from './support/no-unhandled.ts'
-import { MemorySink } from './support/test-node.ts'
+import { MemorySink, patientTimes } from './support/test-node.ts'
 
 const calm = new AbortController().signal
-const soon = { timeout: 10_000, interval: 10 }
+const soon = { interval: 10 }
 const everybody: OwnerChoice = { isTrusted: () => true, reach: 'upstream' }
 const module = moduleOf('example.org/m@v1.0.0')
 const comingStallMs = 300
@@ -84,7 +84,7 @@ async function start(
       inventory: true,
       connect: 'all',
       site: init.site,
-      times: { fetchNoticeMs: 20, comingStallMs },
+      times: { ...patientTimes, fetchNoticeMs: 20, comingStallMs },
     },
   )
   stack.defer(() => node.stop())

@@ -74,7 +74,7 @@ test.for(['staged', 'kept', 'kept in memory'] as const)(
     const { bytes } = smallZip(module, content)
     const staged = await store.stageZip(module)
     await staged.write(bytes)
-    await staged.verify(undefined, { signal: AbortSignal.timeout(10_000) })
+    await staged.verify(undefined, { signal: AbortSignal.timeout(60_000) })
     const readable = staged.readable(proof)
     const kept = where === 'staged' ? undefined : await staged.commit(proof)
     for (let turn = 0; turn < 4; turn++) {

@@ -6,7 +6,7 @@ import type { ScrubInit } from '../src/scrub.ts'
 import { ClockedStore, nth } from './support/budget.ts'
 import { guardedDisk, systemError } from './support/faulty-disk.ts'
 
-const soon = { timeout: 10_000, interval: 10 }
+const soon = { interval: 10 }
 const dayMs = 86_400_000
 /** No pause worth a timer. */
 const fast: ScrubInit = { intervalMs: dayMs, bytesPerSecond: 2 ** 40, startMs: 0 }

@@ -6,7 +6,7 @@ import { guardedDisk, systemError } from './support/faulty-disk.ts'
 import { never, proof, readZip, smallZip } from './support/zips.ts'
 
 /** Larger than the real spread, and as long as a loaded machine may take. */
-const soon = { timeout: 10_000, interval: 20 }
+const soon = { interval: 20 }
 
 describe('eviction', () => {
   test('takes what was not read for the longest time, and its files', async () => {

@@ -49,15 +49,18 @@ test('nobody waits for a verification that nobody wants', async () => {
     return performance.now() - from
   }
   const whole = await timeOf(() => pool.verify(path, module, never))
-  const controller = new AbortController()
-  const { signal } = controller
-  const cut = await timeOf(async () => {
+  const abandon = async (): Promise<void> => {
+    const controller = new AbortController()
+    const { signal } = controller
     const verifying = pool.verify(path, module, { signal })
     controller.abort(new Error('no longer'))
     await expect(verifying).rejects.toThrow('no longer')
-  })
-  expect(cut).toBeLessThan(whole / 2)
-  await expect(pool.verify(path, module, { signal })).rejects.toThrow('no longer')
+    await expect(pool.verify(path, module, { signal })).rejects.toThrow('no longer')
+  }
+  // The best of several: one of them other programs leave alone.
+  const cut: number[] = []
+  for (let turn = 0; turn < 5; turn++) cut.push(await timeOf(abandon))
+  expect(Math.min(...cut)).toBeLessThan(whole / 2)
 })
 
 test('closing ends what is running and refuses what comes', async () => {

@@ -2,8 +2,12 @@ import type { ServerResponse } from 'node:http'
 
 interface Watched {
   flushed: number
-  sinceMs: number
+  /** Looks since it last moved. */
+  looks: number
 }
+
+/** Looks within the limit: one of them may be lost to a standstill of our own, after which bytes may go on at once. */
+const looksUntilStalled = 4
 
 /**
  * Cuts clients that ask and never read: Node would hold their answers for ever. Progress is bytes that left
@@ -12,16 +16,14 @@ interface Watched {
 export class WriteStalls implements Disposable {
   readonly #watched = new Map<ServerResponse, Watched>()
   readonly #timer: NodeJS.Timeout
-  readonly #stallMs: number
 
   constructor(stallMs: number) {
-    this.#stallMs = stallMs
-    this.#timer = setInterval(() => this.#sweep(), Math.max(10, stallMs / 4))
+    this.#timer = setInterval(() => this.#sweep(), Math.max(10, stallMs / looksUntilStalled))
     this.#timer.unref()
   }
 
   watch(response: ServerResponse): void {
-    this.#watched.set(response, { flushed: 0, sinceMs: performance.now() })
+    this.#watched.set(response, { flushed: 0, looks: 0 })
     response.once('close', () => this.#watched.delete(response))
   }
 
@@ -30,7 +32,6 @@ export class WriteStalls implements Disposable {
   }
 
   #sweep(): void {
-    const now = performance.now()
     for (const [response, watched] of this.#watched) {
       const { socket } = response
       const pending = response.writableLength + (socket?.writableLength ?? 0)
@@ -38,8 +39,8 @@ export class WriteStalls implements Disposable {
       // Nothing to write is our own slowness, and no fault of the client.
       if (pending === 0 || flushed > watched.flushed) {
         watched.flushed = flushed
-        watched.sinceMs = now
-      } else if (now - watched.sinceMs >= this.#stallMs) {
+        watched.looks = 0
+      } else if (++watched.looks >= looksUntilStalled) {
         response.destroy()
         socket?.destroy()
       }

@@ -39,14 +39,11 @@ function isAlive(pid: number): boolean {
 
 /** The process that a script wrote down as `NAME`. */
 async function pidOf(name: string): Promise<number> {
-  await expect
-    .poll(() => readFile(join(cwd, name), 'utf8').catch(() => ''), { timeout: 10_000 })
-    .toContain('\n')
+  await expect.poll(() => readFile(join(cwd, name), 'utf8').catch(() => '')).toContain('\n')
   return Number(await readFile(join(cwd, name), 'utf8'))
 }
 
-const gone = (pid: number) =>
-  expect.poll(() => isAlive(pid), { timeout: 15_000, interval: 100 }).toBe(false)
+const gone = (pid: number) => expect.poll(() => isAlive(pid), { interval: 100 }).toBe(false)
 
 describe('a child', () => {
   test('gives its output and how it ended', async () => {

@@ -211,7 +211,7 @@ describe('a child that hangs', () => {
 
   async function hang(asked: Promise<unknown>): Promise<number | undefined> {
     asked.catch(() => {}) // looked at later
-    await expect.poll(() => go.hanging(), { timeout: 10_000 }).toBeDefined()
+    await expect.poll(() => go.hanging()).toBeDefined()
     return await go.hanging()
   }
 
@@ -227,7 +227,7 @@ describe('a child that hangs', () => {
     expect(isGone(pid)).toBe(false)
     clients[1]!.abort(new Error('second left'))
     await expect(asked[1]).rejects.toThrow('second left')
-    await expect.poll(() => isGone(pid), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => isGone(pid)).toBe(true)
     await expect.poll(() => readdir(join(folder, 'runs'))).toEqual([])
   })
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { startStopwatch } from '../../../../test/support/stopwatch.ts'
 import { hideSecrets } from '../../src/direct/secrets.ts'
 
 const hide = hideSecrets({})
@@ -113,11 +114,11 @@ describe('of what git and go write', () => {
   })
 
   test('a megabyte of it takes no time', () => {
-    const startedMs = performance.now()
+    const took = startStopwatch()
     for (const part of ['://', 'https://a:', 'a@', '"', 'Authorization ', 'https://u:p@h/x?q ']) {
       hide(part.repeat(1_000_000 / part.length / 10))
     }
-    expect(performance.now() - startedMs).toBeLessThan(5_000)
+    expect(took()).toBeLessThan(5_000)
   })
 })
 

@@ -388,7 +388,7 @@ describe('clients that waste our memory', () => {
     socket.pause()
     socket.on('error', () => {})
     socket.write('GET /example.com/m/@v/v1.0.0.zip HTTP/1.1\r\nHost: localhost\r\n\r\n')
-    await expect.poll(() => served.source.signals[0]?.aborted, { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => served.source.signals[0]?.aborted).toBe(true)
     socket.destroy()
     expect(served.errors).toEqual([])
   })
@@ -414,11 +414,11 @@ describe('clients that waste our memory', () => {
   })
 
   test('an answer that takes long to make is not a stalled client', async () => {
-    await using served = await serve({ writeStallMs: 40 })
+    await using served = await serve({ writeStallMs: 200 })
     const { promise, resolve } = Promise.withResolvers<void>()
     served.source.gate = promise
     const answer = served.get(list)
-    setTimeout(resolve, 200)
+    setTimeout(resolve, 500)
     expect((await answer).status).toBe(200)
   })
 

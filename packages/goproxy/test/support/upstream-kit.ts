@@ -17,7 +17,7 @@ export const modPath = '/example.com/!upper/mod/@v/v1.0.0.mod'
 /** Large enough to be cut in the middle. */
 const large = Buffer.alloc(300_000, 'modmesh')
 
-/** How a list is asked: what is not given is as in production, but for short pauses. */
+/** How a list is asked: what is not given is as in production, but for short pauses and time to connect. */
 export type AskInit = HttpFetcherInit &
   Partial<Omit<HttpUpstreamInit, 'upstreams'>> &
   Pick<HttpUpstreamComponents, 'direct'> &
@@ -44,7 +44,7 @@ export class UpstreamKit implements AsyncDisposable {
     const http = this.#stack.use(
       new HttpFetcher(
         { ...(credentials && { credentials }), ...(via && { via }) },
-        { backoffMs: 1, ...init },
+        { backoffMs: 1, ...init, limits: { connectMs: 30_000, ...init.limits } },
       ),
     )
     const upstreams = parseUpstreamRoutes(list, { otherwise: 'off' })

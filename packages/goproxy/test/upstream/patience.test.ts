@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { startStopwatch } from '../../../../test/support/stopwatch.ts'
 import {
   maxBusy,
   maxQuietMs,
@@ -136,7 +137,7 @@ describe('a body that comes to a stop', () => {
   test('goes on where it was, when the validator is strong', async () => {
     const fake = await kit.startFake()
     fake.break((path) => path === zipPath, { kind: 'stall', afterBytes: 100_000 }, 1)
-    const zip = await fetchZip(kit.ask(fake.url, { limits: { stallMs: 200 } }), { signal })
+    const zip = await fetchZip(kit.ask(fake.url, { limits: { stallMs: 500 } }), { signal })
     expect(zip.resets).toBe(0)
     expect(zip.bytes.equals(Buffer.from(fake.bytesOf(zipPath) ?? []))).toBe(true)
     expect(fake.requests.at(-1)?.headers.range).toBe('bytes=100000-')
@@ -149,11 +150,11 @@ describe('a body that comes to a stop', () => {
       const timer = setInterval(() => response.write('x'), 20)
       response.on('close', () => clearInterval(timer))
     })
-    const startedMs = performance.now()
+    const took = startStopwatch()
     const asked = fetchZip(kit.ask(url, { limits: { stallMs: 300 } }), { signal })
     await expect(asked).rejects.toMatchObject({ code: 'UPSTREAM_UNAVAILABLE' })
     await expect(asked).rejects.toThrow('stalled')
-    expect(performance.now() - startedMs).toBeLessThan(5_000)
+    expect(took()).toBeLessThan(5_000)
   })
 
   test.for([
@@ -185,15 +186,15 @@ describe('a dead origin', () => {
   test('before a living one costs its requests nothing', async () => {
     const [dead, alive] = [await kit.startFake(), await kit.startFake()]
     dead.break(() => true, { kind: 'stall' })
-    const upstream = kit.ask(`${dead.url}|${alive.url}`, { limits: { firstByteMs: 400 } })
+    const upstream = kit.ask(`${dead.url}|${alive.url}`, { limits: { firstByteMs: 1_000 } })
     await upstream.fetchMod(module, { signal })
-    const startedMs = performance.now()
+    const took = startStopwatch()
     const rounds = 10
     for (let n = 0; n < rounds; n++) {
       expect((await upstream.fetchMod(module, { signal })).from).toBe(alive.url)
     }
-    // One by one they would wait 400 ms each.
-    expect(performance.now() - startedMs).toBeLessThan((rounds * 400) / 2)
+    // One by one they would wait a second each.
+    expect(took()).toBeLessThan((rounds * 1_000) / 2)
     expect(dead.count()).toBe(1)
     expect(alive.count(modPath)).toBe(rounds + 1)
   })
@@ -202,7 +203,7 @@ describe('a dead origin', () => {
     const [files, front] = [await kit.startFake(), await kit.startFake()]
     files.break(() => true, { kind: 'stall' })
     front.break((path) => path === modPath, { kind: 'redirect', to: files.url + modPath })
-    const upstream = kit.ask(front.url, { limits: { firstByteMs: 300 } })
+    const upstream = kit.ask(front.url, { limits: { firstByteMs: 1_000 } })
     await expect(upstream.fetchMod(module, { signal })).rejects.toMatchObject({ timedOut: true })
     for (let n = 0; n < 10; n++) {
       await expect(upstream.fetchMod(module, { signal })).rejects.toThrow('a moment ago')

@@ -17,7 +17,7 @@ afterEach(() => stack.disposeAsync())
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => unknown
 
-async function start(answer: Answer, userInfo = ''): Promise<HttpValidator> {
+async function start(answer: Answer, userInfo = '', timeoutMs = 30_000): Promise<HttpValidator> {
   const server = createServer((request, response) => void answer(request, response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -27,7 +27,7 @@ async function start(answer: Answer, userInfo = ''): Promise<HttpValidator> {
   })
   const { port } = server.address() as AddressInfo
   const url = new URL(`http://${userInfo}127.0.0.1:${port}/check?key=hidden`)
-  return stack.use(new HttpValidator({ url, timeoutMs: 300 }))
+  return stack.use(new HttpValidator({ url, timeoutMs }))
 }
 
 const { signal } = new AbortController()
@@ -94,7 +94,7 @@ describe('a validator', () => {
     { name: 'no HTTP', answer: (request) => request.socket.end('hello\r\n\r\n') },
     { name: 'half an answer', answer: (_, response) => response.writeHead(200).write('half') },
   ])('whose answer is $name is unavailable', async ({ answer }) => {
-    const validator = await start(answer)
+    const validator = await start(answer, '', 300)
     const failed: unknown = await validator.check(module, { signal }).catch((error) => error)
     expect(failed).toBeInstanceOf(ValidatorUnavailableError)
     expect(String(failed)).toContain('http://127.0.0.1')

@@ -19,7 +19,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(10_000) })
+const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(60_000) })
 
 describe('a request', () => {
   test('is answered with what the node returns', async () => {

@@ -20,10 +20,11 @@ import { rogueMember } from '../../testing/index.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { hashOf } from '../support/memory-shelf.ts'
 import { failOnUnhandled } from '../support/no-unhandled.ts'
-import { MemorySink, startNode, type TestNode } from '../support/test-node.ts'
+import { SkippingClock } from '../support/skipping-clock.ts'
+import { MemorySink, patientTimes, startNode, type TestNode } from '../support/test-node.ts'
 
 const calm = new AbortController().signal
-const soon = { timeout: 5_000, interval: 10 }
+const soon = { interval: 10 }
 failOnUnhandled()
 
 const zipHash = hashOf('example.org/m@v1.0.0')
@@ -143,33 +144,44 @@ const misdeeds: readonly (readonly [string, PeerError['fault'], Misdeed])[] = [
   ['a broken header', 'protocol', answering({ status: 'ok' }, sends(body))],
   ['a header of garbage', 'protocol', async (s) => void s.send(new Uint8Array(9_000).fill(0xff))],
   ['a reset', 'unable', answering(ok, async (s) => s.abort(new Error('died')))],
-  ['no answer', 'unable', async () => {}],
-  ['a stall before the bytes', 'unable', answering(ok)],
-  [
-    'a stall at the last byte',
-    'unable',
-    answering(ok, async (stream) => void stream.send(body.subarray(0, body.length - 1))),
-  ],
   ['absent', 'unable', answering({ status: 'absent' })],
   ['busy', 'busy', answering({ status: 'busy', retryMs: 5 })],
   ['unsupported', 'unable', answering({ status: 'unsupported' })],
 ]
 
+const stalls: readonly (readonly [string, Misdeed])[] = [
+  ['no answer', async () => {}],
+  ['a stall before the bytes', answering(ok)],
+  [
+    'a stall at the last byte',
+    answering(ok, async (stream) => void stream.send(body.subarray(0, body.length - 1))),
+  ],
+]
+
 describe('a member that answers a fetch with', () => {
   let a: TestNode
   beforeAll(async () => {
-    a = await startNode({ times: { receiveStallMs: 300 } })
+    a = await startNode()
   })
   afterAll(() => a[Symbol.asyncDispose]())
 
-  test.for(misdeeds)('%s is told apart: %s', async ([, fault, misdeed]) => {
-    await using rogue = await rogueMember(await a.node.invite())
-    await rogue.connect(a.node.addresses()[0] ?? '')
+  async function expectFault(of: TestNode, misdeed: Misdeed, fault: PeerError['fault']) {
+    await using rogue = await rogueMember(await of.node.invite())
+    await rogue.connect(of.address)
     await rogue.handle(bodyProtocol, (stream) => void misdeed(stream).catch(() => {}))
-    const fetching = a.node.fetchZip(rogue.peerId, zipHash, new MemorySink(), { signal: calm })
+    const fetching = of.node.fetchZip(rogue.peerId, zipHash, new MemorySink(), { signal: calm })
     await expect(fetching).rejects.toMatchObject({ code: 'PEER', fault, peer: rogue.peerId })
-    const status = a.node.peers().find(({ peer }) => peer === rogue.peerId)
+    const status = of.node.peers().find(({ peer }) => peer === rogue.peerId)
     expect(status?.blamed !== undefined).toBe(fault === 'protocol')
+  }
+
+  test.for(misdeeds)('%s is told apart: %s', async ([, fault, misdeed]) => {
+    await expectFault(a, misdeed, fault)
+  })
+
+  test.for(stalls)('%s is given up, and nobody blamed', async ([, misdeed]) => {
+    await using hasty = await startNode({ times: { receiveStallMs: 300 } })
+    await expectFault(hasty, misdeed, 'unable')
   })
 
   test('nothing, sixteen times, is busy for who waits behind them', async () => {
@@ -211,8 +223,8 @@ describe('a member that answers a fetch with', () => {
 })
 
 describe('a member that fetches', () => {
-  async function served(times = {}) {
-    const a = await startNode({ times })
+  async function served(clock = new SkippingClock()) {
+    const a = await startNode({ clock })
     const item = a.shelf.put('example.org/m@v1.0.0', randomBytes(20_000_000))
     const rogue = await rogueMember(await a.node.invite())
     const connection = await rogue.connect(a.node.addresses()[0] ?? '')
@@ -246,7 +258,8 @@ describe('a member that fetches', () => {
   })
 
   test('and reads nothing loses its slots, and the others get theirs', async () => {
-    await using all = await served({ sendStallMs: 1_500 })
+    const clock = new SkippingClock()
+    await using all = await served(clock)
     const { a, item, open } = all
     const request = encodeBodyRequest({
       kind: 'zip',
@@ -269,6 +282,7 @@ describe('a member that fetches', () => {
     const sink = new MemorySink()
     await b.node.fetchZip(a.node.peerId, item.zipHash, sink, { signal: calm })
     expect(sink.bytes.length).toBe(item.zip.size)
+    clock.skip(patientTimes.sendStallMs)
     await expect.poll(() => streams.some((stream) => stream.status === 'open'), soon).toBe(false)
   })
 })

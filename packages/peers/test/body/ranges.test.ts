@@ -14,7 +14,7 @@ import { MemorySink, startNode, type TestNode } from '../support/test-node.ts'
 failOnUnhandled()
 
 const calm = { signal: new AbortController().signal }
-const soon = { timeout: 5_000, interval: 5 }
+const soon = { interval: 5 }
 const name = 'example.org/m@v1.0.0'
 const zipHash = hashOf(name)
 const body = randomBytes(600_000)
@@ -48,7 +48,7 @@ describe('a part of a zip', () => {
   let asker: TestNode
   let honest: TestNode
   beforeAll(async () => {
-    asker = await startNode({ times: { receiveStallMs: 1_000 } })
+    asker = await startNode()
     honest = await startNode({ ticket: await asker.node.invite() })
     honest.shelf.put(name, body)
   })

@@ -5,16 +5,18 @@ import { lpStream } from '@libp2p/utils'
 import type { HeldZip } from '@modmesh/fill'
 import { type ZipHash, zipHashBytes } from '@modmesh/module'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { uploadPacing } from '../../src/body/limits.ts'
 import { bodyProtocol, decodeBodyHeader, encodeBodyRequest } from '../../src/body/message.ts'
 import { receiveInto } from '../../src/network/stream-io.ts'
 import { rogueMember } from '../../testing/index.ts'
 import { MemoryShelf } from '../support/memory-shelf.ts'
 import { failOnUnhandled } from '../support/no-unhandled.ts'
-import { MemorySink, startNode, type TestNode } from '../support/test-node.ts'
+import { SkippingClock } from '../support/skipping-clock.ts'
+import { MemorySink, patientTimes, startNode, type TestNode } from '../support/test-node.ts'
 
 const MiB = 1024 * 1024
 const calm = new AbortController().signal
-const soon = { timeout: 10_000, interval: 5 }
+const soon = { interval: 5 }
 failOnUnhandled()
 
 let cleanups: AsyncDisposableStack
@@ -62,7 +64,8 @@ async function startReader(of: TestNode): Promise<(zipHash: ZipHash) => Promise<
 describe('a reader that', () => {
   test('pauses costs its window and no more, keeps nobody waiting, and is cut off', async () => {
     const shelf = new CountingShelf()
-    const a = cleanups.use(await startNode({ shelf, times: { sendStallMs: 2_000 } }))
+    const clock = new SkippingClock()
+    const a = cleanups.use(await startNode({ shelf, clock }))
     const [paused, other] = ['m', 'n'].map((name) =>
       shelf.put(`example.org/${name}@v1.0.0`, randomBytes(12 * MiB)),
     )
@@ -75,6 +78,7 @@ describe('a reader that', () => {
     expect(sink.bytes.byteLength).toBe(12 * MiB)
     await expect.poll(() => a.node.uploads().all.streams, soon).toBe(1)
     expect(shelf.read.get(paused!.zipHash)).toBeLessThan(6 * MiB)
+    clock.skip(patientTimes.sendStallMs)
     await expect.poll(() => stream.status, soon).not.toBe('open')
     await expect.poll(() => a.node.uploads().all.streams, soon).toBe(0)
     expect(shelf.read.get(paused!.zipHash)).toBeLessThan(6 * MiB)
@@ -111,7 +115,7 @@ describe('a reader that', () => {
   })
 
   test('took all but does not close loses its slot after a while', async () => {
-    const a = cleanups.use(await startNode({ times: { closeMs: 300 } }))
+    const a = cleanups.use(await startNode({ times: { closeMs: 1_000 } }))
     const item = a.shelf.put('example.org/m@v1.0.0', randomBytes(1_000))
     const open = await startReader(a)
     const stream = await open(item.zipHash)
@@ -158,30 +162,31 @@ describe('a link with a limit', () => {
   })
 
   test('to other sites leaves the own site alone', async () => {
-    const rate = 1_000_000
+    const rate = 100_000
     const a = cleanups.use(await startNode({ uploads: { wan: { rate } } }))
     const item = a.shelf.put('example.org/m@v1.0.0', randomBytes(700_000))
     const near = await startMember(a)
     const ticket = await a.node.invite({ site: 'far' })
     const far = cleanups.use(await startNode({ ticket }))
     await expect.poll(() => a.node.peers().length, soon).toBe(2)
+    const stop = new AbortController()
+    const slow = new MemorySink()
     const startedMs = performance.now()
-    const slow = far.node
-      .fetchZip(a.node.peerId, item.zipHash, new MemorySink(), { signal: calm })
-      .then(() => performance.now() - startedMs)
-    let rounds = 0
-    let isOver = false
-    void slow.finally(() => {
-      isOver = true
-    })
-    for (; !isOver; rounds++) {
+    const fetching = far.node.fetchZip(a.node.peerId, item.zipHash, slow, { signal: stop.signal })
+    fetching.catch(() => undefined) // it is stopped below
+    for (let round = 0; round < 2; round++) {
       await near.node.fetchZip(a.node.peerId, item.zipHash, new MemorySink(), { signal: calm })
     }
-    expect(await slow).toBeGreaterThan(550)
-    expect(rounds).toBeGreaterThan(1)
+    await expect.poll(() => size(slow.chunks), soon).toBeGreaterThan(0)
+    const [bytes, tookMs] = [size(slow.chunks), performance.now() - startedMs]
+    const due = (rate * (tookMs + uploadPacing.burstMs)) / 1_000
+    expect(bytes).toBeLessThanOrEqual(due + uploadPacing.pieceMinBytes)
+    expect(bytes).toBeLessThan(item.zip.size)
+    stop.abort(new Error('seen'))
+    await expect(fetching).rejects.toThrow('seen')
     expect(a.node.uploads()).toMatchObject({ all: { limits: { rate: undefined } }, refused: 0 })
     expect(a.node.uploads().wan).toMatchObject({ limits: { rate } })
-    expect(a.node.peers().map(({ givenBytes }) => givenBytes)).toContain(item.zip.size)
+    expect(a.node.peers().map(({ givenBytes }) => givenBytes)).toContain(2 * item.zip.size)
   })
 })
 

@@ -17,7 +17,7 @@ import { MemoryShelf } from '../support/memory-shelf.ts'
 import { failOnUnhandled } from '../support/no-unhandled.ts'
 
 const calm = { signal: new AbortController().signal }
-const soon = { timeout: 5_000, interval: 2 }
+const soon = { interval: 2 }
 const { zip, zipHash } = new MemoryShelf().put('example.org/m@v1.0.0', new Uint8Array(900_000))
 const ask = {
   kind: 'zip',

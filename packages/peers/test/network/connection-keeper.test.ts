@@ -86,7 +86,7 @@ describe('a mesh with few connections each', () => {
     }
     await patiently(find).toBe(holder)
     const sink = new MemorySink()
-    await near.node.fetchZip(holder, zipHash, sink, { signal: AbortSignal.timeout(10_000) })
+    await near.node.fetchZip(holder, zipHash, sink, { signal: AbortSignal.timeout(60_000) })
     expect(sink.bytes).toHaveLength(5_000)
     for (const node of [first, near, far]) {
       await patiently(() => connected(node).length).toBeLessThanOrEqual(1)

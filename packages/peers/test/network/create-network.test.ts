@@ -129,7 +129,7 @@ describe('the DHT', () => {
     await b.network.libp2p.dial(multiaddr(a.address))
     await c.network.libp2p.dial(multiaddr(a.address))
     const cid = CID.create(1, raw.code, await sha256.digest(Uint8Array.of(1)))
-    const signal = AbortSignal.timeout(5000)
+    const signal = AbortSignal.timeout(60_000)
     // A connection is not in the table before identify is done; until then nobody takes a record.
     await patiently(() => provided(b, cid, signal)).toBeGreaterThan(0)
     let found = ''
@@ -148,7 +148,7 @@ describe('the DHT', () => {
     const { bytes } = cid.multihash
     expect(await node.network.announcedMs(bytes)).toBeUndefined()
     const before = Date.now()
-    await provided(node, cid, AbortSignal.timeout(5000))
+    await provided(node, cid, AbortSignal.timeout(60_000))
     await node.stop()
     const again = await start({ identity, store, datastoreDir: dir })
     const atMs = await again.network.announcedMs(bytes)
@@ -162,7 +162,7 @@ describe('the DHT', () => {
     const { network } = await start()
     const cid = CID.create(1, raw.code, await sha256.digest(Uint8Array.of(2)))
     const found: unknown[] = []
-    const signal = AbortSignal.timeout(2000)
+    const signal = AbortSignal.timeout(20_000)
     for await (const provider of network.libp2p.contentRouting.findProviders(cid, { signal })) {
       found.push(provider)
     }

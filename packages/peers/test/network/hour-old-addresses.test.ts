@@ -15,7 +15,7 @@ test('a provider is found by the DHT and dialled two hours after its address was
   await using _seeker = seeker
   await provider.connect(guide.address)
   const key = CID.create(1, raw.code, await sha256.digest(Uint8Array.of(1)))
-  const signal = AbortSignal.timeout(10_000)
+  const signal = AbortSignal.timeout(60_000)
   const provided = async (): Promise<boolean> => {
     for await (const event of provider.network.dht?.provide(key, { signal }) ?? []) {
       if (event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER') return true

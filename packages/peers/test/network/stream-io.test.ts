@@ -334,7 +334,7 @@ async function settled(value: () => number): Promise<void> {
         last = value()
         return still
       },
-      { interval: 150, timeout: 10_000 },
+      { interval: 150 },
     )
     .toBe(true)
 }

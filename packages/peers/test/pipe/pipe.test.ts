@@ -2,13 +2,12 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import type { Connection, Libp2p } from '@libp2p/interface'
+import type { Connection } from '@libp2p/interface'
 import { encode } from 'cborg'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { BodyClient } from '../../src/body/body-client.ts'
-import { bodyTimes } from '../../src/body/limits.ts'
-import { machineClock } from '../../src/machine-clock.ts'
+import { startStopwatch } from '../../../../test/support/stopwatch.ts'
+import type { BodyClient } from '../../src/body/body-client.ts'
 import { Arrivals } from '../../src/pipe/arrivals.ts'
 import { pipeLimits, pipeTimes } from '../../src/pipe/limits.ts'
 import {
@@ -19,7 +18,6 @@ import {
 } from '../../src/pipe/message.ts'
 import { acceptPipe, openPipe } from '../../src/pipe/open-pipe.ts'
 import type { Pipe } from '../../src/pipe/pipe.ts'
-import { PipePool } from '../../src/pipe/pipe-pool.ts'
 import { dialPipe, newPipeSecret, PipeDoor } from '../../src/pipe/pipe-tls.ts'
 import {
   rogueMember,
@@ -29,10 +27,11 @@ import {
 } from '../../testing/index.ts'
 import { hashOf, MemoryShelf } from '../support/memory-shelf.ts'
 import { failOnUnhandled } from '../support/no-unhandled.ts'
+import { pipesOnly } from '../support/pipes-only.ts'
 import { MemorySink, startNode, type TestNode } from '../support/test-node.ts'
 
 const calm = new AbortController().signal
-const soon = { timeout: 5_000, interval: 10 }
+const soon = { interval: 10 }
 failOnUnhandled()
 
 const name = 'example.org/m@v1.0.0'
@@ -46,19 +45,10 @@ beforeEach(() => {
 afterEach(() => stack.disposeAsync())
 
 /** Asks over pipes and nothing else. */
-async function pipesOnly({ network }: TestNetwork, holder: string) {
-  const { libp2p, door } = network
-  const pipes = new PipePool({ libp2p, door, clock: machineClock })
+function clientOf({ network }: TestNetwork): BodyClient {
+  const { client, pipes } = pipesOnly(network)
   stack.defer(() => pipes.stop())
-  const streamless = new Proxy(libp2p, {
-    get(target, key) {
-      if (key === 'dialProtocol') throw new Error('a stream')
-      return Reflect.get(target, key)
-    },
-  }) as Libp2p
-  // The first one may be later than anybody waits.
-  await expect.poll(() => pipes.take(holder, { signal: calm }), soon).toBeDefined()
-  return new BodyClient({ libp2p: streamless, pipes, clock: machineClock }, { times: bodyTimes })
+  return client
 }
 
 async function connected(of: TestNetwork, peer: string): Promise<Connection> {
@@ -73,7 +63,7 @@ describe('bodies', () => {
     const holder = stack.use(await startNode({ shelf: shelf() }))
     const asker = stack.use(await rogueMember(await holder.node.invite()))
     await asker.connect(holder.address)
-    const client = await pipesOnly(asker.node, holder.node.peerId)
+    const client = clientOf(asker.node)
     await fetchAll(client, holder)
   })
 
@@ -82,7 +72,7 @@ describe('bodies', () => {
     const holder = stack.use(await startNode({ ticket: await asker.invite(), shelf: shelf() }))
     const connection = await connected(asker, holder.node.peerId)
     expect(connection.direction).toBe('inbound')
-    const client = await pipesOnly(asker, holder.node.peerId)
+    const client = clientOf(asker)
     await fetchAll(client, holder)
   })
 
@@ -90,7 +80,7 @@ describe('bodies', () => {
     const holder = stack.use(await startNode({ shelf: shelf() }))
     const asker = stack.use(await rogueMember(await holder.node.invite()))
     await asker.connect(holder.address)
-    const client = await pipesOnly(asker.node, holder.node.peerId)
+    const client = clientOf(asker.node)
     await fetchAll(client, holder)
     const pipes = pipesOf(asker.node, holder.node.peerId)
     for (let round = 0; round < 3; round++) {
@@ -107,7 +97,7 @@ describe('bodies', () => {
     const holder = stack.use(await startNode({ shelf: shelf() }))
     const asker = stack.use(await rogueMember(await holder.node.invite()))
     const connection = await asker.connect(holder.address)
-    const client = await pipesOnly(asker.node, holder.node.peerId)
+    const client = clientOf(asker.node)
     const cutting = { write: async () => connection.abort(new Error('cut')) }
     const fetching = client.fetch(holder.node.peerId, zipHash, cutting, { signal: calm })
     await expect(fetching).rejects.toMatchObject({ code: 'PEER', fault: 'unable' })
@@ -181,7 +171,7 @@ describe('a pipe', () => {
           last = sent
           return isStill
         },
-        { timeout: 5_000, interval: 300 },
+        { interval: 300 },
       )
       .toBe(true)
     // What the system keeps for a socket comes on top, on both sides.
@@ -360,11 +350,11 @@ test('a node stops at once though strangers hold its port open, and one speaks i
   const strangers = Array.from({ length: 10 }, () => connect(port, '127.0.0.1'))
   for (const socket of strangers) socket.on('error', () => {})
   await Promise.all(strangers.map((socket) => once(socket, 'connect')))
-  const startedMs = performance.now()
+  const took = startStopwatch()
   const stopping = node.node.stop()
   for (const socket of strangers.slice(5)) socket.write('\u0013/multistream/1.0.0\n')
   await stopping
-  expect(performance.now() - startedMs).toBeLessThan(pipeTimes.firstByteMs)
+  expect(took()).toBeLessThan(pipeTimes.firstByteMs)
 })
 
 describe('what is said about a pipe', () => {

@@ -3,13 +3,13 @@ import { nameKey, parseModHash, privateNameKey } from '@modmesh/module'
 import { multiaddr } from '@multiformats/multiaddr'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BodyClient } from '../../src/body/body-client.ts'
-import { bodyTimes } from '../../src/body/limits.ts'
 import { contentKey } from '../../src/control/content-set.ts'
 import { ControlSession } from '../../src/control/control-session.ts'
 import { controlTimes, floodLimits } from '../../src/control/limits.ts'
 import { controlProtocol, type Notice } from '../../src/control/message.ts'
 import { streamWire } from '../../src/control/stream-wire.ts'
 import { machineClock } from '../../src/machine-clock.ts'
+import type { Network } from '../../src/network/network.ts'
 import { PipePool } from '../../src/pipe/pipe-pool.ts'
 import { PrivateNames } from '../../src/private/private-names.ts'
 import { SecretKeeper } from '../../src/private/secret-keeper.ts'
@@ -18,11 +18,18 @@ import { gossip } from '../support/member-node.ts'
 import { MemoryPrivateShelf } from '../support/memory-private-shelf.ts'
 import { hashOf, MemoryShelf, moduleOf } from '../support/memory-shelf.ts'
 import { failOnUnhandled } from '../support/no-unhandled.ts'
+import { pipesOnly } from '../support/pipes-only.ts'
 import { founder, joined } from '../support/publisher.ts'
-import { collect, MemorySink, startNode, type TestNode } from '../support/test-node.ts'
+import {
+  collect,
+  MemorySink,
+  patientTimes,
+  startNode,
+  type TestNode,
+} from '../support/test-node.ts'
 
 const calm = new AbortController().signal
-const soon = { timeout: 5_000, interval: 10 }
+const soon = { interval: 10 }
 failOnUnhandled()
 
 const name = 'git.example.com/team/secret@v1.2.0'
@@ -53,6 +60,13 @@ function publish({ node, shelf }: Peer): void {
   const { statement } = node.node.privates.publish({ module, zip, mod })
   const held = new MemoryShelf().put(name, bytes).zip
   shelf.put(held, { info: Buffer.from('{}'), mod: Buffer.from('m'), statement, holdsZip: true })
+}
+
+/** Asks over streams and nothing else. */
+function streamsOnly({ libp2p, door }: Network): ReturnType<typeof pipesOnly> {
+  const clock = machineClock
+  const pipes = new PipePool({ libp2p: { getConnections: () => [] }, door, clock })
+  return { client: new BodyClient({ libp2p, pipes, clock }, { times: patientTimes }), pipes }
 }
 
 describe('a private module in a mesh that shares those', () => {
@@ -191,16 +205,10 @@ describe('a member without the role that knows every name, hash and message', ()
         looks += 1
         return find(zipHash)
       }
-      const { libp2p, door } = rogue.node.network
-      const clock = machineClock
-      const none = { getConnections: () => [] }
-      const pipes = new PipePool({ libp2p: way === 'pipe' ? libp2p : none, door, clock })
+      const { network } = rogue.node
+      const { client, pipes } = way === 'pipe' ? pipesOnly(network) : streamsOnly(network)
       const holder = alice.node.node.peerId
-      if (way === 'pipe') {
-        await expect.poll(() => pipes.take(holder, { signal: calm }), soon).toBeDefined()
-      }
-      const bodies = new BodyClient({ libp2p, pipes, clock }, { times: bodyTimes })
-      const fetching = bodies.fetch(holder, zip, new MemorySink(), { signal: calm })
+      const fetching = client.fetch(holder, zip, new MemorySink(), { signal: calm })
       await expect(fetching).rejects.toMatchObject({ code: 'PEER' })
       pipes.stop()
       expect([looks, alice.shelf.looks]).toEqual([0, 0])
@@ -238,7 +246,7 @@ describe('names in the DHT', () => {
     publish(alice)
     const find = (by: Peer) => collect(by.node.node.privates.findRecords(module, ask))
     await expect
-      .poll(() => find(bob), { timeout: 15_000, interval: 200 })
+      .poll(() => find(bob), { interval: 200 })
       .toMatchObject([{ peer: alice.node.node.peerId, published: { zip, mod } }])
     expect(await find(plain)).toEqual([])
     // The name in clear leads nowhere, also for who may have it.

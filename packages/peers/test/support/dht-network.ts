@@ -1,4 +1,4 @@
-import { generateKeyPair } from '@libp2p/crypto/keys'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type {
   ComponentLogger,
   Logger,
@@ -9,7 +9,7 @@ import type {
   Topology,
 } from '@libp2p/interface'
 import { KEEP_ALIVE } from '@libp2p/interface'
-import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
+import type { KadDHT, KadDHTComponents, KadDHTInit } from '@libp2p/kad-dht'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { streamPair } from '@libp2p/utils'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
@@ -53,16 +53,31 @@ const silent: Logger = Object.assign(() => {}, {
 }) as unknown as Logger
 const logger: ComponentLogger = { forComponent: () => silent }
 
-/** Nodes of a DHT in one process: the real one with our settings, and no sockets between them. */
+/** Nobody is late here, only busy with the others: what is counted must not depend on that. */
+const patient: Partial<KadDHTInit> = {
+  initialQuerySelfInterval: 0,
+  networkDialTimeout: { minTimeout: 60_000, maxTimeout: 60_000 },
+}
+
+/**
+ * Nodes of a DHT in one process: the real one with our settings, and no sockets between them. Their ids come from
+ * `random`, which gives numbers from 0 up to and without 1.
+ */
 export class DhtNetwork implements AsyncDisposable {
   readonly nodes: DhtNode[] = []
-  /** Requests on their way so far. */
-  messages = 0
+  readonly init: KadDHTInit
+  readonly #random: () => number
   readonly #byId = new Map<string, DhtNode>()
+
+  constructor(random: () => number, init: Partial<KadDHTInit> = {}) {
+    this.#random = random
+    this.init = { ...dhtInit, ...patient, ...init }
+  }
 
   /** Adds a node that knows one or a few others, as one does that joins. */
   async add(known: readonly DhtNode[]): Promise<DhtNode> {
-    const node = await DhtNode.start(this)
+    const seed = Uint8Array.from({ length: 32 }, () => Math.floor(this.#random() * 256))
+    const node = await DhtNode.start(this, seed)
     this.nodes.push(node)
     this.#byId.set(node.id.toString(), node)
     for (const other of known) {
@@ -75,7 +90,7 @@ export class DhtNetwork implements AsyncDisposable {
   async open(from: DhtNode, to: PeerId): Promise<Stream> {
     const node = this.#byId.get(to.toString())
     if (node === undefined) throw new Error('nobody there')
-    this.messages += 1
+    from.asked += 1
     node.meets(from)
     from.meets(node)
     const [outbound, inbound] = await streamPair({ delay: 0 })
@@ -93,6 +108,8 @@ export class DhtNode {
   readonly id: PeerId
   readonly dht: KadDHT
   readonly tags = new Set<string>()
+  /** Requests that it sent so far. */
+  asked = 0
   readonly #peers = new Map<string, PeerInfo>()
   readonly #topologies: Topology[] = []
   readonly #met = new Set<string>()
@@ -102,11 +119,11 @@ export class DhtNode {
   private constructor(id: PeerId, network: DhtNetwork, at: number) {
     this.id = id
     this.#address = multiaddr(`/ip4/10.${at >> 16}.${(at >> 8) & 255}.${at & 255}/tcp/4771`)
-    this.dht = untaggedDht(dhtInit)(this.#components(network))
+    this.dht = untaggedDht(network.init)(this.#components(network))
   }
 
-  static async start(network: DhtNetwork): Promise<DhtNode> {
-    const id = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
+  static async start(network: DhtNetwork, seed: Uint8Array): Promise<DhtNode> {
+    const id = peerIdFromPrivateKey(await generateKeyPairFromSeed('Ed25519', seed))
     const node = new DhtNode(id, network, network.nodes.length + 1)
     const { dht } = node as unknown as { dht: { start(): Promise<void>; afterStart?: () => void } }
     await dht.start()

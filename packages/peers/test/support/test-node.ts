@@ -1,12 +1,28 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { PeerId } from '@modmesh/fill'
+import type { Clock, PeerId } from '@modmesh/fill'
+import { type BodyTimes, bodyTimes } from '../../src/body/limits.ts'
+import { type ControlTimes, controlTimes } from '../../src/control/limits.ts'
 import type { MeshEvent, MeshInit } from '../../src/mesh-init.ts'
 import { MeshNode } from '../../src/mesh-node.ts'
 import type { HeadExchange, PrivateShelf, ReadTile, SiteFetcher } from '../../src/peer-shelf.ts'
 import { MemoryMembershipStore, newTestIdentity, type TestIdentity } from '../../testing/index.ts'
 import { MemoryShelf } from './memory-shelf.ts'
+
+/** What waits for others, as long as a busy machine may need: here nobody is given up for being slow. */
+export const patientTimes: ControlTimes & BodyTimes = {
+  ...controlTimes,
+  ...bodyTimes,
+  helloMs: 30_000,
+  answerMs: 30_000,
+  receiveStallMs: 30_000,
+  farReceiveStallMs: 30_000,
+  sendStallMs: 30_000,
+  lineMs: 30_000,
+  connectMs: 30_000,
+  ownerQuietMs: 30_000,
+}
 
 interface ReceivedHead {
   readonly peer: PeerId
@@ -67,7 +83,7 @@ export interface TestNode extends AsyncDisposable {
   readonly events: MeshEvent[]
 }
 
-/** Starts a node on loopback, without multicast unless asked. */
+/** Starts a node on loopback, without multicast unless asked, and patient unless told otherwise. */
 export async function startNode(
   init: Partial<MeshInit> & {
     readonly ticket?: string
@@ -76,17 +92,18 @@ export async function startNode(
     readonly privateShelf?: PrivateShelf
     readonly identity?: TestIdentity
     readonly stores?: TestStores
+    readonly clock?: Clock
   } = {},
 ): Promise<TestNode> {
   const { ticket, shelf = new MemoryShelf(), identity = await newTestIdentity(), ...rest } = init
-  const { stores = newStores(), fetcher, privateShelf, ...given } = rest
+  const { stores = newStores(), fetcher, privateShelf, clock, times, ...given } = rest
   const { privateKey } = identity
   const datastoreDir = await mkdtemp(join(tmpdir(), 'modmesh-node-'))
   const heads = new TestHeads()
   const events: MeshEvent[] = []
   const log = (event: MeshEvent): void => void events.push(event)
   const node = await MeshNode.start(
-    { shelf, heads, ...stores, fetcher, privateShelf, log },
+    { shelf, heads, ...stores, fetcher, privateShelf, clock, log },
     {
       privateKey,
       datastoreDir,
@@ -96,6 +113,7 @@ export async function startNode(
       inventory: true,
       connect: 'all',
       ...given,
+      times: { ...patientTimes, ...times },
     },
   )
   if (ticket !== undefined) await node.join(ticket)

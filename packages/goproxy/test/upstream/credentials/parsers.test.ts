@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { startStopwatch } from '../../../../../test/support/stopwatch.ts'
 import { InvalidGoauthError, parseGoauth } from '../../../src/index.ts'
 import {
   InvalidCredentialsError,
@@ -40,9 +41,9 @@ describe('a netrc file', () => {
   })
 
   test('of one endless line is read in a moment', () => {
-    const started = performance.now()
+    const took = startStopwatch()
     expect(parseNetrc('machine '.repeat(100_000))).toEqual([])
-    expect(performance.now() - started).toBeLessThan(2_000)
+    expect(took()).toBeLessThan(2_000)
   })
 })
 

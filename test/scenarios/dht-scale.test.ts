@@ -33,10 +33,33 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-test('lookups in 100 and 300 nodes cost as many hops and messages as log N', async () => {
+/**
+ * How many times more something costs in 300 nodes than in a smaller network, at most. In proportion to log N it would
+ * be 1.2 times that of 100 and 1.7 times that of 30, in proportion to N 3 times and 10 times. Over many seeds messages
+ * are 1.3 to 1.6 and 2.6 to 3.2 times as many: in 30 nodes everybody knows half of the others.
+ */
+const growthOf = new Map([
+  [100, 2],
+  [30, 5],
+])
+
+test('lookups in 30, 100 and 300 nodes cost as many hops and messages as log N', async () => {
   const costs: Cost[] = []
   for (const nodes of [30, 100, 300]) costs.push(await measure(nodes))
   console.table(costs)
+  const large = costs.at(-1)
+  if (large === undefined) throw new Error('three were measured')
+  for (const { nodes, found, hops, messages, announced } of costs) {
+    expect(found).toBe(lookups)
+    expect(hops).toBeLessThan(Math.log2(nodes))
+    // Who asks everybody sends as many as there are nodes.
+    expect(messages).toBeLessThan(6 * Math.log2(nodes))
+    expect(announced).toBeLessThan(6 * Math.log2(nodes))
+    const growth = growthOf.get(nodes) ?? Infinity
+    expect(large.hops / hops, `hops since ${nodes}`).toBeLessThan(growth)
+    expect(large.messages / messages, `messages since ${nodes}`).toBeLessThan(growth)
+    expect(large.announced / announced, `announcing since ${nodes}`).toBeLessThan(growth)
+  }
 })
 
 async function measure(count: number): Promise<Cost> {

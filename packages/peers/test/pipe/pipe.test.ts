@@ -314,7 +314,7 @@ describe('the mesh port', () => {
   })
 
   test('lets nobody in the way of a pipe for longer than a handshake takes', async () => {
-    const door = new PipeDoor({ handshakeMs: 100 })
+    const door = new PipeDoor({ handshakeMs: 1_500 })
     const port = createServer(door.take).listen(0, '127.0.0.1')
     stack.defer(() => void port.close())
     await once(port, 'listening')

@@ -6,6 +6,7 @@
 export type { AnswerStore, StoredAnswer } from './answer-store.ts'
 export type { Budgets } from './budgets.ts'
 export { defaultBudgets } from './budgets.ts'
+export { ByteLru } from './byte-lru.ts'
 export type { ChecksumDb, ChecksumDbErrorCode, ProvenSums, RecordProof } from './checksum-db.ts'
 export type { Clock } from './clock.ts'
 export { isWholeCheaper, type WholeQuestion } from './delta-rule.ts'

@@ -1,4 +1,4 @@
-import { ByteLru } from './byte-lru.ts'
+import { ByteLru } from '@modmesh/fill'
 import type { Disk } from './disk.ts'
 import { asError, StoreWriteError } from './errors.ts'
 import { type JournalChange, JournalContents, type JournalStamp } from './journal-contents.ts'

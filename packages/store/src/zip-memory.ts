@@ -1,5 +1,5 @@
+import { ByteLru } from '@modmesh/fill'
 import type { ZipDigest } from '@modmesh/module'
-import { ByteLru } from './byte-lru.ts'
 import { hotZipBytes, hotZipsBytes, maxCountedZips } from './limits.ts'
 
 /**

@@ -1,5 +1,5 @@
+import { ByteLru } from '@modmesh/fill'
 import { type PrefixedLines, type ZipHash, zipPrefix } from '@modmesh/module'
-import { ByteLru } from '../byte-lru.ts'
 import type { ShelvedZip } from '../zip-shelf.ts'
 import type { DeltaPool } from './delta-pool.ts'
 import type { NamesAndHashes } from './job-message.ts'

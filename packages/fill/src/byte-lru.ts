@@ -27,6 +27,11 @@ export class ByteLru<T> {
     }
   }
 
+  /** Values held. */
+  get size(): number {
+    return this.#entries.size
+  }
+
   /** What is in use, bytes. */
   get bytes(): number {
     return this.#bytes

@@ -1,12 +1,10 @@
-import { join } from 'node:path'
 import type { AdoptTrust } from './adopt/answer-adopt.ts'
 import { type AskOptions, askNode } from './control-socket/client.ts'
 import type { StoreRequest } from './control-socket/protocol.ts'
 import { prepareDataDir } from './data-dir.ts'
-import { CommandError, errorText, NodeNotRunningError } from './errors.ts'
-import { exitCodes } from './exit-codes.ts'
-import { pathExists } from './path-exists.ts'
+import { NodeNotRunningError } from './errors.ts'
 import type { Settings } from './settings.ts'
+import { asStoreTrouble, demandStore } from './store-trouble.ts'
 
 interface AskStoreOptions extends AskOptions {
   /** What is asked with no node running, where a running one would add what it was configured with. */
@@ -32,11 +30,7 @@ export async function askStore(
     if (!(error instanceof NodeNotRunningError)) throw error
   }
   if (options.mayCreate) await prepareDataDir(dir)
-  else if (!(await pathExists(join(dir, 'store')))) {
-    throw new CommandError(`there is no store in ${dir}; is it the right --dir?`, {
-      exitCode: exitCodes.failed,
-    })
-  }
+  else await demandStore(dir)
   return await askFiles(dir, (await options.withoutNode?.()) ?? request, options)
 }
 
@@ -46,7 +40,7 @@ async function askFiles(
   request: StoreRequest,
   { signal, onProgress = () => {}, settings }: AskStoreOptions,
 ): Promise<unknown> {
-  const { DiskStore, StoreLockedError } = await import('@modmesh/store')
+  const { DiskStore } = await import('@modmesh/store')
   const { answerStoreRequest } = await import('./store-answers.ts')
   try {
     await using store = await DiskStore.open({ dir })
@@ -59,11 +53,6 @@ async function askFiles(
     }
     return await answerStoreRequest(store, request, { signal, onProgress, trust })
   } catch (error) {
-    if (error instanceof CommandError) throw error
-    const isLocked = error instanceof StoreLockedError
-    throw new CommandError(errorText(error), {
-      exitCode: isLocked ? exitCodes.storeHeld : exitCodes.failed,
-      cause: error,
-    })
+    throw asStoreTrouble(error)
   }
 }

@@ -1,11 +1,9 @@
-import { join } from 'node:path'
 import { exchangeWithNode, type StreamedExchange } from '../control-socket/client.ts'
 import type { BundleRequest } from '../control-socket/protocol.ts'
-import { CommandError, errorText, NodeNotRunningError } from '../errors.ts'
-import { exitCodes } from '../exit-codes.ts'
-import { pathExists } from '../path-exists.ts'
+import { NodeNotRunningError } from '../errors.ts'
 import { type FlagTexts, readOptions } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'
+import { asStoreTrouble, demandStore } from '../store-trouble.ts'
 
 /**
  * Has a bundle made or taken in by the node that runs on a data directory or, with none running, by the store itself.
@@ -29,11 +27,7 @@ export async function askBundle(
   } catch (error) {
     if (!(error instanceof NodeNotRunningError)) throw error
   }
-  if (request.command === 'export' && !(await pathExists(join(dir, 'store')))) {
-    throw new CommandError(`there is no store in ${dir}; is it the right --dir?`, {
-      exitCode: exitCodes.failed,
-    })
-  }
+  if (request.command === 'export') await demandStore(dir)
   return await askFiles({ ...flags, dir }, around, request, exchanged)
 }
 
@@ -44,7 +38,6 @@ async function askFiles(
   request: BundleRequest,
   { send, receive, signal, onProgress = () => {} }: StreamedExchange,
 ): Promise<unknown> {
-  const { StoreLockedError } = await import('@modmesh/store')
   const { openBundleComponents } = await import('./open-components.ts')
   const { answerBundleRequest } = await import('./answer.ts')
   try {
@@ -52,11 +45,6 @@ async function askFiles(
     const stream = { receive: () => send, send: receive }
     return await answerBundleRequest(opened, request, { signal, onProgress, stream })
   } catch (error) {
-    if (error instanceof CommandError) throw error
-    const isLocked = error instanceof StoreLockedError
-    throw new CommandError(errorText(error), {
-      exitCode: isLocked ? exitCodes.storeHeld : exitCodes.failed,
-      cause: error,
-    })
+    throw asStoreTrouble(error)
   }
 }

@@ -32,15 +32,8 @@ export async function askNode(
   request: ControlRequest,
   { signal, onProgress }: AskOptions,
 ): Promise<unknown> {
-  const asked = formatRequest({ request, wantsProgress: onProgress !== undefined })
-  if (asked.length > maxRequestBytes) {
-    const message = 'too much for one request to the node: name fewer files at a time'
-    throw new CommandError(message, { exitCode: exitCodes.failed })
-  }
-  const line = await exchange(dir, asked, { signal, onProgress })
-  const response = readResponse(line)
-  if (response.ok) return response.result
-  throw new CommandError(response.message, { exitCode: response.exitCode })
+  const asked = lineOf(request, onProgress)
+  return resultOf(await exchange(dir, asked, { signal, onProgress }))
 }
 
 /** What goes to the node after a request, and comes from it before the answer. */
@@ -56,11 +49,7 @@ export async function exchangeWithNode(
   exchanged: StreamedExchange,
 ): Promise<unknown> {
   const { send, onProgress, signal } = exchanged
-  const asked = formatRequest({ request, wantsProgress: onProgress !== undefined })
-  if (asked.length > maxRequestBytes) {
-    const message = 'too much for one request to the node: name fewer files at a time'
-    throw new CommandError(message, { exitCode: exitCodes.failed })
-  }
+  const asked = lineOf(request, onProgress)
   const line = await withSocket(dir, signal, async (socket) => {
     socket.write(asked)
     const receiving = receiveAll(socket, exchanged)
@@ -68,6 +57,19 @@ export async function exchangeWithNode(
     receiving.catch(() => {})
     return await Promise.race([receiving, sendAll(socket, send).then(() => receiving)])
   })
+  return resultOf(line)
+}
+
+/** The line that asks. Throws CommandError when the node would not read all of it. */
+function lineOf(request: ControlRequest, onProgress: AskOptions['onProgress']): string {
+  const line = formatRequest({ request, wantsProgress: onProgress !== undefined })
+  if (line.length <= maxRequestBytes) return line
+  const message = 'too much for one request to the node: name fewer files at a time'
+  throw new CommandError(message, { exitCode: exitCodes.failed })
+}
+
+/** What an answer says. Throws CommandError with the node's own message and exit code. */
+function resultOf(line: string): unknown {
   const response = readResponse(line)
   if (response.ok) return response.result
   throw new CommandError(response.message, { exitCode: response.exitCode })

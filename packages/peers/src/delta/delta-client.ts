@@ -73,7 +73,7 @@ export class DeltaClient implements PeerDeltas {
     const closing = siteLinks.closing(peer)
     const signal =
       closing === undefined ? options.signal : AbortSignal.any([options.signal, closing])
-    const taking = siteLinks.taking(peer)
+    const taking = siteLinks.taking(peer, 'parts')
     const leave = await this.#turn(options).catch((error: unknown) => {
       taking?.end()
       throw error

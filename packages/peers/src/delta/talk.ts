@@ -146,6 +146,7 @@ export class Talk implements DeltaTalk {
     for (;;) {
       const frame = await this.#frame(options)
       if (frame.kind === frameKinds.end) {
+        this.#taking?.pause()
         this.#isIdle = true
         return
       }

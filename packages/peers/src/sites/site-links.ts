@@ -39,6 +39,8 @@ export interface SiteLinksComponents {
 export interface Taking {
   /** Resolves when so many more may be taken. Counts them. */
   take(bytes: number, options: { readonly signal: AbortSignal }): Promise<void>
+  /** Nothing comes until more is asked for: the time till then says nothing of what the link carries. */
+  pause(): void
   end(): void
 }
 
@@ -126,22 +128,36 @@ export class SiteLinks {
     this.#follow()
   }
 
-  /** Begins to take a body from a peer. Throws PeerError when nothing may cross. */
-  taking(peer: PeerId): Taking | undefined {
+  /**
+   * Begins to take a body from a peer. Of one in `parts` the link is measured between the first and the last
+   * byte of each: the round trips of many small ones would make every link slow. Throws PeerError when
+   * nothing may cross.
+   */
+  taking(peer: PeerId, how: 'whole' | 'parts' = 'whole'): Taking | undefined {
     const { sites, traffic } = this.#parts
     if (sites.isSame(peer)) return undefined
     const name = sites.siteOf(peer)
     this.#throwIfClosed(peer, name)
     const site = this.#site(name)
-    const measured = site.meter.begin()
+    let isOver = false
+    let measured = how === 'whole' ? site.meter.begin() : undefined
+    const pause = (): void => {
+      measured?.end()
+      measured = undefined
+    }
     return {
       take: async (bytes, options) => {
         traffic.add(name, { taken: bytes })
-        measured.bytes(bytes)
+        measured?.bytes(bytes)
+        if (!isOver) measured ??= site.meter.begin()
         const { downRate } = this.terms(name)
         if (downRate !== undefined) await site.down.wait(bytes, downRate, options)
       },
-      end: () => measured.end(),
+      pause,
+      end: () => {
+        isOver = true
+        pause()
+      },
     }
   }
 
@@ -238,6 +254,7 @@ export class SiteLinks {
       site,
       rttMs: rtts.length === 0 ? undefined : Math.min(...rtts),
       bytesPerSecond: this.#sites.get(site)?.meter.bytesPerSecond,
+      isMetered: this.terms(site).mode === 'metered',
     }
   }
 

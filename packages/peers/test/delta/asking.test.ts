@@ -43,7 +43,7 @@ function askerOf(misdeed: Misdeed) {
     void serve(far, misdeed).catch(() => {}) // its trouble
     return near
   }
-  const taking = { take: async () => {}, end: () => void ended.taking++ }
+  const taking = { take: async () => {}, pause: () => {}, end: () => void ended.taking++ }
   const siteLinks = {
     linkOf: () => undefined,
     taking: () => taking,

@@ -47,3 +47,30 @@ test('members of our site are given without limit, whatever holds for all others
   expect((await given('far')).length).toBeGreaterThan(1)
   expect(waits.length).toBeGreaterThan(0)
 })
+
+test('what waits for an answer is no measure of a link, where a zip comes in parts', async () => {
+  let nowMs = 0
+  const parts = {
+    hub: { links: () => [], link: () => undefined },
+    sites: { isSame: () => false, siteOf: () => 'berlin' },
+    traffic: { add: () => {} },
+    clock: { wallMs: () => 0, monotonicMs: () => nowMs },
+  } as unknown as SiteLinksComponents
+  const links = new SiteLinks(parts, {})
+  const taking = links.taking('far', 'parts')
+  for (let part = 0; part < 20; part++) {
+    nowMs += 1_000 // the question
+    for (let at = 0; at < 5; at++) {
+      await taking?.take(50_000, patient)
+      nowMs += at < 4 ? 25 : 0
+    }
+    taking?.pause()
+  }
+  nowMs += 1_000
+  taking?.end()
+  await taking?.take(1, patient) // late: nothing is begun by it
+  nowMs += 1_000
+  expect(links.linkOf('far')?.bytesPerSecond).toBe(2_000_000)
+})
+
+const patient = { signal: new AbortController().signal }

@@ -2,6 +2,7 @@ import type { ModulePath, ModuleVersion } from '@modmesh/module'
 import { answerSite, type SiteWays } from './answer-site.ts'
 import type { ProvenSums } from './checksum-db.ts'
 import { asError, FillClosedError } from './errors.ts'
+import { FarAhead } from './far-ahead.ts'
 import { type FillComponents, FillContext, type FillInit } from './fill-context.ts'
 import type { FillKind, Source } from './fill-event.ts'
 import {
@@ -36,6 +37,7 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
   readonly #parts: PartAnswers
   readonly #mutables: MutableAnswers
   readonly #ahead: ReadAhead
+  readonly #farAhead: FarAhead
 
   constructor(components: FillComponents, init: FillInit) {
     const ctx = new FillContext(components, init, this.#closing.signal)
@@ -49,11 +51,14 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     this.#mutables = new MutableAnswers({ ctx, answers, negatives, parts }, { ttlMs })
     const bring = (module: ModuleVersion) => parts.zipAhead(module)
     this.#ahead = new ReadAhead({ ctx, bring })
+    const options = { signal: this.#closing.signal }
+    const bringFar = (module: ModuleVersion) => parts.zip(partRequest('zip', module, options))
+    this.#farAhead = new FarAhead({ ctx, bring: bringFar })
   }
 
   async zip(module: ModuleVersion, options: AskOptions): Promise<Answer<HeldZip>> {
     const asked = partRequest('zip', module, options)
-    const brought = options.cachedOnly === true ? undefined : this.#ahead.sawZip(module)
+    const brought = options.cachedOnly === true ? undefined : this.#lookAhead(module)
     return await this.#answer(asked, sizeOfZip, async () => {
       const answer = await this.#parts.zip(asked)
       // For who asks it is the first time: it came from where it was brought from.
@@ -146,8 +151,15 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
     await this.#ctx.settled()
   }
 
+  /** Brings what is likely to be asked for next; tells where this one came from, if it was brought so. */
+  #lookAhead(module: ModuleVersion): Source | undefined {
+    const near = this.#ahead.sawZip(module)
+    return this.#farAhead.sawZip(module) ?? near
+  }
+
   async #file(asked: PartRequest<'mod' | 'info'>): Promise<Answer<Uint8Array>> {
     this.#ahead.sawFile(asked.module)
+    if (asked.what === 'info') this.#farAhead.sawInfo(asked.module)
     return await this.#answer(asked, sizeOfBody, () => this.#parts.file(asked))
   }
 

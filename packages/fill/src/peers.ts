@@ -41,6 +41,8 @@ export interface SiteLink {
   readonly rttMs: number | undefined
   /** While something is being fetched over it. */
   readonly bytesPerSecond: number | undefined
+  /** Only what somebody asks for may cross. */
+  readonly isMetered?: boolean
 }
 
 /** One concrete zip file. */

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { escapeModulePath, parseModulePath } from '@modmesh/module'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest'
-import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
+import { appOf, type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, goTest as test } from '../support/go.ts'
 import { filePath, invite, statusOf } from '../support/mesh.ts'
 import { programPath, runModmesh, type StartedNode, startNode } from '../support/start-node.ts'
@@ -28,14 +28,7 @@ const secret = 'corp.test/secret'
 const modules: readonly FakeModule[] = [
   { path: lib, version: 'v1.0.0' },
   { path: lib, version: 'v1.1.0' },
-  {
-    path: app,
-    version: 'v0.1.0',
-    files: {
-      'go.mod': `module ${app}\n\ngo 1.20\n\nrequire ${lib} v1.0.0\n`,
-      'app.go': `package app\n\nimport lib "${lib}"\n\nconst Version = lib.Version\n`,
-    },
-  },
+  appOf(app, lib),
   // Bytes behind the archive: other parsers may refuse it, or read another zip.
   { path: 'example.com/odd', version: 'v1.0.0', zip: { trailing: Buffer.from('behind') } },
   { path: secret, version: 'v1.0.0', logged: false },

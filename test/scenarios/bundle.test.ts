@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
+import { appOf, type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, type GoResult, goTest } from '../support/go.ts'
 import { checkStore, filePath, invite } from '../support/mesh.ts'
 import {
@@ -25,14 +25,7 @@ const modules: readonly FakeModule[] = [
   { path: lib, version: 'v1.0.0' },
   { path: lib, version: 'v1.1.0' },
   { path: tool, version: pseudo, time: '2024-05-06T07:08:09Z', listed: false },
-  {
-    path: app,
-    version: 'v0.1.0',
-    files: {
-      'go.mod': `module ${app}\n\ngo 1.20\n\nrequire ${lib} v1.0.0\n`,
-      'app.go': `package app\n\nimport "${lib}"\n\nconst Version = lib.Version\n`,
-    },
-  },
+  appOf(app, lib),
 ]
 const big: readonly FakeModule[] = Array.from({ length: 6 }, (_, i) => ({
   path: `example.com/big${i}`,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BlackHole } from '../support/black-hole.ts'
-import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
+import { appOf, type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, type GoResult, goTest } from '../support/go.ts'
 import { filePath, statusOf } from '../support/mesh.ts'
 import { type StartedNode, startNode } from '../support/start-node.ts'
@@ -15,14 +15,7 @@ const pseudo = 'v0.0.0-20240506070809-0123456789ab'
 const held: readonly FakeModule[] = [
   { path: lib, version: 'v1.0.0' },
   { path: lib, version: 'v1.1.0' },
-  {
-    path: app,
-    version: 'v0.1.0',
-    files: {
-      'go.mod': `module ${app}\n\ngo 1.20\n\nrequire ${lib} v1.0.0\n`,
-      'app.go': `package app\n\nimport "${lib}"\n\nconst Version = lib.Version\n`,
-    },
-  },
+  appOf(app, lib),
   { path: 'example.com/branch', version: pseudo, listed: false },
 ]
 /** Upstream has it, the node only its go.mod. */

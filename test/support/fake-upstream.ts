@@ -90,6 +90,18 @@ interface Body {
   readonly etag?: string
 }
 
+/** A module at v0.1.0 that needs `lib` at v1.0.0, and tells which version it got. */
+export function appOf(path: string, lib: string): FakeModule {
+  return {
+    path,
+    version: 'v0.1.0',
+    files: {
+      'go.mod': `module ${path}\n\ngo 1.20\n\nrequire ${lib} v1.0.0\n`,
+      'app.go': `package app\n\nimport lib "${lib}"\n\nconst Version = lib.Version\n`,
+    },
+  }
+}
+
 const plainText = 'text/plain; charset=utf-8'
 
 /** A real HTTP upstream: modules made on the spot, a checksum database, a request log and faults on command. */

@@ -1,11 +1,8 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { HeldZip, OwnerAnswer, OwnerQuestion, RecordProof } from '@modmesh/fill'
 import { type ModuleVersion, parseZipDigest, type ZipHash } from '@modmesh/module'
-import { type HeadExchange, MeshNode, type PeerShelf, type SiteFetcher } from '@modmesh/peers'
-import { MemoryMembershipStore, newTestIdentity } from '@modmesh/peers/testing'
+import type { PeerShelf, SiteFetcher } from '@modmesh/peers'
+import { joinMember } from './joined-member.ts'
 
 /** What a lying member says of one module version. */
 export interface Lie {
@@ -41,8 +38,6 @@ export async function startLyingMember(
   /** What it says as the owner of a key; without it, it does not offer to be one. */
   owns?: (question: OwnerQuestion) => OwnerAnswer,
 ): Promise<LyingMember> {
-  const { privateKey } = await newTestIdentity()
-  const dir = await mkdtemp(join(tmpdir(), 'modmesh-liar-'))
   const shelf = new LyingShelf(lie)
   let ownerAsked = 0
   const fetcher: SiteFetcher | undefined = owns && {
@@ -55,28 +50,12 @@ export async function startLyingMember(
     part: async () => undefined,
     notice: () => ({ bytes: 0 }),
   }
-  const node = await MeshNode.start(
-    { shelf, fetcher, heads: noHeads, membership: new MemoryMembershipStore() },
-    {
-      privateKey,
-      datastoreDir: dir,
-      listen: '127.0.0.1:0',
-      peers: [],
-      mdns: false,
-      name: 'liar',
-      inventory: true,
-      connect: 'all',
-    },
-  )
-  await node.join(ticket)
+  const member = await joinMember(ticket, { shelf, fetcher })
   return {
-    peerId: node.peerId,
+    peerId: member.node.peerId,
     bodiesAsked: () => shelf.bodiesAsked,
     ownerAsked: () => ownerAsked,
-    [Symbol.asyncDispose]: async () => {
-      await node.stop()
-      await rm(dir, { recursive: true, force: true })
-    },
+    [Symbol.asyncDispose]: () => member[Symbol.asyncDispose](),
   }
 }
 
@@ -131,10 +110,4 @@ class LyingShelf implements PeerShelf {
   async tile(): Promise<undefined> {
     return undefined
   }
-}
-
-const noHeads: HeadExchange = {
-  heads: () => Promise.resolve([]),
-  onHead: () => () => {},
-  received() {},
 }

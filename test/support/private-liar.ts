@@ -1,7 +1,4 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { HeldZip, PublishedRecord } from '@modmesh/fill'
 import {
   formatModuleVersion,
@@ -11,8 +8,8 @@ import {
   type Version,
   type ZipHash,
 } from '@modmesh/module'
-import { type HeadExchange, MeshNode, type PeerShelf, type PrivateShelf } from '@modmesh/peers'
-import { MemoryMembershipStore, newTestIdentity } from '@modmesh/peers/testing'
+import type { PrivateShelf } from '@modmesh/peers'
+import { joinMember } from './joined-member.ts'
 
 /** A member that may have private modules, and sends other bytes than a publisher signed. */
 export interface PrivateLiar extends AsyncDisposable {
@@ -28,38 +25,20 @@ export async function startPrivateLiar(
   ticket: string,
   module: ModuleVersion,
 ): Promise<PrivateLiar> {
-  const { privateKey } = await newTestIdentity()
-  const dir = await mkdtemp(join(tmpdir(), 'modmesh-liar-'))
   const privateShelf = new LyingShelf(module)
-  const node = await MeshNode.start(
-    { shelf: noShelf, privateShelf, heads: noHeads, membership: new MemoryMembershipStore() },
-    {
-      privateKey,
-      datastoreDir: dir,
-      listen: '127.0.0.1:0',
-      peers: [],
-      mdns: false,
-      name: 'liar',
-      inventory: true,
-      connect: 'all',
-    },
-  )
-  await node.join(ticket)
+  const member = await joinMember(ticket, { privateShelf })
   return {
-    peerId: node.peerId,
+    peerId: member.node.peerId,
     async hasStatement() {
       const options = { signal: AbortSignal.timeout(1_000), onRefused: () => {} }
-      for await (const record of node.privates.findRecords(module, options)) {
+      for await (const record of member.node.privates.findRecords(module, options)) {
         // Others may have the statement alone.
         if (record.mod !== undefined) privateShelf.truth = record
       }
       return privateShelf.truth !== undefined
     },
     bodiesAsked: () => privateShelf.bodiesAsked,
-    async [Symbol.asyncDispose]() {
-      await node.stop()
-      await rm(dir, { recursive: true, force: true })
-    },
+    [Symbol.asyncDispose]: () => member[Symbol.asyncDispose](),
   }
 }
 
@@ -106,20 +85,4 @@ class LyingShelf implements PrivateShelf {
       },
     }
   }
-}
-
-const noShelf: PeerShelf = {
-  async *contents() {},
-  async *mods() {},
-  onAdded: () => () => {},
-  findContent: async () => undefined,
-  record: async () => undefined,
-  versions: async () => [],
-  tile: async () => undefined,
-}
-
-const noHeads: HeadExchange = {
-  heads: () => Promise.resolve([]),
-  onHead: () => () => {},
-  received() {},
 }

@@ -1,7 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type {
   OwnerAnswer,
   OwnerChoice,
@@ -11,12 +8,11 @@ import type {
   ZipPart,
 } from '@modmesh/fill'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { MeshNode } from '../src/mesh-node.ts'
+import type { MeshNode } from '../src/mesh-node.ts'
 import type { SiteFetcher } from '../src/peer-shelf.ts'
-import { MemoryMembershipStore, newTestIdentity } from '../testing/index.ts'
-import { MemoryShelf, moduleOf } from './support/memory-shelf.ts'
+import { moduleOf } from './support/memory-shelf.ts'
 import { failOnUnhandled } from './support/no-unhandled.ts'
-import { MemorySink, patientTimes } from './support/test-node.ts'
+import { MemorySink, startNode } from './support/test-node.ts'
 
 const calm = new AbortController().signal
 const soon = { interval: 10 }
@@ -67,28 +63,11 @@ class TestFetcher implements SiteFetcher {
 async function start(
   init: { readonly ticket?: string; readonly site?: string; readonly isAble?: boolean } = {},
 ): Promise<{ readonly node: MeshNode; readonly fetcher: TestFetcher }> {
-  const { privateKey } = await newTestIdentity()
-  const datastoreDir = await mkdtemp(join(tmpdir(), 'modmesh-owner-'))
-  stack.defer(() => rm(datastoreDir, { recursive: true, force: true }))
+  const { isAble = true, ...given } = init
   const fetcher = new TestFetcher()
-  fetcher.isAble = init.isAble ?? true
-  const heads = { heads: async () => [], onHead: () => () => {}, received() {} }
-  const node = await MeshNode.start(
-    { shelf: new MemoryShelf(), heads, membership: new MemoryMembershipStore(), fetcher },
-    {
-      privateKey,
-      datastoreDir,
-      listen: '127.0.0.1:0',
-      peers: [],
-      mdns: false,
-      inventory: true,
-      connect: 'all',
-      site: init.site,
-      times: { ...patientTimes, fetchNoticeMs: 20, comingStallMs },
-    },
-  )
-  stack.defer(() => node.stop())
-  if (init.ticket !== undefined) await node.join(init.ticket)
+  fetcher.isAble = isAble
+  const times = { fetchNoticeMs: 20, comingStallMs }
+  const { node } = stack.use(await startNode({ ...given, fetcher, times }))
   return { node, fetcher }
 }
 

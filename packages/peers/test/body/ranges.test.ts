@@ -4,17 +4,17 @@ import { lpStream } from '@libp2p/utils'
 import type { ByteSink, ZipRange } from '@modmesh/fill'
 import { parseZipDigest } from '@modmesh/module'
 import { encode } from 'cborg'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { bodyProtocol, decodeBodyRequest, type ZipRequest } from '../../src/body/message.ts'
-import { type RogueMember, rogueMember } from '../../testing/index.ts'
+import { describe, expect, test } from 'vitest'
+import { bodyProtocol } from '../../src/body/message.ts'
+import { rogueMember } from '../../testing/index.ts'
 import { hashOf } from '../support/memory-shelf.ts'
 import { failOnUnhandled } from '../support/no-unhandled.ts'
-import { MemorySink, startNode, type TestNode } from '../support/test-node.ts'
+import { MemorySink } from '../support/test-node.ts'
+import { zipAsker } from '../support/zip-asker.ts'
 
 failOnUnhandled()
 
 const calm = { signal: new AbortController().signal }
-const soon = { interval: 5 }
 const name = 'example.org/m@v1.0.0'
 const zipHash = hashOf(name)
 const body = randomBytes(600_000)
@@ -45,41 +45,10 @@ class PartSink implements ByteSink {
 }
 
 describe('a part of a zip', () => {
-  let asker: TestNode
-  let honest: TestNode
-  beforeAll(async () => {
-    asker = await startNode()
-    honest = await startNode({ ticket: await asker.node.invite() })
-    honest.shelf.put(name, body)
-  })
-  beforeEach(async () => {
-    await expect.poll(() => statusOf(honest.node.peerId)?.isConnected, soon).toBe(true)
-  })
-  afterAll(async () => {
-    await honest[Symbol.asyncDispose]()
-    await asker[Symbol.asyncDispose]()
-  })
-
-  const statusOf = (peer: string) => asker.node.peers().find((each) => each.peer === peer)
+  const mesh = zipAsker(name, body)
+  const { statusOf, member } = mesh
   const fetch = (peer: string, range: ZipRange, sink: ByteSink) =>
-    asker.node.fetchRange(peer, zipHash, sink, range, calm)
-
-  async function member(
-    answer: (stream: Stream, asked: ZipRequest) => Promise<void>,
-  ): Promise<RogueMember> {
-    const rogue = await rogueMember(await asker.node.invite())
-    await rogue.connect(asker.address)
-    await rogue.handle(bodyProtocol, async (stream) => {
-      const frames = lpStream(stream)
-      const request = decodeBodyRequest((await frames.read()).subarray())
-      frames.unwrap()
-      if (request?.kind !== 'zip') return stream.abort(new Error('another question'))
-      await answer(stream, request).catch(() => {
-        // The asker went away.
-      })
-    })
-    return rogue
-  }
+    mesh.asker.node.fetchRange(peer, zipHash, sink, range, calm)
 
   const says = (header: object, bytes: Uint8Array) => async (stream: Stream) => {
     await lpStream(stream).write(encode(header))
@@ -94,11 +63,11 @@ describe('a part of a zip', () => {
     [599_999, 600_000],
     [100_000, 400_000],
   ] as const)('from %i to %i is those bytes and no more', async ([start, end]) => {
-    const before = statusOf(honest.node.peerId)?.takenBytes ?? 0
+    const before = statusOf(mesh.honest.node.peerId)?.takenBytes ?? 0
     const sink = new MemorySink()
-    await fetch(honest.node.peerId, { ...middle, start, end }, sink)
+    await fetch(mesh.honest.node.peerId, { ...middle, start, end }, sink)
     expect(Buffer.compare(sink.bytes, body.subarray(start, end))).toBe(0)
-    expect((statusOf(honest.node.peerId)?.takenBytes ?? 0) - before).toBe(end - start)
+    expect((statusOf(mesh.honest.node.peerId)?.takenBytes ?? 0) - before).toBe(end - start)
   })
 
   test('of one that knows no ends is ended by us', async () => {
@@ -159,8 +128,8 @@ describe('a part of a zip', () => {
   })
 
   test('asked of us for other bytes is answered with the whole', async () => {
-    await using rogue = await rogueMember(await asker.node.invite())
-    const connection = await rogue.connect(honest.address)
+    await using rogue = await rogueMember(await mesh.asker.node.invite())
+    const connection = await rogue.connect(mesh.honest.address)
     const stream = await connection.newStream(bodyProtocol)
     const frames = lpStream(stream)
     const theirs = { zipDigest: randomBytes(32), offset: 5, end: 10 }

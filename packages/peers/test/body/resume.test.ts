@@ -3,12 +3,13 @@ import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
 import type { ByteSink, ResumePoint, ZipFetchOptions } from '@modmesh/fill'
 import { encode } from 'cborg'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { bodyProtocol, decodeBodyHeader, decodeBodyRequest } from '../../src/body/message.ts'
+import { describe, expect, test } from 'vitest'
+import { bodyProtocol, decodeBodyHeader } from '../../src/body/message.ts'
 import { type RogueMember, rogueMember } from '../../testing/index.ts'
 import { hashOf } from '../support/memory-shelf.ts'
 import { failOnUnhandled } from '../support/no-unhandled.ts'
-import { MemorySink, startNode, type TestNode } from '../support/test-node.ts'
+import { MemorySink, startNode } from '../support/test-node.ts'
+import { zipAsker } from '../support/zip-asker.ts'
 
 failOnUnhandled()
 
@@ -80,43 +81,19 @@ function sends(header: object, ...pieces: Uint8Array[]): Answer {
 }
 
 describe('a zip whose holder is cut', () => {
-  let asker: TestNode
-  let honest: TestNode
-  beforeAll(async () => {
-    asker = await startNode()
-    honest = await startNode({ ticket: await asker.node.invite() })
-    honest.shelf.put(name, body)
-  })
-  beforeEach(async () => {
-    await expect.poll(() => statusOf(honest.node.peerId)?.isConnected, soon).toBe(true)
-  })
-  afterAll(async () => {
-    await honest[Symbol.asyncDispose]()
-    await asker[Symbol.asyncDispose]()
-  })
-
-  const statusOf = (peer: string) => asker.node.peers().find((each) => each.peer === peer)
+  const mesh = zipAsker(name, body)
+  const { statusOf } = mesh
   const fetch = (peer: string, target: Target) =>
-    asker.node.fetchZip(peer, zipHash, target, target.options)
+    mesh.asker.node.fetchZip(peer, zipHash, target, target.options)
 
   /** A member that answers the first request in one way, the second in the next. */
-  async function member(...answers: readonly Answer[]): Promise<RogueMember> {
-    const rogue = await rogueMember(await asker.node.invite())
-    await rogue.connect(asker.address)
+  function member(...answers: readonly Answer[]): Promise<RogueMember> {
     const left = [...answers]
-    await rogue.handle(bodyProtocol, async (stream) => {
-      const frames = lpStream(stream)
-      const request = decodeBodyRequest((await frames.read()).subarray())
-      frames.unwrap()
+    return mesh.member(async (stream, { offset = 0 }) => {
       const answer = left.shift()
       if (answer === undefined) return stream.abort(new Error('asked too often'))
-      await answer(stream, { offset: request?.kind === 'zip' ? (request.offset ?? 0) : 0 }).catch(
-        () => {
-          // The asker went away.
-        },
-      )
+      await answer(stream, { offset })
     })
-    return rogue
   }
 
   /** Gives bytes up to `end` and dies when they are there. */
@@ -143,12 +120,12 @@ describe('a zip whose holder is cut', () => {
     async (end) => {
       const target = new Target()
       await cut(target, end)
-      const before = statusOf(honest.node.peerId)?.takenBytes ?? 0
-      const fetched = await fetch(honest.node.peerId, target)
+      const before = statusOf(mesh.honest.node.peerId)?.takenBytes ?? 0
+      const fetched = await fetch(mesh.honest.node.peerId, target)
       expect(fetched).toEqual({ zipDigest: zipDigest.toString('hex'), size: body.length })
       expect(Buffer.compare(target.bytes, body)).toBe(0)
       expect(target.resets).toEqual([])
-      expect((statusOf(honest.node.peerId)?.takenBytes ?? 0) - before).toBe(body.length - end)
+      expect((statusOf(mesh.honest.node.peerId)?.takenBytes ?? 0) - before).toBe(body.length - end)
     },
   )
 
@@ -157,7 +134,7 @@ describe('a zip whose holder is cut', () => {
     await cut(target, 200_000)
     await cut(target, 450_000)
     expect(target.point).toMatchObject({ size: 450_000 })
-    await fetch(honest.node.peerId, target)
+    await fetch(mesh.honest.node.peerId, target)
     expect(Buffer.compare(target.bytes, body)).toBe(0)
     expect(target.resets).toEqual([])
   })
@@ -165,16 +142,16 @@ describe('a zip whose holder is cut', () => {
   test('and had sent wrong bytes is fetched anew of the next, whom nobody blames', async () => {
     const target = new Target()
     await cut(target, 300_000, flipped)
-    const fetched = await fetch(honest.node.peerId, target)
+    const fetched = await fetch(mesh.honest.node.peerId, target)
     expect(fetched.size).toBe(body.length)
     expect(Buffer.compare(target.bytes, body)).toBe(0)
     expect(target.resets).toEqual(['mismatch'])
     expect(target.begun).toBe(2)
-    expect(statusOf(honest.node.peerId)?.blamed).toBeUndefined()
+    expect(statusOf(mesh.honest.node.peerId)?.blamed).toBeUndefined()
   })
 
   test('is not joined to the bytes of one that has others', async () => {
-    await using other = await startNode({ ticket: await asker.node.invite() })
+    await using other = await startNode({ ticket: await mesh.asker.node.invite() })
     const others = randomBytes(500_000)
     other.shelf.put(name, others)
     await expect.poll(() => statusOf(other.node.peerId)?.isConnected, soon).toBe(true)
@@ -250,8 +227,8 @@ describe('a zip whose holder is cut', () => {
 
   /** How the honest holder answers a request that goes on. */
   async function answerTo(asked: object): Promise<{ header: object; bytes: number }> {
-    await using rogue = await rogueMember(await asker.node.invite())
-    const connection = await rogue.connect(honest.address)
+    await using rogue = await rogueMember(await mesh.asker.node.invite())
+    const connection = await rogue.connect(mesh.honest.address)
     const stream = await connection.newStream(bodyProtocol)
     const frames = lpStream(stream)
     const hash = Buffer.from(zipHash.slice(3), 'base64')

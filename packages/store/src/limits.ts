@@ -2,6 +2,8 @@
 export const maxDirectoryBytes: number = 64 << 20
 /** Entries up to this are inflated in one call, which costs less; larger ones in pieces, so that a bomb costs bounded memory. Bytes. */
 export const oneShotEntryBytes: number = 1 << 20
+/** The same where zips are verified: nearly all bytes of modules are in smaller entries, and the memory is given back at once. Bytes. */
+export const verifiedAtOnceBytes: number = 8 << 20
 /** Piece in which large entries are inflated: node takes new memory for each. Bytes. */
 export const inflateChunkBytes: number = 64 << 10
 /** Piece in which files are read, hashed and copied. Bytes. */

@@ -11,7 +11,8 @@ import {
   ZipRulesError,
 } from '@modmesh/module'
 import { asError, errnoOf } from './errors.ts'
-import { inflateChunkBytes, oneShotEntryBytes, pieceBytes } from './limits.ts'
+import { freeBuffer } from './free-buffer.ts'
+import { inflateChunkBytes, pieceBytes, verifiedAtOnceBytes } from './limits.ts'
 import { type DirectoryEntry, parseZipDirectory } from './zip-directory.ts'
 import { type EntrySpan, locateEntry, orderEntries } from './zip-entries.ts'
 import { type PlacedEntry, planRewrite, type RewritePart } from './zip-rewrite.ts'
@@ -119,10 +120,19 @@ function hashEntry(
   span: EntrySpan,
   options: VerifyOptions,
 ): Uint8Array | Promise<Uint8Array> {
-  const isSmall = entry.size <= oneShotEntryBytes && entry.compressedSize <= oneShotEntryBytes
+  const isSmall = Math.max(entry.size, entry.compressedSize) <= verifiedAtOnceBytes
   if (!isSmall) return hashLargeEntry(zip, entry, span, options)
   const packed = zip.read(span.start, span.end)
-  const content = entry.method === 0 ? packed : inflateSmall(entry, packed)
+  if (entry.method === 0) return hashSmall(entry, packed)
+  const content = inflateSmall(entry, packed)
+  try {
+    return hashSmall(entry, content)
+  } finally {
+    freeBuffer(content)
+  }
+}
+
+function hashSmall(entry: DirectoryEntry, content: Buffer): Uint8Array {
   checkContent(entry, { bytes: content.length, crc: crc32(content) })
   return hash('sha256', content, 'buffer')
 }

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { ZipRulesError } from '@modmesh/module'
+import { freeBuffer } from './free-buffer.ts'
 import { readWindowBytes } from './limits.ts'
 
 /**
@@ -37,10 +38,12 @@ export class ZipWindow {
 
   close(): void {
     closeSync(this.#fd)
+    freeBuffer(this.#bytes)
   }
 
   #fill(start: number, end: number): void {
     const length = Math.min(Math.max(end - start, readWindowBytes), this.size - start)
+    freeBuffer(this.#bytes)
     this.#bytes = Buffer.allocUnsafeSlow(length)
     this.#start = start
     this.readInto(this.#bytes, start)

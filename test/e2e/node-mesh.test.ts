@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, goTest } from '../support/go.ts'
+import { untilMet } from '../support/mesh.ts'
 import { type StartedNode, type StartNodeInit, startNode } from '../support/start-node.ts'
 
 const hello: FakeModule = {
@@ -55,7 +56,9 @@ async function joined(from: StartedNode, ...more: string[]): Promise<StartedNode
   const invited = await from.run(['invite'])
   expect(invited.code).toBe(0)
   const args = ['--upstream', 'off', '--sumdb', upstream.sumdb.keyText, ...more]
-  return await node({ args, env: { MODMESH_JOIN: invited.stdout } })
+  const member = await node({ args, env: { MODMESH_JOIN: invited.stdout } })
+  await untilMet(member, from)
+  return member
 }
 
 async function tidyAndRun(proxy: StartedNode): Promise<string> {

@@ -97,7 +97,8 @@ describe('a running node', () => {
     await expect.poll(() => a.log()).toContain('stopping')
     const started = performance.now()
     expect(await a.end('SIGINT')).toBe(130)
-    expect(performance.now() - started).toBeLessThan(3_000)
+    // It drains for ten seconds otherwise.
+    expect(performance.now() - started).toBeLessThan(8_000)
     request.destroy()
   })
 
@@ -109,7 +110,7 @@ describe('a running node', () => {
     await expect.poll(() => upstream.count(helloZip)).toBe(1)
     const started = performance.now()
     expect(await a.end('SIGTERM')).toBe(0)
-    expect(performance.now() - started).toBeLessThan(15_000)
+    expect(performance.now() - started).toBeLessThan(30_000)
     request.destroy()
   })
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
-import { filePath, invite } from '../support/mesh.ts'
+import { filePath, invite, untilMet } from '../support/mesh.ts'
 import { runModmesh, type StartedNode, startNode } from '../support/start-node.ts'
 
 const hello: FakeModule = { path: 'example.com/hello', version: 'v1.2.0' }
@@ -38,6 +38,7 @@ describe('two nodes', () => {
     expect(await get(a, 'zip')).toBe(200)
     const env = { MODMESH_JOIN: await invite(a) }
     b = await start(['--upstream', 'off', '--name', 'beta', '--site', 'rome'], env)
+    await untilMet(b, a)
   })
 
   test('say why: one had it from upstream, the other from the one', async () => {

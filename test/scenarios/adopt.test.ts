@@ -18,7 +18,7 @@ import { escapeModulePath, parseModulePath } from '@modmesh/module'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { appOf, type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, goTest as test } from '../support/go.ts'
-import { filePath, invite, statusOf } from '../support/mesh.ts'
+import { filePath, invite, statusOf, untilMet } from '../support/mesh.ts'
 import { programPath, runModmesh, type StartedNode, startNode } from '../support/start-node.ts'
 
 const lib = 'example.com/Lib'
@@ -353,6 +353,7 @@ describe('adopt --watch', () => {
     const MODMESH_JOIN = await invite(node)
     const lonely = ['--upstream', 'off', '--sumdb', upstream.sumdb.keyText]
     const member = stack.use(await startNode({ args: lonely, env: { MODMESH_JOIN } }))
+    await untilMet(member, node)
     expect(await statusOfGet(member, `${app}@v0.1.0`, 'zip')).toBe(200)
     expect(await go.run(['clean', '-modcache'])).toMatchObject({ code: 0 })
     // The cache that is made anew is followed, too.

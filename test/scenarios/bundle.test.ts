@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appOf, type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, type GoResult, goTest } from '../support/go.ts'
-import { checkStore, filePath, invite } from '../support/mesh.ts'
+import { checkStore, filePath, invite, untilMet } from '../support/mesh.ts'
+import { get } from '../support/site.ts'
 import {
   programPath,
   type RunResult,
@@ -126,6 +127,9 @@ describe('a site without a link', () => {
       const args = ['--upstream', 'off', '--sumdb', upstream.sumdb.keyText]
       joined.push(parts.use(await startNode({ args, env })))
     }
+    for (const node of joined) {
+      await untilMet(node, site)
+    }
   })
 
   test('believes nobody whom it was not told to', async () => {
@@ -170,8 +174,10 @@ describe('a site without a link', () => {
     let asked = 0
     const round = async (): Promise<number> => {
       const took: number[] = []
+      const ofHeld: number[] = []
       for (let i = 0; i < 9; i++) {
         const module = { path: `example.com/new${asked++}`, version: 'v1.0.0' }
+        ofHeld.push((await get(site, filePath({ path: app, version: 'v0.1.0' }, 'info'))).tookMs)
         const startedMs = performance.now()
         const answer = await fetch(site.url + filePath(module, 'info'))
         const text = await answer.text()
@@ -181,10 +187,13 @@ describe('a site without a link', () => {
           expect.stringContaining(`modmesh export ${module.path}@v1.0.0`),
         ])
       }
-      return took.toSorted((a, b) => a - b)[4] ?? Number.NaN
+      const [median = Number.NaN, held = 0] = [took, ofHeld].map(
+        (all) => all.toSorted((a, b) => a - b)[4],
+      )
+      // On a busy machine what is held takes its time, too.
+      return median / Math.max(20, 12 * held)
     }
-    // Whoever else uses the machine leaves it alone for one round.
-    await expect.poll(round, { interval: 10 }).toBeLessThan(20)
+    await expect.poll(round, { interval: 10 }).toBeLessThan(1)
   })
 
   goTest('tells a client that knows a newer tree how to go on', async () => {

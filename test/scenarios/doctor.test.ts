@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FakeUpstream } from '../support/fake-upstream.ts'
 import { goTest } from '../support/go.ts'
-import { filePath, invite } from '../support/mesh.ts'
+import { filePath, invite, untilMet } from '../support/mesh.ts'
 import { NetworkNamespace, namespaceTest } from '../support/network-namespace.ts'
 import { noPrivateDisk, PrivateDisk } from '../support/private-disk.ts'
 import {
@@ -242,6 +242,7 @@ describe('the mesh', () => {
     const a = await start()
     const MODMESH_JOIN = await invite(a)
     const b = await start([], { env: { MODMESH_JOIN } })
+    await untilMet(b, a)
     expect((await examine(b)).findings.get('peers')).toMatchObject({ state: 'ok' })
     await a.end('SIGKILL')
     const peers = async (): Promise<Finding | undefined> => (await examine(b)).findings.get('peers')

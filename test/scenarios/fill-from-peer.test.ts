@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, goTest } from '../support/go.ts'
-import { askStatus, filePath, invite, peerOf } from '../support/mesh.ts'
+import { askStatus, filePath, invite, peerOf, untilMet } from '../support/mesh.ts'
 import { type StartedNode, startNode } from '../support/start-node.ts'
 
 /** Twenty plain modules, and one of every kind that is easy to get wrong. */
@@ -107,6 +107,7 @@ async function makeWorld(): Promise<World> {
   upstream.break(() => true, { kind: 'stall' })
   upstream.forget()
   const b = stack.use(await startNode({ args: ['--upstream', 'off', ...database], env }))
+  await untilMet(b, a)
   return { upstream, a, b, goSum }
 }
 

@@ -12,6 +12,7 @@ import {
   peerOf,
   stagedIn,
   statusOf,
+  untilMet,
 } from '../support/mesh.ts'
 import { buildModuleZip, type ModuleFiles, moduleHashes } from '../support/module-zip.ts'
 import { type StartedNode, startNode } from '../support/start-node.ts'
@@ -193,6 +194,7 @@ async function besideHonestHolder(): Promise<Scene> {
   const ticket = await invite(holder)
   const env = { MODMESH_JOIN: ticket }
   const victim = stack.use(await startNode({ args: ['--upstream', 'off', ...database], env }))
+  await untilMet(victim, holder, { inventory: false })
   return { upstream, victim, ticket }
 }
 

@@ -3,6 +3,7 @@ import type { MemberStatus } from '../../packages/peers/src/mesh-members.ts'
 import { patiently } from '../../packages/peers/test/support/patience.ts'
 import { startNode, type TestNode } from '../../packages/peers/test/support/test-node.ts'
 import { newTestIdentity } from '../../packages/peers/testing/index.ts'
+import { startStopwatch } from '../support/stopwatch.ts'
 
 let cleanups: AsyncDisposableStack
 let started: TestNode[]
@@ -124,10 +125,10 @@ describe('a revoked member', () => {
     const [b, c] = [await start({ name: 'b', ticket }), await start({ name: 'c', ticket })]
     await admitted(b, c)
     await connected(a, b, c)
-    const beganMs = performance.now()
+    const took = startStopwatch()
     expect(await a.node.members.revoke('b')).toMatchObject({ peer: b.node.peerId, name: 'b' })
     await patiently(() => [...peers(a), ...peers(c)].includes(b.node.peerId)).toBe(false)
-    expect(performance.now() - beganMs).toBeLessThan(5_000)
+    expect(took()).toBeLessThan(5_000)
     expect(peers(a)).toEqual([c.node.peerId])
 
     const disguised = await start({ name: 'x', ticket })

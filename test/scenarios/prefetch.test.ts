@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { fakeToolchain } from '../support/fake-toolchain.ts'
 import { type FakeModule, FakeUpstream } from '../support/fake-upstream.ts'
 import { GoHome, goTest } from '../support/go.ts'
-import { invite } from '../support/mesh.ts'
+import { invite, untilMet } from '../support/mesh.ts'
 import { buildModuleZip } from '../support/module-zip.ts'
 import { type RunResult, runModmesh, startNode } from '../support/start-node.ts'
 
@@ -182,6 +182,7 @@ describe('a project with go.sum', () => {
     expect(byPeer, byPeer.stderr).toMatchObject({ code: 0 })
     const env = { MODMESH_JOIN: await invite(first) }
     await using second = await startNode({ args: ['--offline', ...upstreamArgs()], env })
+    await untilMet(second, first)
     upstream.forget()
     const done = await second.run(['prefetch', folder, '--json', '--pin', 'main'])
     const report = JSON.parse(done.stdout) as Report

@@ -1,6 +1,7 @@
 import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { escapeModulePath, escapeVersion, parseModuleVersion, type ZipHash } from '@modmesh/module'
 import { DiskStore } from '@modmesh/store'
 import type { PeerLine, RunningStatus } from '../../packages/node/src/status.ts'
@@ -30,6 +31,28 @@ export async function askStatus(node: StartedNode): Promise<RunningStatus> {
 export async function peerOf(node: StartedNode, peerId: string): Promise<PeerLine | undefined> {
   const { mesh } = await statusOf(node)
   return mesh.peers.find(({ id }) => id === peerId)
+}
+
+/** How long two nodes may take to meet, ms. */
+const meetMs = 90_000
+
+/**
+ * Resolves when a node is connected to another one and knows what that holds. A node that joins is ready after two
+ * seconds without anybody, too, and on a busy machine those pass.
+ */
+export async function untilMet(
+  node: StartedNode,
+  holder: StartedNode,
+  { inventory = true }: { readonly inventory?: boolean } = {},
+): Promise<void> {
+  const endMs = performance.now() + meetMs
+  for (;;) {
+    const { zips } = (await statusOf(holder)).store
+    const { connected = false, holds } = (await peerOf(node, holder.peerId)) ?? {}
+    if (connected && (!inventory || (holds ?? -1) >= zips)) return
+    if (performance.now() > endMs) throw new Error('the two did not meet')
+    await sleep(50)
+  }
 }
 
 /** The URL path of a file of a module version. */

@@ -39,7 +39,7 @@ export const sharing: Subject = {
         slow('/$m/@v/v1.0.0.zip'),
         broken('/$m/@v/v1.0.0.zip', { kind: 'status', status: 500 }),
         burst(50, '/$m/@v/v1.0.0.zip', 'trouble'),
-        asked('/$m/@v/v1.0.0.zip', 5, 1),
+        asked('/$m/@v/v1.0.0.zip', 15, 1),
       ],
     },
     {

@@ -1,4 +1,3 @@
-import { readFile, stat } from 'node:fs/promises'
 import {
   findInfoFault,
   findStrangersInfoFault,
@@ -9,25 +8,28 @@ import {
 import {
   formatModuleVersion,
   hashMod,
-  InvalidHashError,
   type ModuleVersion,
   maxModBytes,
-  parseZipHash,
-  type ZipHash,
   ZipRulesError,
 } from '@modmesh/module'
-import { type AdoptedZip, type DiskStore, StoreAccessError, StoreWriteError } from '@modmesh/store'
-import { errorCode, errorText } from '../errors.ts'
+import type { AdoptedZip, DiskStore } from '@modmesh/store'
+import { errorText } from '../errors.ts'
+import {
+  isTroubleOfCache,
+  mismatch,
+  readSmall,
+  whyUnproven,
+  zipFault,
+  zipHashFault,
+} from './adopt-faults.ts'
 import type { AdoptProofs, FoundSums, KnownSums } from './adopt-proofs.ts'
 import { type AdoptReport, AdoptTally } from './adopt-report.ts'
-import type { CachedKind, CachedVersion } from './module-cache.ts'
+import type { CachedVersion } from './module-cache.ts'
 
 /** Module versions worked on at once: their commits share the syncs of a disk. */
 const versionsAtOnce = 64
 /** An `.info` of `go` has some hundred bytes. */
 const maxInfoBytes = 64 * 1024
-/** A `.ziphash` has 47 bytes. */
-const maxZipHashBytes = 1024
 
 export interface AdoptComponents {
   readonly store: DiskStore
@@ -228,75 +230,7 @@ class Adoption {
   }
 }
 
-/** Why nobody vouches for a zip; undefined when somebody does. */
-function whyUnproven(sums: FoundSums): string | undefined {
-  if (sums.kind === 'unproven') return sums.why
-  return sums.zips.size === 0 ? 'there is a hash of its go.mod alone' : undefined
-}
-
 async function heldAlready(store: DiskStore, { module, zipHash }: AdoptedZip): Promise<boolean> {
   const held: HeldZip | undefined = await store.findZip(module)
   return held?.zipHash === zipHash
-}
-
-/** What `go` wrote beside the zip must say the same: either of the two was altered. */
-async function zipHashFault(
-  version: CachedVersion,
-  { zipHash }: AdoptedZip,
-): Promise<string | undefined> {
-  if (!version.kinds.has('ziphash')) return undefined
-  let text: string
-  try {
-    text = Buffer.from(await readSmall(version, 'ziphash', maxZipHashBytes)).toString('utf8')
-  } catch (error) {
-    return `its .ziphash cannot be read: ${errorText(error)}`
-  }
-  const said = parseSaid(text.trim())
-  if (said === zipHash) return undefined
-  return `its .ziphash says ${said ?? 'no hash'}, its bytes are ${zipHash}`
-}
-
-function parseSaid(text: string): ZipHash | undefined {
-  try {
-    return parseZipHash(text)
-  } catch (error) {
-    if (error instanceof InvalidHashError) return undefined
-    throw error
-  }
-}
-
-function zipFault({ zipHash }: AdoptedZip, known: FoundSums): string | undefined {
-  if (known.kind === 'unproven' || known.zips.size === 0 || known.zips.has(zipHash))
-    return undefined
-  return mismatch(known, [...known.zips], zipHash)
-}
-
-function mismatch({ proof }: KnownSums, expected: readonly string[], seen: string): string {
-  const who = {
-    'checksum-db': proof.kind === 'checksum-db' ? proof.database : '',
-    'go-sum': 'the go.sum',
-    publisher: 'its publisher',
-    upstream: 'what was first seen',
-  }[proof.kind]
-  return `${who} says ${expected.join(' or ')}, its bytes are ${seen}`
-}
-
-async function readSmall(
-  { base }: CachedVersion,
-  kind: CachedKind,
-  maxBytes: number,
-): Promise<Uint8Array> {
-  const path = `${base}.${kind}`
-  const found = await stat(path)
-  if (!found.isFile()) throw new Error(`${path} is no file`)
-  const { size } = found
-  if (size > maxBytes) throw new Error(`${path} has ${size} bytes, more than there can be`)
-  return await readFile(path)
-}
-
-/** The file went, is not ours to read, or is being written: that says nothing about the next one. */
-function isTroubleOfCache(error: unknown): boolean {
-  if (error instanceof StoreAccessError) return true
-  const code = error instanceof StoreWriteError ? error.errno : errorCode(error)
-  return code !== undefined && ['ENOENT', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR'].includes(code)
 }

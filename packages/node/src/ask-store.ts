@@ -1,6 +1,6 @@
 import type { AdoptTrust } from './adopt/answer-adopt.ts'
 import { type AskOptions, askNode } from './control-socket/client.ts'
-import type { StoreRequest } from './control-socket/protocol.ts'
+import type { StoreRequest } from './control-socket/requests.ts'
 import { prepareDataDir } from './data-dir.ts'
 import { NodeNotRunningError } from './errors.ts'
 import type { Settings } from './settings.ts'

@@ -1,5 +1,5 @@
 import type { MemberStatus, MeshNode } from '@modmesh/peers'
-import type { MeshRequest } from './control-socket/protocol.ts'
+import type { MeshRequest } from './control-socket/requests.ts'
 import { CommandError, errorCode, errorText } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 import { newIdentity, replaceIdentity } from './identity.ts'

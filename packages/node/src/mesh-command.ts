@@ -1,5 +1,5 @@
 import { askNode } from './control-socket/client.ts'
-import type { MeshRequest, PublishRequest } from './control-socket/protocol.ts'
+import type { MeshRequest, PublishRequest } from './control-socket/requests.ts'
 import { type FlagTexts, readDirOption } from './read-options.ts'
 import type { Surroundings } from './settings.ts'
 

@@ -11,7 +11,7 @@ import {
   parsePin,
   pinCovers,
 } from '@modmesh/store'
-import type { StoreRequest } from './control-socket/protocol.ts'
+import type { StoreRequest } from './control-socket/requests.ts'
 import { UsageError } from './errors.ts'
 
 /** A pin, and what of it is held. */

@@ -1,6 +1,6 @@
 import { PeerError } from '@modmesh/fill'
 import type { MeshNode } from '@modmesh/peers'
-import type { SiteRequest } from './control-socket/protocol.ts'
+import type { SiteRequest } from './control-socket/requests.ts'
 import { CommandError } from './errors.ts'
 import { exitCodes } from './exit-codes.ts'
 import type { SiteLimits } from './site-limits.ts'

@@ -11,7 +11,7 @@ import {
 } from '@modmesh/module'
 import type { DiskStore } from '@modmesh/store'
 import type { VerifierKey } from '@modmesh/sumdb'
-import type { StoreRequest } from '../control-socket/protocol.ts'
+import type { StoreRequest } from '../control-socket/requests.ts'
 import { UsageError } from '../errors.ts'
 import { adoptCache } from './adopt-cache.ts'
 import { AdoptProofs, type AdoptProofsComponents } from './adopt-proofs.ts'

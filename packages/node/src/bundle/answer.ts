@@ -1,5 +1,5 @@
 import { BundleError, BundleSourceError } from '@modmesh/store'
-import type { BundleRequest } from '../control-socket/protocol.ts'
+import type { BundleRequest } from '../control-socket/requests.ts'
 import type { AnswerOptions } from '../control-socket/server.ts'
 import { CommandError } from '../errors.ts'
 import { exitCodes } from '../exit-codes.ts'

@@ -1,5 +1,5 @@
 import { exchangeWithNode, type StreamedExchange } from '../control-socket/client.ts'
-import type { BundleRequest } from '../control-socket/protocol.ts'
+import type { BundleRequest } from '../control-socket/requests.ts'
 import { NodeNotRunningError } from '../errors.ts'
 import { type FlagTexts, readOptions } from '../read-options.ts'
 import type { Surroundings } from '../settings.ts'

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { askStore } from '../ask-store.ts'
 import { formatBytes } from '../byte-size.ts'
-import type { StoreRequest } from '../control-socket/protocol.ts'
+import type { StoreRequest } from '../control-socket/requests.ts'
 import { UsageError } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { PinLine, PinReport, ProjectLine } from '../pin-answers.ts'

@@ -1,6 +1,6 @@
 import { formatBytes, parseByteSize } from '../byte-size.ts'
 import { askNode } from '../control-socket/client.ts'
-import type { SiteRequest } from '../control-socket/protocol.ts'
+import type { SiteRequest } from '../control-socket/requests.ts'
 import { UsageError } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { printJson } from '../mesh-command.ts'

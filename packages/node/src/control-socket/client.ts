@@ -4,13 +4,13 @@ import { CommandError, errorCode, errorText, NodeNotRunningError } from '../erro
 import { exitCodes } from '../exit-codes.ts'
 import { endFrames, SocketReader, sendFrame } from './frames.ts'
 import {
-  type ControlRequest,
   formatRequest,
   maxRequestBytes,
   maxResponseBytes,
   parseProgress,
   parseResponse,
 } from './protocol.ts'
+import type { ControlRequest } from './requests.ts'
 import { findSocketPath } from './socket-path.ts'
 
 /** Nothing listens: no socket, a killed node's socket, or a path that is no socket at all. */

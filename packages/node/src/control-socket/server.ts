@@ -5,13 +5,13 @@ import { exitCodes } from '../exit-codes.ts'
 import { SocketReader, sendFrame } from './frames.ts'
 import {
   type AskedRequest,
-  type ControlRequest,
   type ControlResponse,
   formatProgress,
   formatResponse,
   maxRequestBytes,
   parseRequest,
 } from './protocol.ts'
+import type { ControlRequest } from './requests.ts'
 import { prepareSocketPath, removeShortLink, socketFile } from './socket-path.ts'
 
 /** How long a client may take to say what it wants. Milliseconds. */

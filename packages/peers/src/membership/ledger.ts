@@ -1,7 +1,8 @@
 import * as v from 'valibot'
-import { hex, isEqual, sha256 } from './bytes.ts'
+import { isEqual, sha256 } from './bytes.ts'
 import { decodeFields, encodeFields, exactBytes, someBytes } from './canonical-cbor.ts'
 import type { SignedBody } from './certificate.ts'
+import { Closings } from './closings.ts'
 import { keyBytes } from './ed25519.ts'
 import { InvalidRecordError, MembershipStateError, NotAMemberError } from './errors.ts'
 import { keptKey, readKeepList } from './kept-peers.ts'
@@ -52,8 +53,7 @@ export class Ledger implements MeshView {
   readonly #roots: Uint8Array[]
   readonly #headers: SignedBody[] = []
   readonly #keeps: (ReadonlySet<string> | undefined)[] = []
-  /** When each invite was closed, by what the record speaks of. */
-  readonly #closings = new Map<string, Map<string, number>>()
+  readonly #closings = new Closings()
   readonly #minorBySigner = new Map<string, number>()
   #bytes = 0
   #digest: Uint8Array | undefined
@@ -192,8 +192,7 @@ export class Ledger implements MeshView {
   }
 
   closedMs(serial: Uint8Array): number | undefined {
-    const closings = this.#closings.get(hex(serial))
-    return closings && Math.min(...closings.values())
+    return this.#closings.firstMs(serial)
   }
 
   isSpent(serial: Uint8Array): boolean {
@@ -248,14 +247,14 @@ export class Ledger implements MeshView {
     if (old !== undefined) {
       this.#entries.delete(old.record.id)
       this.#bytes -= old.record.bytes.byteLength
-      this.#reopen(old.record)
+      this.#closings.drop(old.record)
     }
     this.#entries.set(record.id, entry)
     this.#bySubject.set(subject, record.id)
     this.#bytes += record.bytes.byteLength
     this.#digest = undefined
     if (record.fact.kind === 'rotate') this.#rotate(record)
-    else if (record.fact.kind === 'revoke') this.#revoke(record)
+    else if (record.fact.kind === 'revoke') this.#closings.add(record)
     else if (signer.kind === 'member') {
       this.#minorBySigner.set(signer.peer, (this.#minorBySigner.get(signer.peer) ?? 0) + 1)
     }
@@ -285,23 +284,5 @@ export class Ledger implements MeshView {
         this.#bytes -= record.bytes.byteLength
       }
     }
-  }
-
-  #revoke(record: LedgerRecord): void {
-    const { fact } = record
-    if (fact.kind !== 'revoke' || fact.body.invite === undefined) return
-    const serial = hex(fact.body.invite)
-    const closings = this.#closings.get(serial) ?? new Map<string, number>()
-    this.#closings.set(serial, closings.set(subjectOf(record), fact.body.at))
-  }
-
-  /** Takes back the closing of a record that gives way to another one. */
-  #reopen(record: LedgerRecord): void {
-    const { fact } = record
-    if (fact.kind !== 'revoke' || fact.body.invite === undefined) return
-    const serial = hex(fact.body.invite)
-    const closings = this.#closings.get(serial)
-    closings?.delete(subjectOf(record))
-    if (closings?.size === 0) this.#closings.delete(serial)
   }
 }

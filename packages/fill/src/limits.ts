@@ -240,6 +240,12 @@ export const minHedgeRtts = 3
 /** How long a link to another site that was cut under a body is waited for, ms: a minute, and the way back. */
 export const farReturnMs = 150_000
 
+/** A link over which nothing came for so long, neither what was asked for nor a word, is gone, ms: a bit less than a stream may take to open. */
+export const goneLinkMs = 2_500
+
+/** A site of which nothing was heard for so long is known to be gone: who asks then does not wait for it. There is a word every 15 s. */
+export const knownGoneMs = 20_000
+
 /** How often one holder is waited for so: one that is cut again and again is of no use. */
 export const maxFarReturns = 20
 

@@ -41,6 +41,8 @@ export interface SiteLink {
   readonly rttMs: number | undefined
   /** While something is being fetched over it. */
   readonly bytesPerSecond: number | undefined
+  /** Since a word of any connected member came, ms; there is one every 15 s. Absent: not known. */
+  readonly silentMs?: number
   /** Only what somebody asks for may cross. */
   readonly isMetered?: boolean
 }

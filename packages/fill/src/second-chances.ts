@@ -1,11 +1,12 @@
 import { PeerError } from './errors.ts'
 import type { KnownHolder } from './holder-list.ts'
-import { maxFarReturns, minCutBytes } from './limits.ts'
+import { goneLinkMs, maxFarReturns, minCutBytes } from './limits.ts'
 import type { PeerId, Peers } from './peers.ts'
 import { isBusy } from './zip-patience.ts'
 import type { Progress } from './zip-progress.ts'
 
-type Came = Pick<Progress, 'bytes' | 'whole'>
+/** What came, and for how long nothing more did. */
+export type Came = Pick<Progress, 'bytes' | 'whole' | 'toldBytes'> & { readonly idleMs: number }
 
 /** When a holder that failed is asked once more: at its next turn, or as soon as its link is back; undefined: never. */
 export type SecondChance = 'in-turn' | 'when-back' | undefined
@@ -32,18 +33,21 @@ export class SecondChances {
   of(holder: KnownHolder, came: Came, error: unknown): SecondChance {
     if (isBusy(error)) return this.#waitsForBusy ? 'in-turn' : undefined
     if (!(error instanceof PeerError) || error.fault !== 'unable') return undefined
-    if (this.#isLinkGone(holder, came.whole)) return 'when-back'
+    if (this.#isLinkGone(holder, came)) return 'when-back'
     return this.#mayGoOn(holder, came.bytes) ? 'in-turn' : undefined
   }
 
   /** Whether the link to another site went away under a body: that is no word about the holder. */
-  #isLinkGone({ peer, far }: KnownHolder, wholeBytes: number): boolean {
+  #isLinkGone({ peer, far }: KnownHolder, { whole, toldBytes, idleMs }: Came): boolean {
     if (far === undefined) return false
     const returns = (this.#returns.get(peer) ?? 0) + 1
     this.#returns.set(peer, returns)
     if (returns > maxFarReturns) return false
     // What it was to go on from is worth as much as what it gave.
-    return wholeBytes > 0 || !this.#peers.sites().some(({ site }) => site === far.site)
+    if (whole + toldBytes > 0) return true
+    const link = this.#peers.sites().find(({ site }) => site === far.site)
+    // A link that swallows everything looks as if it were there.
+    return link === undefined || Math.min(idleMs, link.silentMs ?? 0) >= goneLinkMs
   }
 
   /** Whether one that was cut is asked for the rest when it is its turn again. */

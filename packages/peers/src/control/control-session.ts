@@ -116,6 +116,11 @@ export class ControlSession {
     return since === undefined ? 0 : this.#clock.monotonicMs() - since
   }
 
+  /** How long we have heard nothing at all. */
+  get silentMs(): number {
+    return this.#clock.monotonicMs() - this.#heardAt
+  }
+
   /** Sends our hello and gives the peer's. Throws SessionClosedError, NoCommonVersionError or ProtocolError. */
   start(): Promise<Hello> {
     this.#send(this.#ourHello)

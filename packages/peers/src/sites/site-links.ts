@@ -249,8 +249,11 @@ export class SiteLinks {
   }
 
   #linkTo(site: string): SiteLink {
-    const rtts = this.#membersOf(site).flatMap(({ session }) => session.rttMs ?? [])
+    const members = this.#membersOf(site)
+    const rtts = members.flatMap(({ session }) => session.rttMs ?? [])
+    const silent = members.map(({ session }) => session.silentMs)
     return {
+      ...(silent.length === 0 ? {} : { silentMs: Math.min(...silent) }),
       site,
       rttMs: rtts.length === 0 ? undefined : Math.min(...rtts),
       bytesPerSecond: this.#sites.get(site)?.meter.bytesPerSecond,

@@ -9,6 +9,7 @@ import type { SumdbOps } from './sumdb-ops.ts'
 export class CacheWriter {
   readonly #ops: Pick<SumdbOps, 'writeCache'>
   readonly #waiting = new Map<string, Uint8Array>()
+  readonly #writing = new Map<string, Uint8Array>()
   readonly #running = new Map<string, Promise<void>>()
   readonly #lengths = new Recent<string, number>(4 * maxTilesInMemory)
 
@@ -19,6 +20,11 @@ export class CacheWriter {
   write(path: string, bytes: Uint8Array): void {
     this.#waiting.set(path, bytes)
     if (!this.#running.has(path)) this.#running.set(path, this.#drain(path))
+  }
+
+  /** What was asked to be written and is not in the cache yet. */
+  pending(path: string): Uint8Array | undefined {
+    return this.#waiting.get(path) ?? this.#writing.get(path)
   }
 
   /** Writes something that only grows, so that a narrower version never replaces a wider one. */
@@ -51,7 +57,9 @@ export class CacheWriter {
       const bytes = this.#waiting.get(path)
       if (bytes === undefined) break
       this.#waiting.delete(path)
+      this.#writing.set(path, bytes)
       await this.#writeOne(path, bytes)
+      this.#writing.delete(path)
     }
     this.#running.delete(path)
   }

@@ -43,7 +43,7 @@ export class RecordShelf {
     const held = this.#held.get(formatModuleVersion(module))
     if (held !== undefined) return held
     const path = lookupPath(module)
-    const bytes = await this.#ops.readCache(path)
+    const bytes = this.#writer.pending(path) ?? (await this.#ops.readCache(path))
     if (bytes === undefined) return undefined
     try {
       return this.hold(module, this.verify(module, this.#parse(bytes)))

@@ -29,6 +29,8 @@ export interface ImportDatabase {
   answerTile(path: string, options: Waiting): Promise<Uint8Array>
   /** Lets whoever verifies a tile find these bytes before the network; returns how to end that. */
   supply(path: string, bytes: Uint8Array): () => void
+  /** Resolves when what was kept so far is written. */
+  settled(): Promise<void>
   /** Makes all that was kept so far durable. */
   sync(paths: readonly string[]): Promise<void>
 }
@@ -66,7 +68,7 @@ export class TreeImport {
         this.#note = Buffer.from(bytes).toString('utf8')
         return
       case 'tile':
-        return this.#addToFrame(item, Uint8Array.from(bytes))
+        return this.#addToFrame(item, bytes)
       case 'leaf':
         return await this.#addLeaf(item, bytes)
       case 'record':
@@ -139,6 +141,8 @@ export class TreeImport {
       const stored = parseStoredRecord(bytes)
       const record = { ...stored, database: this.#tree.database, head: this.#note }
       await this.#database.verifyRecord(module, record, { signal: this.#signal })
+      // What is read faster than the disk takes it would be in memory, all of it.
+      await this.#database.settled()
     } catch (error) {
       throw asBundleError(`the record of ${module.path}@${module.version}`, error)
     }

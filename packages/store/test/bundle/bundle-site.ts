@@ -126,6 +126,7 @@ export class Site {
         this.#supplied.set(`/${path}`, bytes)
         return () => this.#supplied.delete(`/${path}`)
       },
+      settled: () => client.settled(),
       sync: () => client.settled(),
     }
   }

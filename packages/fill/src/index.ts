@@ -30,7 +30,7 @@ export { LinkMeter } from './link-meter.ts'
 export { ModuleFill } from './module-fill.ts'
 export type { Answer, Asker, AskOptions, ModuleSource } from './module-source.ts'
 export { ownerKey, pickOwner, rankOwners } from './owner.ts'
-export { findInfoFault, findStrangersInfoFault } from './peer-facts.ts'
+export { findInfoFault, findStrangersInfoFault, infoForStrangers } from './peer-facts.ts'
 export type {
   DeltaLink,
   DeltaTalk,

@@ -1,4 +1,5 @@
 import {
+  formatVersionInfo,
   hashMod,
   InvalidFileError,
   isPseudoVersion,
@@ -98,6 +99,17 @@ export function findStrangersInfoFault(
   const { time } = parseVersionInfo(bytes)
   const due = pseudoVersionTime(module.version)
   return time === due ? undefined : `time ${time}, expected ${due}`
+}
+
+/**
+ * The `.info` as it is given to strangers. Some proxies tell of a pseudo-version when they first saw it: nobody would
+ * take that from us, so it gets the time that the version names.
+ */
+export function infoForStrangers(bytes: Uint8Array, module: ModuleVersion): Uint8Array {
+  const { version } = module
+  if (!isPseudoVersion(version) || findInfoFault(bytes, module) !== undefined) return bytes
+  if (findStrangersInfoFault(bytes, module) === undefined) return bytes
+  return formatVersionInfo({ version, time: pseudoVersionTime(version) })
 }
 
 function infoFault(bytes: Uint8Array | undefined, module: ModuleVersion): string | undefined {

@@ -11,6 +11,7 @@ import {
   remoteDrainMs,
   remoteWriteMs,
 } from './limits.ts'
+import { infoForStrangers } from './peer-facts.ts'
 import type { Proof } from './proof.ts'
 import type { RemoteLevel } from './remote-level.ts'
 import type { RemoteObject } from './remote-store.ts'
@@ -131,7 +132,9 @@ export class WriteBack implements AsyncDisposable {
     if (sharesMod) yield { part: 'mod', module, bytes: mod.bytes }
     // It cannot be proven: nothing but upstream's own word goes where it stays for ever.
     const isShared = record !== undefined || sharesMod || sharesZip
-    if (info?.from === 'upstream' && isShared) yield { part: 'info', module, bytes: info.bytes }
+    if (info?.from === 'upstream' && isShared) {
+      yield { part: 'info', module, bytes: infoForStrangers(info.bytes, module) }
+    }
     if (sharesZip) yield { part: 'zip', module, zip }
   }
 

@@ -2,6 +2,7 @@ import {
   type FirstHash,
   type FirstHashes,
   type HeldZip,
+  infoForStrangers,
   mayShareAsPublished,
   type ZipStore,
 } from '@modmesh/fill'
@@ -61,7 +62,7 @@ export class SharedPrivateShelf implements PrivateShelf {
     if (vouched === undefined) return undefined
     const [zip, stored] = await Promise.all([this.#zipOf(vouched), this.#store.findRecord(module)])
     return {
-      info: stored?.info?.bytes,
+      info: stored?.info && infoForStrangers(stored.info.bytes, module),
       mod: stored?.mod?.hash === vouched.mod ? stored.mod.bytes : undefined,
       statement: vouched.published.statement,
       holdsZip: zip !== undefined,

@@ -1,6 +1,7 @@
 import {
   type DeltaOffer,
   type HeldZip,
+  infoForStrangers,
   type ModuleRecord,
   mayShare,
   type Proof,
@@ -83,7 +84,7 @@ export class SharedShelf implements PeerShelf {
     if (!holdsZip && !mod && record === undefined) return undefined
     return {
       module,
-      info: stored?.info?.bytes,
+      info: stored?.info && infoForStrangers(stored.info.bytes, module),
       mod: mod ? stored.mod?.bytes : undefined,
       record,
       holdsZip,

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { ZipStore } from '@modmesh/fill'
+import { infoForStrangers, type ZipStore } from '@modmesh/fill'
 import { formatModuleVersion, type ModuleVersion } from '@modmesh/module'
 import {
   formatStoredRecord,
@@ -215,7 +215,8 @@ async function readPart(
   kind: 'mod' | 'info',
   module: ModuleVersion,
 ): Promise<Uint8Array | undefined> {
-  return (await store.findRecord(module))?.[kind]?.bytes
+  const bytes = (await store.findRecord(module))?.[kind]?.bytes
+  return bytes !== undefined && kind === 'info' ? infoForStrangers(bytes, module) : bytes
 }
 
 function distinct(modules: readonly ModuleVersion[]): Iterable<ModuleVersion> {

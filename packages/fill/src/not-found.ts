@@ -13,9 +13,9 @@ export function notHere(what: string, cause?: unknown): ModuleNotFoundError {
   )
 }
 
-/** What somebody at a disconnected site is to ask for. */
+/** What somebody at a disconnected site is to ask for; of a list, `@latest` or a branch only the path is known. */
 function bundleHint(what: string): string {
-  const wanted = isVersion(what) ? what : 'PATH@VERSION'
+  const wanted = isVersion(what) ? what : `${what.split('@', 1)[0]}@VERSION`
   return `at a site without a link: add it to the bundle (modmesh export ${wanted}, or --for its go.sum)`
 }
 

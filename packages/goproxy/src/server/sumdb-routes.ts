@@ -1,6 +1,6 @@
-import type { AskOptions, ModuleSource } from '@modmesh/fill'
+import { type AskOptions, ModuleNotFoundError, type ModuleSource } from '@modmesh/fill'
 import { formatModuleVersion, type ModulePath, type ModuleVersion } from '@modmesh/module'
-import { SumdbNotFoundError } from '@modmesh/sumdb'
+import { SumdbNotFoundError, SumdbUnavailableError } from '@modmesh/sumdb'
 import { PolicyError } from '../errors.ts'
 import { supportedMs } from '../limits.ts'
 import type { SumdbRequest } from '../request-path.ts'
@@ -106,7 +106,12 @@ async function makeKnown(
   try {
     await source.sums(module, ask)
   } catch (error) {
-    throw databaseReason(error) ?? error
+    const reason = databaseReason(error)
+    // Nobody could be asked: the error says what to do about it.
+    if (reason !== undefined && error instanceof ModuleNotFoundError && !error.wasAsked) {
+      throw new SumdbUnavailableError(error.message, { cause: reason })
+    }
+    throw reason ?? error
   }
 }
 

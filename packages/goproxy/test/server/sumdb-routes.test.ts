@@ -1,4 +1,4 @@
-import { NoProofError } from '@modmesh/fill'
+import { ModuleNotFoundError, NoProofError } from '@modmesh/fill'
 import { parseModuleVersion } from '@modmesh/module'
 import { SumdbNotFoundError, SumdbUnavailableError } from '@modmesh/sumdb'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -88,6 +88,15 @@ describe('a configured database', () => {
     database.error = cause
     expect((await served.get(lookup)).status).toBe(status)
     expect((await served.get('/sumdb/sum.test/tile/8/0/000')).status).toBe(status)
+  })
+
+  test('that nobody may ask says what to do, and which database that was', async () => {
+    await using served = await serve({ databases: [fakeDatabase()] })
+    const cause = new SumdbUnavailableError('not asked: offline')
+    const hint = 'not held here\nadd it to the bundle'
+    served.source.error = new ModuleNotFoundError(hint, { cause, wasAsked: false })
+    const answer = await served.get('/sumdb/sum.test/lookup/example.com/m@v1.0.0')
+    expect([answer.status, await answer.text()]).toEqual([502, `${hint}\n${cause.message}\n`])
   })
 
   test('refuses private modules with the reason, asking nobody', async () => {

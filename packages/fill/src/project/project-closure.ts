@@ -83,7 +83,7 @@ interface World {
   readonly mains: readonly MainModule[]
   readonly sums: readonly SumFile[]
   readonly resolve: Resolve
-  /** Whether `go mod download` takes the whole build list: else only what go.mod names. */
+  /** Whether the whole build list is taken: else only what go.mod names, and what go.sum has hashes of. */
   readonly takesAll: boolean
 }
 
@@ -142,12 +142,14 @@ class Closing {
 
   async #addMain(main: MainModule): Promise<void> {
     const sums = main.sum === undefined ? [] : [main.sum]
-    const takesAll = !prunesGraph(main.mod.go)
+    const isPruned = prunesGraph(main.mod.go)
+    // Without a go.sum nobody says of which of the others `go mod tidy` looks into packages.
+    const takesAll = !isPruned || main.sum === undefined
     const world = { mains: [main], sums, resolve: replacementsOf(main), takesAll }
     const ports = this.#graphPorts(world)
     this.#addGraph(world, await readModuleGraph(main, ports))
     // `go mod tidy` of go 1.17 makes sure that go 1.16 would choose the same versions.
-    if (tidiesWholeGraph(main.mod.go) && !takesAll) {
+    if (tidiesWholeGraph(main.mod.go) && isPruned) {
       this.#addAsked(world, await readModuleGraph(main, ports, { isWhole: true }))
     }
   }

@@ -50,10 +50,9 @@ export class BundleReader {
     if (length > maxInventoryBytes) {
       throw new BundleError('BUNDLE_FORMAT', `not a bundle: an inventory of ${length} bytes`)
     }
-    // Copies: what comes next may be read into the same memory.
-    const signer = Uint8Array.from(await source.take(signerBytes))
-    const signature = Uint8Array.from(await source.take(signatureBytes))
-    const inventory = Uint8Array.from(await source.take(length))
+    const signer = await source.take(signerBytes)
+    const signature = await source.take(signatureBytes)
+    const inventory = await source.take(length)
     if (!isSignedBy(signer, inventory, signature)) {
       throw new BundleError('BUNDLE_ALTERED', 'its inventory is not what was signed')
     }

@@ -1,6 +1,6 @@
 import { BundleError } from './faults.ts'
 
-/** Takes a stream of bytes in the portions that its reader wants. */
+/** Takes a stream of bytes in the portions that its reader wants. Each chunk may be used again once the next one is asked for. */
 export class ByteSource {
   readonly #chunks: AsyncIterator<Uint8Array>
   #rest: Uint8Array = new Uint8Array()
@@ -9,15 +9,15 @@ export class ByteSource {
     this.#chunks = chunks[Symbol.asyncIterator]()
   }
 
-  /** Reads exactly so many bytes. Throws BundleError (BUNDLE_TRUNCATED). */
+  /** Reads exactly so many bytes, into memory of their own. Throws BundleError (BUNDLE_TRUNCATED). */
   async take(size: number): Promise<Uint8Array> {
-    if (this.#rest.length >= size) return this.#cut(size)
+    if (this.#rest.length >= size) return Uint8Array.from(this.#cut(size))
     const parts: Uint8Array[] = []
-    for await (const part of this.pieces(size)) parts.push(part)
+    for await (const part of this.pieces(size)) parts.push(Uint8Array.from(part))
     return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts)
   }
 
-  /** Reads so many bytes as they come. Throws BundleError (BUNDLE_TRUNCATED). */
+  /** Reads so many bytes as they come; a piece is valid until the next one is asked for. Throws BundleError (BUNDLE_TRUNCATED). */
   async *pieces(size: number): AsyncGenerator<Uint8Array> {
     for (let left = size; left > 0; ) {
       if (this.#rest.length === 0) await this.#pull(left)

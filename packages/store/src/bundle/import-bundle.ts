@@ -153,8 +153,7 @@ class BundleImport {
     }
     if (sums === undefined) await this.#checkFirst(module, { mod: hash })
     const proof: Proof = sums?.proof ?? { kind: 'upstream' }
-    // A copy: the bytes are a part of what was read at once.
-    const mod = { bytes: Uint8Array.from(bytes), hash, proof }
+    const mod = { bytes, hash, proof }
     await this.#parts.store.putRecord({ module, mod })
     this.#parts.report.count(item, 'added')
   }
@@ -165,7 +164,7 @@ class BundleImport {
     if (fault !== undefined) {
       refuse('BUNDLE_UNPROVEN', `${formatModuleVersion(module)}: a wrong .info: ${fault}`)
     }
-    const info = { bytes: Uint8Array.from(bytes), from: 'peer' } as const
+    const info = { bytes, from: 'peer' } as const
     await this.#parts.store.putRecord({ module, info })
     this.#parts.report.count(item, 'added')
   }

@@ -134,7 +134,7 @@ describe('a site without a link', () => {
 
   test('believes nobody whom it was not told to', async () => {
     const { code, stderr } = await site.run(['import', bundle])
-    expect([code, stderr]).toEqual([23, expect.stringContaining('BUNDLE_UNKNOWN_SIGNER')])
+    expect([code, stderr]).toEqual([1, expect.stringContaining('BUNDLE_UNKNOWN_SIGNER')])
     expect(stderr).toContain(`--signer ${source.peerId}`)
     expect((await site.run(['ls'])).stdout).toBe('')
   })
@@ -150,12 +150,17 @@ describe('a site without a link', () => {
     const statuses = (): Promise<readonly number[]> =>
       Promise.all(paths.map(async (path) => (await fetch(site.url + path)).status))
     expect(await statuses()).toEqual([404, 404, 404, 404, 404])
+    const planned = await importAt(site, bundle, ['--plan'])
+    expect(planned).toMatchObject({ code: 0, stdout: expect.stringContaining('3 zips lacking') })
+    expect((await site.run(['import', bundle])).code).toBe(1)
+    expect(await statuses()).toEqual([404, 404, 404, 404, 404])
     expect(await importAt(site, bundle)).toMatchObject({ code: 0 })
     // What was asked for in vain before is there; that there is no list is believed for a second.
     await expect.poll(statuses).toEqual([200, 200, 200, 200, 200])
     const { code, stdout } = await site.run(['import', bundle, '--json'])
     const { counts, fault } = JSON.parse(stdout) as ImportJson
     expect([code, fault]).toEqual([0, null])
+    expect((await site.run(['import', bundle, '--plan'])).stdout).toContain('0 zips lacking')
     expect(counts.zip).toEqual({ added: 0, present: 3 })
     expect(counts.mod).toEqual({ added: 0, present: 3 })
   })
@@ -250,10 +255,10 @@ describe('a bundle', () => {
     await using site = await startSite()
     const bytes = await readFile(bundle)
     const wrong = join(dir, 'wrong.modmesh')
-    const refused = async (changed: Uint8Array): Promise<string> => {
+    const refused = async (changed: Uint8Array, exitCode = 23): Promise<string> => {
       await writeFile(wrong, changed)
       const { code, stderr, stdout } = await importAt(site, wrong)
-      expect(code).toBe(23)
+      expect(code).toBe(exitCode)
       return stderr + stdout
     }
     expect(await refused(bytes.subarray(0, bytes.length - 7))).toContain('BUNDLE_TRUNCATED')
@@ -264,13 +269,13 @@ describe('a bundle', () => {
     altered[300] = (altered[300] ?? 0) ^ 1
     altered[bytes.length - 50] = (altered[bytes.length - 50] ?? 0) ^ 1
     expect(await refused(altered)).toContain('(BUNDLE_ALTERED)')
-    expect(await refused(Buffer.from('no bundle at all, but text'))).toContain('BUNDLE_FORMAT')
+    expect(await refused(Buffer.from('no bundle at all, but text'), 1)).toContain('BUNDLE_FORMAT')
     await using other = await startNode({
       args: ['--upstream', source.url, '--sumdb', upstream.gosumdb],
     })
     const theirs = join(dir, 'theirs.modmesh')
     expect(await other.run(['export', '--for', sums, '-o', theirs])).toMatchObject({ code: 0 })
-    expect(await refused(await readFile(theirs))).toContain('BUNDLE_UNKNOWN_SIGNER')
+    expect(await refused(await readFile(theirs), 1)).toContain('BUNDLE_UNKNOWN_SIGNER')
   })
 
   test('on top of another one is small, and older ones do not come back', async () => {
@@ -281,14 +286,14 @@ describe('a bundle', () => {
     const made = await source.run([...args, '-o', update, '--json'])
     expect(JSON.parse(made.stdout)).toMatchObject({ zips: 1, mods: 1, missing: [] })
     expect(await importAt(site, update)).toMatchObject({
-      code: 23,
+      code: 1,
       stderr: expect.stringContaining('BUNDLE_BASE_MISSING'),
     })
     expect(await importAt(site, bundle)).toMatchObject({ code: 0 })
     expect(await importAt(site, update)).toMatchObject({ code: 0 })
     expect((await site.run(['ls'])).stdout).toContain('example.com/extra@v1.0.0')
     expect(await importAt(site, bundle)).toMatchObject({
-      code: 23,
+      code: 1,
       stderr: expect.stringContaining('BUNDLE_REPLAYED'),
     })
     expect(await importAt(site, bundle, ['--any-order'])).toMatchObject({ code: 0 })

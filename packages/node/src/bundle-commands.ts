@@ -26,6 +26,12 @@ export function addBundleCommands(program: Command, bind: Bind): void {
     .option('--tree <DIR>', 'a tree for GOPROXY=file://DIR in place of a bundle')
     .option('--since <BUNDLE>', 'leave out what an earlier bundle has')
     .option(
+      '--recipient <KEY>',
+      'encrypt the bundle to an age key (age1...); again for more',
+      together,
+    )
+    .option('--identity <FILE>', 'age keys that open the earlier bundle')
+    .option(
       '--toolchains [PLATFORMS]',
       'also the Go that they name, for this platform or linux-amd64,…',
     )
@@ -47,7 +53,9 @@ export function addBundleCommands(program: Command, bind: Bind): void {
       'whose bundles to believe from now on, by peer id; again for more',
       together,
     )
+    .option('--identity <FILE>', 'age keys that open an encrypted bundle')
     .option('--any-order', 'also a bundle older than one that came in, or without its base')
+    .option('--plan', 'take nothing: say what is lacking here, and whether it would be believed')
     .action((file: string, flags: FlagTexts) => runImport({ ...flags, file }))
 }
 

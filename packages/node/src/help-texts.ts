@@ -254,8 +254,10 @@ signed by this node, by a member of its mesh, or by whom --signer names: the
 last line of \`modmesh export\`, and its node's \`peer=\`, say who that is.
 
   modmesh import --signer 12D3KooW... site.modmesh
+  modmesh import --plan site.modmesh         what of it is lacking here
 
-Exits 23 when the bundle, or something in it, is refused.`,
+Exits 23 when the bundle, or something in it, is not what was signed or proven,
+1 when it is no bundle, of an unknown signer, or not the next one.`,
   verify: `Hash every zip and go.mod that is held, and compare with what was proven when
 it came in. Whatever is wrong is set aside, and fetched anew by the running
 node, from peers or upstream. Exits 23 when something was wrong.

@@ -4,7 +4,9 @@ import type { AnswerOptions } from '../control-socket/server.ts'
 import { CommandError } from '../errors.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { answerExport, type ExportComponents } from './export-answer.ts'
+import { exitOfFault } from './fault-exit.ts'
 import { answerImport, type ImportComponents } from './import-answer.ts'
+import { openSeenFile, piecesOf } from './own-file.ts'
 import type { ExportResult, ImportResult } from './results.ts'
 
 /** What bundles are made and taken in with. */
@@ -18,12 +20,14 @@ export async function answerBundleRequest(
 ): Promise<ExportResult | ImportResult> {
   try {
     if (request.command === 'export') return await answerExport(components, request, options)
-    const chunks = options.stream.receive()
+    await using file = request.file && (await openSeenFile(request.file))
+    // Thousands of pieces from a socket are as much garbage before a collection; a file is read into one.
+    const chunks = file === undefined ? options.stream.receive() : piecesOf(file)
     return await answerImport(components, request, chunks, options)
   } catch (error) {
     if (error instanceof BundleError) {
       const message = `the earlier bundle is refused (${error.code}): ${error.message}`
-      throw new CommandError(message, { exitCode: exitCodes.hashMismatch, cause: error })
+      throw new CommandError(message, { exitCode: exitOfFault(error.code), cause: error })
     }
     if (!(error instanceof BundleSourceError)) throw error
     throw new CommandError(error.message, { exitCode: exitCodes.failed, cause: error })

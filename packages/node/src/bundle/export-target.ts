@@ -2,6 +2,7 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { BundleReader, writeTree } from '@modmesh/store'
 import { CommandError, errorText } from '../errors.ts'
 import { exitCodes } from '../exit-codes.ts'
+import type { Encrypt } from './age.ts'
 
 /** Where an export goes. Nothing is there under its name before all of it is. */
 export interface BundleTarget extends AsyncDisposable {
@@ -29,8 +30,13 @@ export async function openTarget(where: Where): Promise<BundleTarget> {
     case 'file':
       return await FileTarget.open(where.path)
     case 'tree':
-      return new TreeTarget(where.dir)
+      return new PipedTarget((bundle) => writeTreeTo(where.dir, bundle))
   }
+}
+
+/** Puts encryption before a target, which is that of the one it returns from then on. */
+export function encrypted(target: BundleTarget, encrypt: Encrypt): BundleTarget {
+  return new PipedTarget((bundle) => encryptTo(target, encrypt, bundle))
 }
 
 /** Waits for the pipe: a bundle may be larger than memory. */
@@ -83,16 +89,17 @@ class FileTarget implements BundleTarget {
   }
 }
 
-/** Takes a bundle apart as it comes. */
-class TreeTarget implements BundleTarget {
+/** Hands what is written on to somebody who reads it as it comes. */
+class PipedTarget implements BundleTarget {
   readonly #pipe = new TransformStream<Uint8Array, Uint8Array>()
   readonly #writer = this.#pipe.writable.getWriter()
-  readonly #writing: Promise<void>
+  readonly #reading: Promise<void>
 
-  constructor(dir: string) {
-    this.#writing = this.#writeTree(dir)
-    // Whoever writes or finishes gets the error.
-    this.#writing.catch(() => {})
+  /** What `read` throws, whoever writes or finishes gets. */
+  constructor(read: (bundle: ReadableStream<Uint8Array>) => Promise<void>) {
+    this.#reading = read(this.#pipe.readable)
+    // Told to whoever writes or finishes.
+    this.#reading.catch(() => {})
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -102,27 +109,38 @@ class TreeTarget implements BundleTarget {
 
   async finish(): Promise<void> {
     await Promise.race([this.#writer.close(), this.#failed()])
-    await this.#writing
+    await this.#reading
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writer.abort().catch(() => {}) // it was closed
-    await this.#writing.catch(() => {}) // told before
+    await this.#reading.catch(() => {}) // told before
   }
 
-  async #writeTree(dir: string): Promise<void> {
-    try {
-      await writeTree(dir, await BundleReader.open(this.#pipe.readable))
-    } catch (error) {
-      throw cannotWrite(error)
-    }
-  }
-
-  /** Never resolves; rejects when the tree cannot be written. */
+  /** Never resolves; rejects when nobody can read on. */
   async #failed(): Promise<void> {
-    await this.#writing
+    await this.#reading
     await new Promise(() => {})
   }
+}
+
+/** Takes a bundle apart as it comes. */
+async function writeTreeTo(dir: string, bundle: ReadableStream<Uint8Array>): Promise<void> {
+  try {
+    await writeTree(dir, await BundleReader.open(bundle))
+  } catch (error) {
+    throw cannotWrite(error)
+  }
+}
+
+async function encryptTo(
+  target: BundleTarget,
+  encrypt: Encrypt,
+  bundle: ReadableStream<Uint8Array>,
+): Promise<void> {
+  await using _ = target
+  for await (const piece of await encrypt(bundle)) await target.write(piece)
+  await target.finish()
 }
 
 function cannotWrite(error: unknown): CommandError {

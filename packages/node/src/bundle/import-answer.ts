@@ -4,13 +4,14 @@ import {
   type DiskStore,
   type ImportDatabase,
   ImportReport,
-  type Inventory,
   importBundle,
 } from '@modmesh/store'
 import { formatTilePath, parseTilePath } from '@modmesh/sumdb'
 import type { ChecksumDatabase } from '../checksum-database.ts'
 import { peerIdOf } from '../peer-id.ts'
 import type { BundleLedger } from './ledger.ts'
+import type { SeenFile } from './own-file.ts'
+import { countMissing, planImport } from './plan-import.ts'
 import type { ImportResult } from './results.ts'
 
 /** Hashes of a full tile. */
@@ -32,8 +33,12 @@ export interface ImportRequest {
   readonly signers: readonly string[]
   /** Take it though it is older than one that came in, or lacks the one it was made on top of. */
   readonly anyOrder: boolean
+  /** Take nothing: say what is lacking here. */
+  readonly plan: boolean
   /** Size of the file where it is one: a shorter one is refused before anything is taken. Bytes. */
   readonly size?: number | undefined
+  /** The file where it is one as it lies there; its bytes are sent, too. */
+  readonly file?: SeenFile | undefined
 }
 
 interface Options {
@@ -59,15 +64,24 @@ export async function answerImport(
       counted(chunks, (bytes) => onProgress({ done: bytes, total: reader?.size ?? bytes })),
     )
     await checkBundle(components, request, reader)
-    const { store } = components
-    const database = components.database && importDatabase(components.database)
-    await importBundle({ store, database, report }, reader, { signal })
-    await noteImported(components, reader)
+    if (request.plan) await planImport(components, reader.inventory, report)
+    else await take(components, reader, { report, signal })
   } catch (error) {
     if (!(error instanceof BundleError)) throw error
     fault = error
   }
   return resultOf(report, reader, fault)
+}
+
+async function take(
+  components: ImportComponents,
+  reader: BundleReader,
+  { report, signal }: { readonly report: ImportReport; readonly signal: AbortSignal },
+): Promise<void> {
+  const { store } = components
+  const database = components.database && importDatabase(components.database)
+  await importBundle({ store, database, report }, reader, { signal })
+  await noteImported(components, reader)
 }
 
 async function* counted(
@@ -104,10 +118,10 @@ async function checkBundle(
 
 async function checkSigner(
   { ledger, isMember }: ImportComponents,
-  { signers }: ImportRequest,
+  { signers, plan }: ImportRequest,
   signer: string,
 ): Promise<void> {
-  if (signers.includes(signer)) return await ledger.accept(signer)
+  if (signers.includes(signer)) return plan ? undefined : await ledger.accept(signer)
   if (isMember(signer) || (await ledger.signer(signer)).isAccepted) return
   const message = `signed by ${signer}, who is no member of this node's mesh; when that is who should have made it: modmesh import --signer ${signer} FILE`
   throw new BundleError('BUNDLE_UNKNOWN_SIGNER', message)
@@ -126,32 +140,13 @@ async function checkOrder(
     )
   }
   if (inventory.since === undefined) return
-  const missing = await countMissing({ store, database }, inventory)
+  const missing = await countMissing({ store, database }, inventory.before)
   if (missing === 0) return
   const base = inventory.since.slice(0, 16)
   throw new BundleError(
     'BUNDLE_BASE_MISSING',
     `made on top of bundle ${base}, of which ${missing} of ${inventory.before.length} parts are not here; import that first (to take this one all the same: --any-order)`,
   )
-}
-
-/** How much of the earlier bundles is not here. Tiles are left to the tree's own check. */
-async function countMissing(
-  { store, database }: Pick<ImportComponents, 'store' | 'database'>,
-  { before }: Inventory,
-): Promise<number> {
-  let missing = 0
-  for (const item of before) {
-    if (item.kind === 'head' || item.kind === 'tile' || item.kind === 'leaf') continue
-    const held =
-      item.kind === 'zip'
-        ? await store.findZip(item.module)
-        : item.kind === 'record'
-          ? database === undefined || (await database.client.known(item.module))
-          : (await store.findRecord(item.module))?.[item.kind]
-    if (held === undefined) missing++
-  }
-  return missing
 }
 
 async function noteImported(
@@ -174,6 +169,7 @@ function importDatabase({ client, cache, supplied }: ChecksumDatabase): ImportDa
     cachedTile: (path) => client.cachedTile(path),
     answerTile: (path, options) => client.answerTile(path, options),
     supply: (path, bytes) => supplied.supply(path, bytes),
+    settled: () => client.settled(),
     sync: async (paths) => {
       await client.settled()
       await cache.syncTiles(paths.map(cachedPath))
@@ -195,6 +191,7 @@ function resultOf(
   return {
     bundle: reader?.id ?? null,
     signer: reader === undefined ? null : peerIdOf(reader.inventory.signer),
+    bytes: reader?.size ?? null,
     since: reader?.inventory.since ?? null,
     tree: reader?.inventory.tree ?? null,
     counts,

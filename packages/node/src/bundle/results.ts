@@ -7,6 +7,8 @@ export interface ImportResult {
   readonly bundle: string | null
   /** Peer id of the node that made it. */
   readonly signer: string | null
+  /** Of the whole bundle, as it says itself; null where it was not readable so far. Bytes. */
+  readonly bytes: number | null
   /** Id of the bundle on top of which it was made. */
   readonly since: string | null
   readonly tree: { readonly database: string; readonly size: number } | null

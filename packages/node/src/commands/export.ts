@@ -1,11 +1,12 @@
-import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
+import { encryptionFor } from '../bundle/age.ts'
 import { askBundle } from '../bundle/ask-bundle.ts'
+import { openBundle } from '../bundle/bundle-source.ts'
 import type { ExportRequest } from '../bundle/export-answer.ts'
-import { type BundleTarget, openTarget } from '../bundle/export-target.ts'
+import { type BundleTarget, encrypted, openTarget } from '../bundle/export-target.ts'
 import type { ExportResult, MissingLine } from '../bundle/results.ts'
 import { formatBytes } from '../byte-size.ts'
-import { CommandError, errorText, UsageError } from '../errors.ts'
+import { UsageError } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { platformsOf } from '../prefetch/platforms.ts'
 import { packFiles } from '../prefetch/prefetch-request.ts'
@@ -23,6 +24,9 @@ type ExportFlags = FlagTexts & {
   readonly output?: string
   readonly tree?: string
   readonly since?: string
+  /** Of the earlier bundle. */
+  readonly identity?: string
+  readonly recipient?: readonly string[]
   readonly plan?: true
   readonly publicOnly?: true
   readonly treeSize?: readonly string[]
@@ -40,7 +44,9 @@ export async function exportBundle(flags: ExportFlags, around: Surroundings): Pr
   const request = await requestOf(flags, around)
   await using target = await targetOf(flags, around)
   const { onProgress, end } = showPrefetch(process.stderr)
-  const send = flags.since === undefined ? nothing() : bundleFile(resolve(around.cwd, flags.since))
+  const { since, identity } = flags
+  const earlier = since === undefined ? undefined : await openBundle(since, around, { identity })
+  const send = earlier?.chunks ?? nothing()
   const receive = (bytes: Uint8Array): Promise<void> => target.write(bytes)
   const result = (await askBundle({ dir, flags, around }, request, {
     send,
@@ -85,12 +91,24 @@ function readTreeSize(text: string): number {
 }
 
 async function targetOf(flags: ExportFlags, around: Surroundings): Promise<BundleTarget> {
-  const { output, tree, plan } = flags
+  const { output, tree, plan, recipient: recipients } = flags
   if (plan) return await openTarget({ kind: 'nothing' })
   if (output !== undefined && tree !== undefined) {
     throw new UsageError('either -o or --tree: a bundle or a tree')
   }
-  if (tree !== undefined) return await openTarget({ kind: 'tree', dir: resolve(around.cwd, tree) })
+  if (tree !== undefined) {
+    if (recipients !== undefined) throw new UsageError('--recipient: a tree is not encrypted')
+    return await openTarget({ kind: 'tree', dir: resolve(around.cwd, tree) })
+  }
+  if (recipients === undefined) return await openBundleTarget(output, around)
+  const encrypt = await encryptionFor(recipients)
+  return encrypted(await openBundleTarget(output, around), encrypt)
+}
+
+async function openBundleTarget(
+  output: string | undefined,
+  around: Surroundings,
+): Promise<BundleTarget> {
   if (output === undefined) throw new UsageError('say where to: -o FILE, -o - or --tree DIR')
   if (output !== '-') return await openTarget({ kind: 'file', path: resolve(around.cwd, output) })
   if (!process.stdout.isTTY) return await openTarget({ kind: 'stdout' })
@@ -98,15 +116,6 @@ async function targetOf(flags: ExportFlags, around: Surroundings): Promise<Bundl
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
-
-/** Its front is all that the node reads of it. */
-async function* bundleFile(path: string): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const chunk of createReadStream(path)) yield chunk as Buffer
-  } catch (error) {
-    throw new CommandError(errorText(error), { exitCode: exitCodes.failed, cause: error })
-  }
-}
 
 function asJson(result: ExportResult): string {
   return `${JSON.stringify({ schema: 'modmesh.export/1', ...result })}\n`

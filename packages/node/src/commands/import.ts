@@ -1,9 +1,8 @@
-import { type FileHandle, open } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import { askBundle } from '../bundle/ask-bundle.ts'
+import { openBundle } from '../bundle/bundle-source.ts'
+import { exitOfFault } from '../bundle/fault-exit.ts'
 import type { ImportResult } from '../bundle/results.ts'
 import { formatBytes } from '../byte-size.ts'
-import { errorCode, errorText, UsageError } from '../errors.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { escapeInvisible } from '../printable.ts'
 import { type FlagTexts, readDirOption } from '../read-options.ts'
@@ -14,30 +13,33 @@ import { showProgress } from './show-progress.ts'
 type ImportFlags = FlagTexts & {
   readonly file: string
   readonly signer?: readonly string[]
+  readonly identity?: string
   readonly anyOrder?: true
+  readonly plan?: true
   readonly json?: true
 }
 
 /** Refusals that are printed; `--json` has more. */
 const maxPrinted = 20
-/** A bundle is sent in pieces of this size. Bytes. */
-const pieceBytes: number = 256 << 10
 
-/** `modmesh import`: takes a bundle in; 23 when it, or something in it, is refused. */
+/** `modmesh import`: takes a bundle in; 23 when it, or something in it, is not what it should be, 1 when it is none for us. */
 export async function importBundle(flags: ImportFlags, around: Surroundings): Promise<ExitCode> {
   const dir = await readDirOption(flags, around)
   const { signal } = new AbortController()
-  const source = await openSource(flags.file, around)
+  const source = await openBundle(flags.file, around, { identity: flags.identity })
   const { onProgress, end } = showProgress('read')
-  const { signer: signers = [], anyOrder = false } = flags
-  const request = { command: 'import', signers: [...signers], anyOrder, size: source.size } as const
-  const result = (await askBundle({ dir, flags, around }, request, {
+  const { signer: signers = [], anyOrder = false, plan = false } = flags
+  const { size, file } = source
+  const how = { signers: [...signers], anyOrder, plan, size, file }
+  const request = { command: 'import', ...how } as const
+  const answer = (await askBundle({ dir, flags, around }, request, {
     send: source.chunks,
     receive: async () => {},
     signal,
     onProgress,
   }).finally(end)) as ImportResult
-  process.stdout.write(flags.json ? asJson(result) : asText(result))
+  const result = source.isBroken?.() === true ? withCause(answer, size) : answer
+  process.stdout.write(flags.json ? asJson(result, plan) : asText(result, plan))
   if (result.fault !== null) {
     const { code, message } = result.fault
     process.stderr.write(`modmesh: bundle refused (${code}): ${escapeInvisible(message)}\n`)
@@ -45,61 +47,34 @@ export async function importBundle(flags: ImportFlags, around: Surroundings): Pr
   return exitCodeOf(result)
 }
 
+/** A file of the right length whose end could not be decrypted was altered, not cut off. */
+function withCause(result: ImportResult, size: number | undefined): ImportResult {
+  const isWhole = size !== undefined && (result.bytes === null || result.bytes === size)
+  if (!isWhole || result.fault?.code !== 'BUNDLE_TRUNCATED') return result
+  return { ...result, fault: { code: 'BUNDLE_ALTERED', message: 'it is not what was encrypted' } }
+}
+
 function exitCodeOf({ fault, refusedCount, treeGap }: ImportResult): ExitCode {
-  if (fault !== null || refusedCount > 0) return exitCodes.hashMismatch
+  if (fault !== null) return exitOfFault(fault.code)
+  if (refusedCount > 0) return exitCodes.hashMismatch
   return treeGap === null ? exitCodes.done : exitCodes.degraded
 }
 
-interface Source {
-  readonly chunks: AsyncIterable<Uint8Array>
-  /** Undefined for what is no regular file. Bytes. */
-  readonly size: number | undefined
+function asJson(result: ImportResult, plan: boolean): string {
+  return `${JSON.stringify({ schema: 'modmesh.import/1', plan, ...result })}\n`
 }
 
-async function openSource(name: string, around: Surroundings): Promise<Source> {
-  if (name === '-') return { chunks: process.stdin as AsyncIterable<Buffer>, size: undefined }
-  const path = resolve(around.cwd, name)
-  try {
-    const file = await open(path, 'r')
-    const found = await file.stat()
-    const size = found.isFile() ? found.size : undefined
-    return { chunks: chunksOf(file), size }
-  } catch (error) {
-    const isAbsent = errorCode(error) === 'ENOENT'
-    throw new UsageError(isAbsent ? `${path}: there is no such file` : errorText(error), {
-      cause: error,
-    })
-  }
-}
-
-async function* chunksOf(file: FileHandle): AsyncGenerator<Uint8Array> {
-  try {
-    const chunk = Buffer.allocUnsafeSlow(pieceBytes)
-    for (;;) {
-      const { bytesRead } = await file.read(chunk, 0, chunk.length)
-      if (bytesRead === 0) return
-      // A copy: with no node running pieces are kept for a while.
-      yield Uint8Array.from(chunk.subarray(0, bytesRead))
-    }
-  } finally {
-    await file.close()
-  }
-}
-
-function asJson(result: ImportResult): string {
-  return `${JSON.stringify({ schema: 'modmesh.import/1', ...result })}\n`
-}
-
-function asText(result: ImportResult): string {
+function asText(result: ImportResult, plan: boolean): string {
   const { counts, addedBytes, refused, refusedCount, treeGap } = result
   const lines = refused
     .slice(0, maxPrinted)
     .map(({ name, fault, reason }) => `refused ${name} (${fault}): ${escapeInvisible(reason)}`)
   if (refusedCount > lines.length) lines.push(`and ${refusedCount - lines.length} more: see --json`)
   const { zip, mod, record } = counts
+  const added = plan ? 'lacking' : 'added'
   lines.push(
-    `${zip.added} ${plural(zip.added, 'zip')} added (${formatBytes(addedBytes)}), ${zip.present} present`,
-    `${mod.added} go.mod ${plural(mod.added, 'file')} added, ${mod.present} present; ${record.added} ${plural(record.added, 'record')} added, ${record.present} present; ${refusedCount} refused`,
+    `${zip.added} ${plural(zip.added, 'zip')} ${added} (${formatBytes(addedBytes)}), ${zip.present} present`,
+    `${mod.added} go.mod ${plural(mod.added, 'file')} ${added}, ${mod.present} present; ${record.added} ${plural(record.added, 'record')} ${added}, ${record.present} present; ${refusedCount} refused`,
   )
   if (treeGap !== null) {
     lines.push(

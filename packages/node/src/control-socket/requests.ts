@@ -173,7 +173,9 @@ export const requestSchema: v.GenericSchema<
     command: v.literal('import'),
     signers: v.array(v.string()),
     anyOrder: v.boolean(),
+    plan: v.boolean(),
     size: v.optional(v.number()),
+    file: v.optional(v.strictObject({ path: v.string(), dev: v.number(), ino: v.number() })),
   }),
   v.strictObject({ v: v.literal(controlVersion), command: v.literal('hello') }),
   v.strictObject({

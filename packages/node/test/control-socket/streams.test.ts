@@ -17,7 +17,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-const request = { command: 'import', signers: [], anyOrder: false } as const
+const request = { command: 'import', signers: [], anyOrder: false, plan: false } as const
 const soon = (): AbortSignal => AbortSignal.timeout(60_000)
 
 async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {

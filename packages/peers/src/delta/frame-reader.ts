@@ -1,5 +1,6 @@
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import { ProtocolError } from '../errors.ts'
+import { Pieces } from '../network/pieces.ts'
 import { deltaLimits } from './limits.ts'
 
 /** What a frame is. */
@@ -42,10 +43,7 @@ export class DeltaCutError extends Error {
 export class FrameReader implements Disposable {
   readonly #stream: Stream
   readonly #onBytes: (bytes: number) => void
-  #chunks: Uint8Array[] = []
-  /** Where small pieces are put together. */
-  #block = new Uint8Array()
-  #waiting = 0
+  readonly #waiting = new Pieces()
   #over: { readonly error: Error } | undefined
   #resuming = false
   #wake: () => void = () => {}
@@ -69,7 +67,7 @@ export class FrameReader implements Disposable {
   /** The next frame; undefined when the other side ended in good order between two. Throws ProtocolError, DeltaCutError, the signal's reason. */
   async read({ signal }: { readonly signal: AbortSignal }): Promise<Frame | undefined> {
     if (!(await this.#has(frameHeadBytes, signal))) {
-      if (this.#waiting === 0 && this.#over?.error instanceof EndedError) return undefined
+      if (this.#waiting.size === 0 && this.#over?.error instanceof EndedError) return undefined
       throw this.#cut()
     }
     const head = this.#take(frameHeadBytes)
@@ -87,27 +85,10 @@ export class FrameReader implements Disposable {
   readonly #onMessage = ({ data }: StreamMessageEvent): void => {
     const bytes = data instanceof Uint8Array ? data : data.subarray()
     if (bytes.length === 0) return
-    if (!this.#gathered(bytes)) this.#chunks.push(bytes)
-    this.#waiting += bytes.length
+    this.#waiting.push(bytes)
     this.#onBytes(bytes.length)
     this.#pauseIfFull()
     this.#wake()
-  }
-
-  /** Puts small pieces together: a million of one byte each would take minutes to read, and 200 MB. */
-  #gathered(bytes: Uint8Array): boolean {
-    if (bytes.length > gatheredBytes) return false
-    const last = this.#chunks.at(-1)
-    const end = last === undefined ? 0 : last.byteOffset + last.byteLength
-    const isRoomy = last?.buffer === this.#block.buffer && end + bytes.length <= blockBytes
-    const from = isRoomy ? last.byteOffset : 0
-    const at = isRoomy ? end : 0
-    if (!isRoomy) this.#block = new Uint8Array(blockBytes)
-    this.#block.set(bytes, at)
-    const whole = this.#block.subarray(from, at + bytes.length)
-    if (isRoomy) this.#chunks[this.#chunks.length - 1] = whole
-    else this.#chunks.push(whole)
-    return true
   }
 
   readonly #onEnd = (): void => this.#end(new EndedError())
@@ -127,7 +108,7 @@ export class FrameReader implements Disposable {
   }
 
   async #has(bytes: number, signal: AbortSignal): Promise<boolean> {
-    while (this.#waiting < bytes) {
+    while (this.#waiting.size < bytes) {
       signal.throwIfAborted()
       if (this.#over !== undefined) return false
       this.#resumeIfLow(bytes)
@@ -138,38 +119,19 @@ export class FrameReader implements Disposable {
   }
 
   #take(length: number): Uint8Array {
-    const [first] = this.#chunks
-    if (first !== undefined && first.length >= length) {
-      this.#drop(length)
-      return first.subarray(0, length)
-    }
-    const bytes = new Uint8Array(length)
-    for (let filled = 0; filled < length; ) {
-      const part = this.#chunks[0]?.subarray(0, length - filled) ?? new Uint8Array()
-      bytes.set(part, filled)
-      filled += part.length
-      this.#drop(part.length)
-    }
-    return bytes
-  }
-
-  #drop(length: number): void {
-    const first = this.#chunks[0]
-    this.#waiting -= length
-    if (first === undefined) return
-    if (first.length > length) this.#chunks[0] = first.subarray(length)
-    else this.#chunks.shift()
+    const bytes = this.#waiting.take(length)
     this.#resumeIfLow(0)
+    return bytes
   }
 
   #pauseIfFull(): void {
     // pause() while resume() runs is lost: resume() opens the window after it.
-    if (this.#resuming || this.#waiting <= deltaLimits.waitingBytes) return
+    if (this.#resuming || this.#waiting.size <= deltaLimits.waitingBytes) return
     if (this.#stream.readStatus === 'readable') this.#stream.pause()
   }
 
   #resumeIfLow(needed: number): void {
-    const isLow = this.#waiting <= Math.max(deltaLimits.waitingBytes / 2, needed)
+    const isLow = this.#waiting.size <= Math.max(deltaLimits.waitingBytes / 2, needed)
     if (!isLow || this.#stream.readStatus !== 'paused') return
     this.#resuming = true
     this.#stream.resume()
@@ -188,10 +150,6 @@ export class FrameReader implements Disposable {
     })
   }
 }
-
-/** Pieces of at most so many bytes are put together, in blocks of so many. */
-const gatheredBytes = 1_024
-const blockBytes = 16_384
 
 /** The other side has said all. */
 class EndedError extends Error {}

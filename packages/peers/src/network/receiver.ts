@@ -2,6 +2,7 @@ import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/inter
 import type { ByteSink } from '@modmesh/fill'
 import { StreamCutError, StreamOverrunError } from './errors.ts'
 import { joinedBytes, maxUnwrittenBytes } from './limits.ts'
+import { Pieces } from './pieces.ts'
 
 /** What a receiver is told. */
 export interface ReceiverInit {
@@ -16,7 +17,7 @@ export class Receiver {
   readonly #stream: Stream
   readonly #sink: ByteSink
   readonly #init: ReceiverInit
-  readonly #waiting: Uint8Array[] = []
+  readonly #waiting = new Pieces()
   readonly #done = Promise.withResolvers<void>()
   /** Reused from write to write. */
   #joined: Uint8Array | undefined
@@ -134,18 +135,20 @@ export class Receiver {
 
   /** What waits, small chunks joined: a sink's cost is mostly per call. */
   #next(): Uint8Array | undefined {
-    const first = this.#waiting.shift()
-    const second = this.#waiting[0]
-    if (first === undefined || second === undefined) return first
+    const { first } = this.#waiting
+    if (first === undefined) return undefined
+    this.#waiting.drop(first.byteLength)
+    const { first: second } = this.#waiting
+    if (second === undefined) return first
     if (first.byteLength + second.byteLength > joinedBytes) return first
     this.#joined ??= new Uint8Array(Math.min(joinedBytes, this.#init.length))
     this.#joined.set(first)
     let filled = first.byteLength
-    for (let chunk = this.#waiting[0]; chunk !== undefined; chunk = this.#waiting[0]) {
+    for (let chunk = this.#waiting.first; chunk !== undefined; chunk = this.#waiting.first) {
       if (filled + chunk.byteLength > this.#joined.byteLength) break
       this.#joined.set(chunk, filled)
       filled += chunk.byteLength
-      this.#waiting.shift()
+      this.#waiting.drop(chunk.byteLength)
     }
     return this.#joined.subarray(0, filled)
   }
@@ -166,7 +169,7 @@ export class Receiver {
   #fail(reason: unknown): void {
     if (this.#settled) return
     this.#settled = true
-    this.#waiting.length = 0
+    this.#waiting.clear()
     const error = reason instanceof Error ? reason : this.#cut(reason)
     this.#done.reject(error)
     this.#stream.abort(error)

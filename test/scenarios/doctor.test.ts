@@ -102,19 +102,15 @@ describe('what go was told', () => {
   goTest.for([
     ['goproxy', 'fail', { GOPROXY: '' }, 'modmesh env'],
     ['goproxy', 'fail', { GOPROXY: 'http://127.0.0.1:9' }, 'GOPROXY='],
-    ['goproxy-order', 'warn', { GOPROXY: 'https://proxy.golang.org,NODE' }, 'go env -w GOPROXY='],
-    [
-      'gonoproxy',
-      'warn',
-      { GOPRIVATE: 'corp.test', GONOPROXY: 'corp.test' },
-      'go env -w GOPRIVATE= ',
-    ],
-    ['gonoproxy', 'warn', { GONOPROXY: '*' }, 'go env -w GONOPROXY=none'],
-    ['gosumdb', 'warn', { GOSUMDB: 'off' }, 'go env -w GOSUMDB='],
-    ['gosumdb', 'warn', { GOSUMDB: 'sum.golang.org' }, 'go env -w GOSUMDB=sum.test+'],
+    ['goproxy-order', 'warn', { GOPROXY: 'https://proxy.golang.org,NODE' }, 'export GOPROXY='],
+    ['gonoproxy', 'warn', { GOPRIVATE: 'corp.test' }, 'go env -w GONOPROXY=none; start the node'],
+    ['gonoproxy', 'warn', { GONOPROXY: '*' }, 'export GONOPROXY=none'],
+    ['gosumdb', 'warn', { GOSUMDB: 'off' }, 'export GOSUMDB='],
+    ['gosumdb', 'warn', { GOSUMDB: 'sum.golang.org' }, 'export GOSUMDB=sum.test+'],
     ['gonosumdb', 'warn', { GONOSUMDB: 'corp.test' }, '--private corp.test'],
-    ['goflags', 'warn', { GOFLAGS: '-mod=vendor' }, 'go env -u GOFLAGS'],
-    ['goflags-mod', 'note', { GOFLAGS: '-mod=mod' }, 'go env -u GOFLAGS'],
+    ['goflags', 'warn', { GOFLAGS: '-mod=vendor' }, 'unset GOFLAGS'],
+    ['goflags', 'warn', { GOFLAGS: '-mod=vendor -v' }, 'export GOFLAGS=-v'],
+    ['goflags-mod', 'note', { GOFLAGS: '-mod=mod' }, 'unset GOFLAGS'],
     ['goflags-modcacherw', 'note', { GOFLAGS: '-modcacherw' }, undefined],
   ] as const)('%s (%s) is found with %j', async ([id, state, env, fix]) => {
     const node = await sharedNode()
@@ -138,6 +134,26 @@ describe('what go was told', () => {
     return shared
   }
   afterAll(() => keep?.stack.disposeAsync())
+
+  goTest('what was written with go env -w is written anew, and wins then', async () => {
+    const node = await start()
+    const file = join(await newDir(), 'env')
+    const written = { GOPROXY: 'https://proxy.golang.org', GOSUMDB: 'off', GOFLAGS: '-mod=vendor' }
+    const lines = Object.entries({ ...written, GONOPROXY: '*' }).map(
+      ([name, value]) => `${name}=${value}\n`,
+    )
+    await writeFile(file, lines.join(''))
+    const unset = { GOPROXY: '', GOSUMDB: '', GOFLAGS: '', GONOPROXY: '', GOENV: file }
+    const { findings } = await examine(node, unset)
+    const env = { ...goEnv(node), ...unset, PATH: process.env.PATH ?? '' }
+    for (const id of ['goproxy', 'gonoproxy', 'gosumdb', 'goflags']) {
+      const fix = findings.get(id)?.fix?.replace(/^eval [^(]*\([^(]*\(([^)]*)\)$/u, '$1') ?? ''
+      expect(fix).toMatch(/^go env -[wu] /u)
+      execFileSync('sh', ['-c', fix], { env })
+    }
+    const { code } = await examine(node, unset)
+    expect(code).toBe(0)
+  })
 
   goTest('paths that are private to the node alone are found', async () => {
     const node = await start(['--private', 'corp.test'])

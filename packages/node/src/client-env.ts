@@ -95,7 +95,8 @@ function formatLine(shell: Shell, name: string, value: string): string {
   }
 }
 
-function quoteForShell(text: string): string {
+/** Writes a text as one word of a shell. */
+export function quoteForShell(text: string): string {
   const plain = Array.from(text).every((c) => safeCharacters.includes(c))
   return plain ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -33,8 +33,8 @@ export interface AdoptedZip {
   readonly zipHash: ZipHash
   /** Size of the file, bytes. */
   readonly size: number
-  /** How its bytes came to us; `rewritten`: into the form that every parser reads alike. */
-  readonly how: Taken | 'rewritten'
+  /** How its bytes came to us; `rewritten`: into the form that every parser reads alike; `present`: they were held. */
+  readonly how: Taken | 'rewritten' | 'present'
   /** Makes it durable and visible; what is held already stays. Throws StoreWriteError. */
   commit(proof: Proof): Promise<HeldZip>
   /** Removes it; does nothing after commit. */

@@ -26,6 +26,7 @@ import {
 } from './module-meta.ts'
 import { type OpenedStore, openStore, type StoreInit } from './open-store.ts'
 import { type PinnedProject, parsePin } from './pins.ts'
+import { takeSame } from './same-zip.ts'
 import type { ShrinkPlan, Shrunk } from './size-budget.ts'
 import { type StagedComponents, StagedFile, type VerifiedFile } from './staged-zip.ts'
 import { DiskSumdbCache, type SumdbCache } from './sumdb-cache.ts'
@@ -164,6 +165,9 @@ export class DiskStore implements ZipStore, AsyncDisposable {
     source: string,
     options: { readonly signal: AbortSignal },
   ): Promise<AdoptedZip> {
+    const held = this.#parts.shelf.find(module)
+    const same = held && (await takeSame(this.#parts, held, source))
+    if (same !== undefined) return same
     const commit = (verified: VerifiedFile, proof: Proof) => this.#keeper.keep(verified, proof, [])
     return await adoptZip({ ...this.#parts, commit }, module, source, options)
   }

@@ -113,6 +113,52 @@ describe('an adopted zip', () => {
   })
 })
 
+describe('adopting again', () => {
+  test('looks at the state of what was linked, once its bytes were looked at', async (context) => {
+    const calls: string[] = []
+    const disk = guardedDisk((call, path) => void calls.push(`${call} ${path.split('/').pop()}`))
+    const { store, source, adopt } = await setUp(undefined, disk)
+    const first = await store.adoptZip(module, source, never)
+    if (first.how !== 'linked') return context.skip('no hard links here')
+    await first.commit(proof)
+    expect((await store.adoptZip(module, source, never)).how).toBe('present')
+    // Times of files tick: what changed just now may change again unseen.
+    await expect.poll(async () => (await readSeen(calls, adopt)).length, { timeout: 5_000 }).toBe(0)
+    const { nlink } = await stat(source)
+    expect(nlink).toBe(2)
+  })
+
+  test('finds a copy by its bytes, and one that was altered meanwhile is hashed', async () => {
+    const { bytes } = smallZip(module)
+    const { store, source, staged } = await setUp(bytes)
+    await putZip(store, module, bytes, { kind: 'go-sum' })
+    const again = await store.adoptZip(module, source, never)
+    expect(again.how).toBe('present')
+    expect((await again.commit(proof)).proof).toEqual(proof)
+    expect((await stat(source)).nlink).toBe(1)
+    await writeFile(source, smallZip(module, 'package other\n').bytes)
+    const other = await store.adoptZip(module, source, never)
+    expect(other.how).not.toBe('present')
+    await other.discard()
+    expect(await staged()).toEqual([])
+  })
+
+  test('takes nothing for held that its owner altered', async () => {
+    const { store, source, adopt } = await setUp(largeZip())
+    await adopt()
+    await alter(source, 300_000)
+    await expect(adopt()).rejects.toBeInstanceOf(ZipRulesError)
+    expect(await store.findZip(module)).toBeUndefined()
+  })
+})
+
+/** Reads and links while something is adopted again. */
+async function readSeen(calls: string[], adopt: () => Promise<unknown>): Promise<string[]> {
+  calls.length = 0
+  await adopt()
+  return calls.filter((call) => call.startsWith('open ') || call.startsWith('take '))
+}
+
 describe('an owner who writes to an adopted zip', () => {
   test.for(['before it was read', 'after it was read'])('%s has it dropped', async (when) => {
     const { store, source, adopt } = await setUp()

@@ -8,6 +8,7 @@ import {
 import {
   formatModuleVersion,
   hashMod,
+  type ModHash,
   type ModuleVersion,
   maxModBytes,
   ZipRulesError,
@@ -18,6 +19,7 @@ import {
   isTroubleOfCache,
   mismatch,
   readSmall,
+  whyModUnproven,
   whyUnproven,
   zipFault,
   zipHashFault,
@@ -122,12 +124,14 @@ class Adoption {
       const fault = (await zipHashFault(version, adopted)) ?? zipFault(adopted, known)
       const why = whyUnproven(known)
       if (fault !== undefined) this.#leave('refused', version, 'zip', fault)
-      else if (known.kind === 'unproven' || why !== undefined) {
-        this.#leave('unproven', version, 'zip', why ?? '')
-      } else {
+      else if (known.kind === 'known' && why === undefined) {
         await this.#commit(adopted, known)
         return true
-      }
+      } else if (adopted.how === 'present') {
+        // Somebody vouched for it when it was taken.
+        this.tally.zipPresent()
+        return true
+      } else this.#leave('unproven', version, 'zip', why ?? '')
       return false
     } finally {
       await adopted.discard()
@@ -138,7 +142,7 @@ class Adoption {
     const options = { signal: this.#signal }
     try {
       const adopted = await this.#components.store.adoptZip(module, `${base}.zip`, options)
-      this.tally.hashed(adopted.size)
+      if (adopted.how !== 'present') this.tally.hashed(adopted.size)
       return adopted
     } catch (error) {
       this.#signal.throwIfAborted()
@@ -152,9 +156,9 @@ class Adoption {
   async #commit(adopted: AdoptedZip, { proof }: KnownSums): Promise<void> {
     const { store, onAdded } = this.#components
     const { module, how, size } = adopted
-    const before = await heldAlready(store, adopted)
+    const isHeld = how === 'present' || (await heldAlready(store, adopted))
     await adopted.commit(proof)
-    if (before) this.tally.zipPresent()
+    if (isHeld) this.tally.zipPresent()
     else {
       this.tally.zipAdded(how, size)
       onAdded(module)
@@ -167,13 +171,9 @@ class Adoption {
     const known = await sums
     if (bytes === undefined) return false
     const hash = hashMod(bytes)
-    if (known.kind === 'unproven') {
-      this.#leave('unproven', version, 'mod', known.why)
-      return false
-    }
-    if (known.mods.size === 0) {
-      this.#leave('unproven', version, 'mod', 'there is a hash of its zip alone')
-      return false
+    const why = whyModUnproven(known)
+    if (known.kind === 'unproven' || why !== undefined) {
+      return await this.#findHeldMod(version, hash, why ?? '')
     }
     if (!known.mods.has(hash)) {
       this.#leave('refused', version, 'mod', mismatch(known, [...known.mods], hash))
@@ -181,6 +181,15 @@ class Adoption {
     }
     await this.#put(version.module, { mod: { bytes, hash, proof: known.proof } })
     return true
+  }
+
+  /** Whether somebody vouched for a go.mod earlier. */
+  async #findHeldMod(version: CachedVersion, hash: ModHash, why: string): Promise<boolean> {
+    const held = await this.#components.store.findRecord(version.module)
+    const isHeld = held?.mod?.hash === hash
+    if (isHeld) this.tally.part('mod', 'present')
+    else this.#leave('unproven', version, 'mod', why)
+    return isHeld
   }
 
   /** Nobody can prove an `.info`: it is taken as from a peer, and only beside what is proven. */

@@ -14,6 +14,12 @@ export function whyUnproven(sums: FoundSums): string | undefined {
   return sums.zips.size === 0 ? 'there is a hash of its go.mod alone' : undefined
 }
 
+/** The same of a go.mod. */
+export function whyModUnproven(sums: FoundSums): string | undefined {
+  if (sums.kind === 'unproven') return sums.why
+  return sums.mods.size === 0 ? 'there is a hash of its zip alone' : undefined
+}
+
 /** What `go` wrote beside the zip must say the same: either of the two was altered. */
 export async function zipHashFault(
   version: CachedVersion,

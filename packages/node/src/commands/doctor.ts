@@ -40,7 +40,7 @@ async function examine(flags: FlagTexts, around: Surroundings): Promise<readonly
     return [
       ...checkNode(facts),
       await checkLocalPort(facts),
-      ...checkGo(go, facts),
+      ...checkGo(go, facts, around.env),
       await checkClientHeads(facts, { goPath, around }),
     ]
   } catch (error) {

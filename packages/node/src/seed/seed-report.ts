@@ -1,5 +1,7 @@
 /** How far a seed is. */
 export interface SeedProgress {
+  /** Module versions that some member of the site holds. */
+  readonly here: number
   /** Module versions whose copies are all there, and all of them. */
   readonly done: number
   readonly total: number
@@ -24,7 +26,9 @@ export interface SeedReport {
   readonly site: string
   /** Members that divided the work, this node included. */
   readonly members: readonly string[]
-  /** Copies wanted of each: no more than there are members. */
+  /** Copies asked for. */
+  readonly wanted: number
+  /** Copies made of each: no more than there are members. */
   readonly replicas: number
   readonly total: number
   readonly complete: number

@@ -12,8 +12,8 @@ export interface SeedItem {
 export interface SeedSite {
   /** This node. */
   readonly self: PeerId
-  /** The others. */
-  readonly others: readonly PeerId[]
+  /** The others that are connected now. */
+  others(): readonly PeerId[]
   /** Whether a member holds it, as far as is known without asking. */
   holds(member: PeerId, item: SeedItem): Promise<boolean>
   /** Has a member bring it. Throws what went wrong. */
@@ -24,18 +24,23 @@ export interface SeedSite {
   ): Promise<void>
 }
 
-/** Which members are to hold an item, the first one brings it: every node sees the same. */
+/** Which members are to hold an item, the first one brings it: every node sees the same. All in order without `replicas`. */
 export function takersOf(
   item: SeedItem,
   members: Iterable<PeerId>,
-  replicas: number,
+  replicas?: number,
 ): readonly PeerId[] {
   return rankOwners(ownerKey(item.module), members).slice(0, replicas)
 }
 
+/** All members that are connected now. */
+export function membersOf(site: SeedSite): readonly PeerId[] {
+  return [site.self, ...site.others()]
+}
+
 /** Members that hold an item now. */
 export async function holdersOf(site: SeedSite, item: SeedItem): Promise<readonly PeerId[]> {
-  const members = [site.self, ...site.others]
+  const members = membersOf(site)
   const holds = await Promise.all(members.map((member) => site.holds(member, item)))
   return members.filter((_, at) => holds[at])
 }

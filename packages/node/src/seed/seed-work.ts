@@ -4,6 +4,7 @@ import type { SeedLine, SeedProgress } from './seed-report.ts'
 import {
   bringItem,
   holdersOf,
+  membersOf,
   type SeedItem,
   type SeedSite,
   takersOf,
@@ -50,6 +51,7 @@ export class SeedWork {
   readonly #parts: SeedWorkComponents
   readonly #init: SeedWorkInit
   readonly counts = { present: 0, crossed: 0, copied: 0 }
+  #here = 0
   #done = 0
   #total = 0
   #awayMs: number | undefined
@@ -94,7 +96,7 @@ export class SeedWork {
 
   async #inTurns(tasks: readonly Task[], work: (task: Task) => Promise<void>): Promise<void> {
     const waiting = [...tasks]
-    const lanes = itemsPerMember * (1 + this.#parts.site.others.length)
+    const lanes = itemsPerMember * membersOf(this.#parts.site).length
     const lane = async (): Promise<void> => {
       for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) await work(task)
     }
@@ -107,35 +109,39 @@ export class SeedWork {
     const held = await holdersOf(site, task.item)
     if (held.length > 0) {
       this.counts.present += 1
+      this.#here += 1
       return
     }
     const isThere = await this.#try(task, options, 'crossing', async (attempt) => {
-      const members = takersOf(task.item, [site.self, ...site.others], this.#init.replicas)
+      const members = takersOf(task.item, membersOf(site), this.#init.replicas)
       const member = members[attempt % members.length] ?? site.self
       await bringItem(site, member, task.item, options)
       await this.#told(member, task.item, options)
+      this.#here += 1
     })
     if (isThere && task.item.zipHash !== undefined) this.counts.crossed += 1
   }
 
-  /** Has the others copy it from who has it. */
+  /** Has others copy it from who has it, one after the other; where one cannot, or leaves, the next one does. */
   async #copy(task: Task, options: { readonly signal: AbortSignal }): Promise<void> {
     const { site } = this.#parts
-    const { replicas } = this.#init
-    if (task.failure !== undefined) return
-    const held = new Set(await holdersOf(site, task.item))
-    const lacking = takersOf(task.item, [site.self, ...site.others], Number.POSITIVE_INFINITY)
-      .filter((member) => !held.has(member))
-      .slice(0, Math.max(0, replicas - held.size))
-    for (const member of lacking) {
+    let isDone = task.failure !== undefined
+    while (!isDone) {
       task.tries = 0
-      const isThere = await this.#try(task, options, 'copying', async () => {
+      const isTried = await this.#try(task, options, 'copying', async (attempt) => {
+        const held = new Set(await holdersOf(site, task.item))
+        isDone = held.size >= this.#init.replicas
+        if (isDone) return
+        const lacking = takersOf(task.item, membersOf(site)).filter((member) => !held.has(member))
+        const member = lacking[attempt % lacking.length]
+        if (member === undefined) throw new Error('fewer members are connected than copies wanted')
         await bringItem(site, member, task.item, options)
         await this.#told(member, task.item, options)
+        this.counts.copied += 1
       })
-      if (!isThere) return
-      this.counts.copied += 1
+      if (!isTried) return
     }
+    if (task.failure !== undefined) return
     this.#done += 1
     this.#tell('copying')
   }
@@ -194,6 +200,6 @@ export class SeedWork {
   }
 
   #tell(state: SeedProgress['state']): void {
-    this.#parts.onProgress({ done: this.#done, total: this.#total, state })
+    this.#parts.onProgress({ here: this.#here, done: this.#done, total: this.#total, state })
   }
 }

@@ -13,9 +13,10 @@ import type { DiskStore } from '@modmesh/store'
 import { CommandError, errorCode } from '../errors.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { unpackFiles } from '../prefetch/prefetch-request.ts'
+import { findGiver, type Giver, lookMs } from './giver.ts'
 import type { SeedProgress, SeedReport } from './seed-report.ts'
 import type { SeedRequest } from './seed-request.ts'
-import type { SeedItem, SeedSite } from './seed-site.ts'
+import { membersOf, type SeedItem, type SeedSite } from './seed-site.ts'
 import { SeedWork } from './seed-work.ts'
 
 /** What a seed works with. */
@@ -25,11 +26,6 @@ export interface SeedComponents {
   readonly store: Pick<DiskStore, 'findZip' | 'findRecord'>
   readonly clock: Clock
   /** Of this node. */
-  readonly name: string
-}
-
-interface Giver {
-  readonly peer: PeerId
   readonly name: string
 }
 
@@ -51,14 +47,14 @@ export async function seed(
 ): Promise<SeedReport> {
   const { mesh, clock } = components
   const { giver, had } = await askGiver(components, request, options)
-  const others = mesh.siteMembers().filter((member) => member !== giver.peer)
+  await settle(components, options)
   const { projects } = request
   const items =
     projects === undefined
       ? [...had.values()]
       : await neededOf(components, projects, had, options.signal)
-  const replicas = Math.min(request.replicas, 1 + others.length)
-  const site = seedSite(components, others)
+  const site = seedSite(components, giver.peer)
+  const replicas = Math.min(request.replicas, membersOf(site).length)
   const isThere = (): boolean => isConnected(mesh, giver.peer) && mesh.isOpenTo(giver.peer)
   const { onProgress } = options
   const { waitMs } = request
@@ -69,7 +65,8 @@ export async function seed(
   return {
     from: giver.name,
     site: mesh.site,
-    members: [mesh.peerId, ...others].map(nameOf),
+    members: membersOf(site).map(nameOf),
+    wanted: request.replicas,
     replicas,
     total: modules.length,
     complete: modules.filter(({ missing }) => missing === null).length,
@@ -78,36 +75,20 @@ export async function seed(
   }
 }
 
-/** Between two looks whether the giver is connected. Milliseconds. */
-const lookMs = 250
+/** After a start those of a site that were seen before are connected by then. Milliseconds. */
+const settleMs = 3_000
 
-/** The member that gives, once it is connected: one that was seen before is waited for. */
-async function findGiver(
+/** Waits a moment for members of the site that are known and not connected: the work is divided among all. */
+async function settle(
   { mesh, clock }: SeedComponents,
-  { from }: SeedRequest,
-  { signal, onProgress, endMs }: SeedOptions & { readonly endMs: number },
-): Promise<Giver> {
-  const isMeant = ({ peer, name }: Giver): boolean => peer === from || name === from
-  const connected = () => mesh.peers().find((peer) => peer.isConnected && isMeant(peer))
-  const isKnown = (): boolean => mesh.members.list().some(isMeant)
-  while (connected() === undefined && isKnown() && clock.monotonicMs() < endMs) {
-    onProgress({ done: 0, total: 0, state: 'waiting' })
-    await clock.sleep(lookMs, { signal })
-  }
-  const found = connected()
-  if (found === undefined) {
-    throw new CommandError(`no member ${from} is connected; see: modmesh peers`, {
-      exitCode: exitCodes.unreachable,
+  { signal }: Pick<SeedOptions, 'signal'>,
+): Promise<void> {
+  const isLate = (): boolean =>
+    mesh.members.list().some(({ site, isSelf, isConnected, refusal }) => {
+      return site === mesh.site && !isSelf && !isConnected && refusal === undefined
     })
-  }
-  if (!mesh.isFreeTo(found.peer)) {
-    const mode = mesh.siteLinks().find(({ site }) => site === found.site)?.terms.mode
-    throw new CommandError(
-      `the link to site ${found.site} is ${mode}; to seed over it: modmesh site limit ${found.site} open`,
-      { exitCode: exitCodes.degraded },
-    )
-  }
-  return found
+  const endMs = clock.monotonicMs() + settleMs
+  while (isLate() && clock.monotonicMs() < endMs) await clock.sleep(lookMs, { signal })
 }
 
 function isConnected(mesh: MeshNode, id: PeerId): boolean {
@@ -118,19 +99,20 @@ function isConnected(mesh: MeshNode, id: PeerId): boolean {
 async function askGiver(
   components: SeedComponents,
   request: SeedRequest,
-  options: SeedOptions,
+  { signal, onProgress }: SeedOptions,
 ): Promise<{ readonly giver: Giver; readonly had: ReadonlyMap<string, SeedItem> }> {
   const { mesh, clock } = components
   const endMs = clock.monotonicMs() + request.waitMs
   for (;;) {
-    const giver = await findGiver(components, request, { ...options, endMs })
+    const onWait = (): void => onProgress({ here: 0, done: 0, total: 0, state: 'waiting' })
+    const giver = await findGiver(components, request.from, { signal, onWait, endMs })
     try {
-      return { giver, had: await readAll(mesh, giver.peer, options.signal) }
+      return { giver, had: await readAll(mesh, giver.peer, signal) }
     } catch (error) {
       if (!(error instanceof PeerError)) throw error
       const isGone = !isConnected(mesh, giver.peer) || errorCode(error.cause) === 'SESSION_CLOSED'
       if (isGone && clock.monotonicMs() < endMs) {
-        await clock.sleep(lookMs, options)
+        await clock.sleep(lookMs, { signal })
         continue
       }
       throw new CommandError(`${request.from} does not say what it has: ${error.message}`, {
@@ -180,7 +162,7 @@ async function neededOf(
   }
 }
 
-function seedSite({ mesh, fill, store }: SeedComponents, others: readonly PeerId[]): SeedSite {
+function seedSite({ mesh, fill, store }: SeedComponents, giver: PeerId): SeedSite {
   const self = mesh.peerId
   /** Go.mod files that members were asked for: nobody tells of those. */
   const mods = new Set<string>()
@@ -188,7 +170,7 @@ function seedSite({ mesh, fill, store }: SeedComponents, others: readonly PeerId
     `${member} ${formatModuleVersion(module)}`
   return {
     self,
-    others,
+    others: () => mesh.siteMembers().filter((member) => member !== giver),
     holds: async (member, { module, zipHash }) => {
       if (member === self) {
         if (zipHash !== undefined) return (await store.findZip(module)) !== undefined

@@ -33,13 +33,17 @@ class HastyClock implements Clock {
 /** A site in memory, and a giver that it takes from. */
 class FakeSite implements SeedSite {
   readonly self = 'a'
-  readonly others = ['b', 'c', 'd']
+  live: readonly PeerId[] = ['b', 'c', 'd']
   readonly held = new Map<PeerId, Set<string>>()
   /** What came from outside, each time. */
   readonly crossed: string[] = []
   isThere = true
   /** Called before something is brought. */
   onBring: (member: PeerId, name: string) => void = () => {}
+
+  others(): readonly PeerId[] {
+    return this.live
+  }
 
   async holds(member: PeerId, { module }: SeedItem): Promise<boolean> {
     return this.held.get(member)?.has(formatModuleVersion(module)) ?? false
@@ -138,6 +142,34 @@ describe('a seed', () => {
     expect(site.crossed).toHaveLength(20)
     for (const item of items) expect(await holdersOf(site, item)).not.toContain('b')
     expect(new Set(failures.values())).toEqual(new Set(['no space left']))
+  })
+
+  test('makes the copies of a member that leaves at others', async () => {
+    site.onBring = (member) => {
+      if (member === 'c' && site.held.has('c')) {
+        site.live = ['b', 'd']
+        site.held.delete('c')
+      }
+      if (!['a', ...site.live].includes(member)) throw new Error('went away')
+    }
+    const failures = await start(usual).run(items, { signal })
+    expect(failures).toEqual(new Map())
+    expect(site.live).toEqual(['b', 'd'])
+    for (const item of items) {
+      const held = await holdersOf(site, item)
+      // What it held alone when it left is lost to this run.
+      if (held.length > 0) expect(held).toHaveLength(2)
+    }
+  })
+
+  test('says so when fewer members are left than copies are wanted', async () => {
+    site.onBring = () => {
+      site.live = []
+    }
+    const failures = await start(usual).run(items.slice(0, 3), { signal })
+    expect(new Set(failures.values())).toEqual(
+      new Set(['fewer members are connected than copies wanted']),
+    )
   })
 
   test('ends when it is cut', async () => {

@@ -103,7 +103,12 @@ describe('what go was told', () => {
     ['goproxy', 'fail', { GOPROXY: '' }, 'modmesh env'],
     ['goproxy', 'fail', { GOPROXY: 'http://127.0.0.1:9' }, 'GOPROXY='],
     ['goproxy-order', 'warn', { GOPROXY: 'https://proxy.golang.org,NODE' }, 'export GOPROXY='],
-    ['gonoproxy', 'warn', { GOPRIVATE: 'corp.test' }, 'go env -w GONOPROXY=none; start the node'],
+    [
+      'gonoproxy',
+      'warn',
+      { GOPRIVATE: 'corp.test' },
+      'go env -w GONOPROXY=none   (and start the node with --private corp.test)',
+    ],
     ['gonoproxy', 'warn', { GONOPROXY: '*' }, 'export GONOPROXY=none'],
     ['gosumdb', 'warn', { GOSUMDB: 'off' }, 'export GOSUMDB='],
     ['gosumdb', 'warn', { GOSUMDB: 'sum.golang.org' }, 'export GOSUMDB=sum.test+'],
@@ -345,7 +350,7 @@ test('doctor prints the worst last, each with what to type', async () => {
   const env = goEnv(node, { GOPROXY: 'off' })
   const { stdout } = await node.run(['doctor'], { env })
   expect(stdout).toMatch(/^\[ok\] node: running/u)
-  expect(stdout).toMatch(/\[fail\] goproxy: .*\n {7}eval "\$\(modmesh env\)".*\n$/u)
+  expect(stdout).toMatch(/\[fail\] goproxy: .*\n {7}eval "\$\(modmesh env --shell sh\)".*\n$/u)
 })
 
 async function listen(server: Server): Promise<number> {

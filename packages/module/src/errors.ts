@@ -47,8 +47,10 @@ export class InvalidFileError extends Error {
 /** A zip that breaks the rules of golang.org/x/mod/zip CheckZip, or that parsers would read differently. */
 export class ZipRulesError extends Error {
   readonly code = 'ZIP_RULES'
+  readonly reason: string
   constructor(reason: string) {
     super(`zip refused: ${reason}`)
+    this.reason = reason
     this.name = 'ZipRulesError'
   }
 }

@@ -146,7 +146,7 @@ class Adoption {
       return adopted
     } catch (error) {
       this.#signal.throwIfAborted()
-      if (error instanceof ZipRulesError) this.#leave('refused', { module }, 'zip', error.message)
+      if (error instanceof ZipRulesError) this.#leave('refused', { module }, 'zip', error.reason)
       else if (isTroubleOfCache(error)) this.#leave('failed', { module }, 'zip', errorText(error))
       else throw error
       return undefined

@@ -17,6 +17,8 @@ import { errorCode } from '../errors.ts'
 
 /** Lookups come with the tree of their day: so many trees are kept at a time. */
 const maxTrees = 16
+/** Tiles and records of a tree in memory, 8 KiB each at most: the files are near. */
+const maxCached = 256
 /** A tile is 8 KiB and a lookup answer 1 KiB: what is larger is neither. Bytes. */
 const maxFileBytes = 64 * 1024
 /** Of one hash in a tile (SHA-256). */
@@ -94,6 +96,11 @@ export class GoRecords {
   #ops(first: string | undefined): ConstructorParameters<typeof SumdbClient>[0]['ops'] {
     let head = first
     const cache = new Map<string, Uint8Array>()
+    const keep = (path: string, bytes: Uint8Array): void => {
+      const [oldest] = cache.keys()
+      if (oldest !== undefined && cache.size >= maxCached) cache.delete(oldest)
+      cache.set(path, bytes)
+    }
     return {
       readRemote: async (path) => {
         const bytes = path.startsWith('/tile/') ? await this.tile(path) : await this.#read(path)
@@ -105,7 +112,7 @@ export class GoRecords {
         head = next
       },
       readCache: async (path) => cache.get(path),
-      writeCache: async (path, bytes) => void cache.set(path, bytes),
+      writeCache: async (path, bytes) => keep(path, bytes),
       dropCache: async (path) => void cache.delete(path),
       keepForkEvidence: async () => {},
       readForkEvidence: async () => undefined,

@@ -107,8 +107,14 @@ function readResponse(line: string): ReturnType<typeof parseResponse> {
   try {
     return parseResponse(line)
   } catch (error) {
-    const text = line === '' ? 'closed without an answer' : 'gave an answer of another version'
-    throw new CommandError(`the running node ${text}; is it of the same modmesh version?`, {
+    if (line === '') {
+      throw new CommandError('the node ended before it answered; start it, and give this again', {
+        exitCode: exitCodes.notRunning,
+        cause: error,
+      })
+    }
+    const text = 'the running node gave an answer of another version'
+    throw new CommandError(`${text}; is it of the same modmesh version?`, {
       exitCode: exitCodes.failed,
       cause: error,
     })

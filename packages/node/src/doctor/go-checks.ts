@@ -85,9 +85,10 @@ function checkNoProxy(go: GoVariables, facts: NodeFacts, shell: ShellEnv): Findi
   const globs = patterns.join(',')
   const why = go.get('GONOPROXY') === go.get('GOPRIVATE') ? 'GOPRIVATE' : 'GONOPROXY'
   const text = `go fetches ${globs} itself, past the node (${why})`
-  const missing = patterns.filter((glob) => !facts.private.includes(glob))
+  const secret = splitList(go.get('GONOSUMDB') ?? '')
+  const missing = patterns.filter((glob) => secret.includes(glob) && !facts.private.includes(glob))
   const all = [...facts.private, ...missing].join(',')
-  const node = missing.length === 0 ? '' : `; start the node with --private ${all}`
+  const node = missing.length === 0 ? '' : `   (and start the node with --private ${all})`
   // GOPRIVATE may stay: it keeps them from the checksum database.
   return warn(id, text, `${setLine(shell, { GONOPROXY: 'none' })}${node}`)
 }

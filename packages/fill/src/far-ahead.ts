@@ -3,7 +3,8 @@ import type { FillContext } from './fill-context.ts'
 import type { Source } from './fill-event.ts'
 import {
   aheadAfterSteps,
-  farAheadZips,
+  farAheadAtOnce,
+  farAheadRestMs,
   maxAheadPaths,
   maxBackStep,
   readAheadRestMs,
@@ -15,7 +16,8 @@ import type { HeldZip } from './zip-store.ts'
  * Asks other sites for zips a little before `go` does. `go mod download` asks for the `.info` of each module
  * whose zip it wants, then for the zips in the order of their paths, as many at once as there are processors:
  * too few to fill a link with a long round trip. So while zips are asked for in that order, the next ones are
- * asked for, too, as if `go` had; what it does not want it asks no `.info` of. Not over metered links.
+ * asked for, too, as if `go` had; what it does not want it asks no `.info` of. It asks for direct requirements
+ * first, and for the others in a second row. Not over metered links.
  */
 export class FarAhead {
   readonly #ctx: FillContext
@@ -32,6 +34,8 @@ export class FarAhead {
   /** Brought or on their way, and not asked for yet: each with where it came from, once that is known. */
   readonly #unasked = new Map<string, Source | undefined>()
   #isLooking = false
+  #coming = 0
+  #lastZipMs = -Infinity
   #lastInfoMs = -Infinity
 
   constructor(components: {
@@ -62,6 +66,7 @@ export class FarAhead {
     this.#unasked.delete(name)
     if (this.#wanted.get(module.path)?.version !== module.version) return source
     this.#begun.add(module.path)
+    this.#lastZipMs = this.#ctx.clock.monotonicMs()
     this.#step(module.path)
     return source
   }
@@ -82,6 +87,7 @@ export class FarAhead {
 
   #lookOn(): void {
     if (this.#stepsInOrder < aheadAfterSteps || this.#isLooking || this.#order === undefined) return
+    if (this.#ctx.clock.monotonicMs() - this.#lastZipMs > farAheadRestMs) return
     this.#ctx.background(this.#look(this.#order.slice(this.#at + 1)))
   }
 
@@ -89,7 +95,7 @@ export class FarAhead {
     this.#isLooking = true
     try {
       for (const path of next) {
-        if (this.#unasked.size >= farAheadZips) return
+        if (this.#coming >= farAheadAtOnce) return
         const module = this.#wanted.get(path)
         if (module === undefined || this.#begun.has(path)) continue
         if (!(await this.#isFar(module)) || this.#begun.has(path)) continue
@@ -104,12 +110,16 @@ export class FarAhead {
   async #bringOne(module: ModuleVersion): Promise<void> {
     const name = formatModuleVersion(module)
     this.#unasked.set(name, undefined)
+    this.#coming += 1
     try {
       const { source } = await this.#bring(module)
       if (this.#unasked.has(name)) this.#unasked.set(name, source)
     } catch (error) {
       this.#unasked.delete(name)
       throw error
+    } finally {
+      this.#coming -= 1
+      this.#lookOn()
     }
   }
 

@@ -73,8 +73,11 @@ export const maxBackStep = 16
 /** Zips in a row, in order, before any is brought ahead: by chance three are not. */
 export const aheadAfterSteps = 3
 
-/** Zips of other sites that are asked for ahead: with some 100 kB each they fill 20 Mbit/s at 80 ms several times over. */
-export const farAheadZips = 16
+/** Zips of other sites that are asked for ahead at once: with some 100 kB each they fill 20 Mbit/s at 80 ms several times over. */
+export const farAheadAtOnce = 12
+
+/** When `go` has asked for no zip for so long, nothing more is asked for ahead, ms: it is gone, or works on the largest. */
+export const farAheadRestMs = 10_000
 
 /** A row of requests ends with a rest of so long, ms. */
 export const readAheadRestMs = 30_000

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { aheadAfterSteps, farAheadZips, readAheadRestMs } from '../src/limits.ts'
+import { aheadAfterSteps, farAheadAtOnce, farAheadRestMs, readAheadRestMs } from '../src/limits.ts'
 import { patient, type Release, World } from './support/world.ts'
 
 interface Init {
@@ -7,13 +7,16 @@ interface Init {
   /** Whose `.info` is asked for; all when absent. */
   readonly wanted?: (n: number) => boolean
   readonly isMetered?: boolean
+  /** Of each zip. */
+  readonly bytes?: number
 }
 
 /** A project whose zips a member of another site holds, asked for as `go mod download` asks for it. */
-async function project({ count = 60, wanted = () => true, isMetered = false }: Init = {}) {
+async function project(init: Init = {}) {
+  const { count = 60, wanted = () => true, isMetered = false, bytes = 1000 } = init
   const world = new World()
   const releases = Array.from({ length: count }, (_, n) =>
-    world.release('v1.0.0', `example.com/m${String(n).padStart(3, '0')}`),
+    world.release('v1.0.0', `example.com/m${String(n).padStart(3, '0')}`, bytes),
   )
   for (const release of releases) {
     const far = { site: 'hq', rttMs: 1, bytesPerSecond: undefined, isMetered }
@@ -43,23 +46,33 @@ function upTo(end: number): number[] {
 }
 
 describe('zips of another site that are asked for in the order of their paths', () => {
-  test('are followed by the next ones, and so on as they are asked for', async () => {
+  test('are followed by the next ones, to the end', async () => {
     const { held, ask, world } = await project()
     for (let n = 0; n < aheadAfterSteps - 1; n++) await ask(n)
     expect(await held()).toEqual(upTo(aheadAfterSteps - 1))
     await ask(aheadAfterSteps - 1)
-    await expect.poll(held).toEqual(upTo(aheadAfterSteps + farAheadZips))
-    const { source } = await ask(aheadAfterSteps)
+    await expect.poll(held).toEqual(upTo(60))
+    const { source } = await ask(40)
     expect(source).toMatchObject({ kind: 'peer', peer: 'hq' })
-    await expect.poll(held).toEqual(upTo(aheadAfterSteps + farAheadZips + 1))
-    expect((await ask(aheadAfterSteps)).source).toMatchObject({ kind: 'store' })
-    expect(world.peers.peers[0]?.asked).toBe(aheadAfterSteps + farAheadZips + 1)
+    expect((await ask(40)).source).toMatchObject({ kind: 'store' })
+    expect(world.peers.peers[0]?.asked).toBe(60)
+  })
+
+  test('are followed by no more than are on their way when go asks for nothing more', async () => {
+    const { held, ask, world } = await project({ bytes: 150_000 })
+    for (const n of upTo(aheadAfterSteps - 1)) await ask(n)
+    const bytesPerMs = 150_000 / (farAheadRestMs * 1.5)
+    for (const peer of world.peers.peers) peer.pace = bytesPerMs
+    await ask(aheadAfterSteps - 1)
+    await world.clock.advance(farAheadRestMs * 4)
+    expect((await held()).length).toBeGreaterThan(aheadAfterSteps)
+    expect((await held()).length).toBeLessThanOrEqual(aheadAfterSteps + farAheadAtOnce)
   })
 
   test('are not followed by what nobody wants: its .info was not asked for', async () => {
     const { held, ask } = await project({ wanted: (n) => n % 3 !== 1 })
     for (const n of [0, 2, 3]) await ask(n)
-    await expect.poll(async () => (await held()).length).toBe(3 + farAheadZips)
+    await expect.poll(async () => (await held()).length).toBe(40)
     expect((await held()).filter((n) => n % 3 === 1)).toEqual([])
   })
 
@@ -68,7 +81,7 @@ describe('zips of another site that are asked for in the order of their paths', 
     for (const n of [0, 1]) await ask(n)
     await world.clock.advance(2 * readAheadRestMs)
     await ask(2)
-    await expect.poll(held).toEqual(upTo(3 + farAheadZips))
+    await expect.poll(held).toEqual(upTo(60))
   })
 })
 

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import {
   escapeModulePath,
   escapeVersion,
+  InvalidVersionError,
   isPseudoVersion,
   type ModulePath,
   type ModuleVersion,
@@ -84,9 +85,7 @@ class TreeWriter {
   /** A list is of what is there: pseudo-versions only where there is nothing else, as go's mirror does. */
   async #writeList(path: ModulePath): Promise<void> {
     const folder = join(this.#dir, versionsFolder(path))
-    const versions = (await readdir(folder))
-      .filter((name) => name.endsWith('.mod'))
-      .map((name) => parseVersion(unescapeVersion(name.slice(0, -'.mod'.length))))
+    const versions = (await readdir(folder)).flatMap((name) => versionOfMod(name) ?? [])
     const tagged = versions.filter((version) => !isPseudoVersion(version))
     const listed = (tagged.length > 0 ? tagged : versions).toSorted()
     const text = listed.map((version) => `${version}\n`).join('')
@@ -126,6 +125,17 @@ class TreeWriter {
 
 function versionsFolder(path: ModulePath): string {
   return join(escapeModulePath(path), '@v')
+}
+
+/** The version whose go.mod has this name; undefined for what lies beside them. */
+function versionOfMod(name: string): Version | undefined {
+  if (!name.endsWith('.mod')) return undefined
+  try {
+    return parseVersion(unescapeVersion(name.slice(0, -'.mod'.length)))
+  } catch (error) {
+    if (error instanceof InvalidVersionError) return undefined
+    throw error
+  }
 }
 
 function nameOf({ version }: { readonly version: Version }, kind: 'zip' | 'mod' | 'info'): string {

@@ -194,6 +194,18 @@ describe('a cache that go filled', () => {
     expect(text.stdout).toContain(`refused mod ${lib}@v1.1.0: ${upstream.sumdb.name} says h1:`)
   })
 
+  test('proves what go saw in an older tree under the newest one that it noted', async () => {
+    const go = await filledCache(`${lib}@v1.0.0`)
+    const tiles = join(go.modCache, 'cache/download/sumdb', upstream.sumdb.name, 'tile/8/0/000.p')
+    const before = await readdir(tiles)
+    upstream.add({ path: 'example.com/later', version: 'v1.0.0' })
+    expect(await go.run(['mod', 'download', 'example.com/later@v1.0.0'])).toMatchObject({ code: 0 })
+    expect((await readdir(tiles)).length).toBeGreaterThan(before.length)
+    for (const name of before) await rm(join(tiles, name), { force: true })
+    const report = await adopt(await offlineNode(), go.modCache)
+    expect(report).toMatchObject({ code: 0, zips: { added: 2 }, unproven: [] })
+  })
+
   test('or holds what is no plain file is taken but for that', async () => {
     const go = await filledCache(`${lib}@v1.0.0`, `${lib}@v1.1.0`)
     await writeFile(cached(go, `${lib}@v1.0.0`, 'ziphash'), 'x'.repeat(5_000))
@@ -336,6 +348,10 @@ describe('without records in the cache', () => {
     )
     const report = await adopt({ run }, go.modCache, '--for', cwd)
     expect(report).toMatchObject({ code: 0, zips: { added: 2, copied: 0 }, unproven: [] })
+    // What was proven once stays so, and is not hashed again.
+    const again = await adopt({ run }, go.modCache)
+    const all = { code: 0, zips: { added: 0, present: 2 }, hashedBytes: 0, unproven: [] }
+    expect(again).toMatchObject(all)
     const node = await offlineNode(dir)
     expect(await statusOfGet(node, `${secret}@v1.0.0`, 'zip')).toBe(200)
   })

@@ -75,6 +75,8 @@ export class FillContext {
   readonly routes: Routes
   /** Zips that come from other sites take turns. */
   readonly farTurns: Turns = new Turns(maxFarZips)
+  /** Grows while a link that went away is waited for: who waits for us sees that we do. */
+  linkLooks = 0
   readonly hedges: Hedges = new Hedges()
   readonly held: HeldParts
   /** Zips on their way, for those who wait for us. */

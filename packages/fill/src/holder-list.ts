@@ -116,6 +116,7 @@ export class HolderList {
     const endMs = clock.monotonicMs() + farReturnMs
     while (clock.monotonicMs() < endMs) {
       await clock.sleep(farLookMs, { signal })
+      this.#ctx.linkLooks += 1
       if (peers.holders(zipHash).some((holder) => holder.peer === peer)) return true
     }
     return false

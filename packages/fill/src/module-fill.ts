@@ -131,10 +131,11 @@ export class ModuleFill implements ModuleSource, AsyncDisposable {
 
   /** How far we are with what a member of our site waits for. */
   siteNotice(question: OwnerQuestion): OwnerNotice {
-    if (question.what !== 'zip') return { bytes: 0 }
-    const { bytes, moves } = this.#ctx.parts.progressOf(question.module)
+    const { parts, farTurns, linkLooks } = this.#ctx
+    if (question.what !== 'zip') return { bytes: 0, moves: linkLooks }
+    const { bytes, moves } = parts.progressOf(question.module)
     // While it waits for its turn, those before it show that the link carries.
-    return { bytes, moves: moves + this.#ctx.farTurns.begun }
+    return { bytes, moves: moves + farTurns.begun + linkLooks }
   }
 
   /** Drops what memory holds of a module version, after the store did. */

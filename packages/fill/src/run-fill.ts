@@ -40,9 +40,10 @@ function isNoAnswer(ctx: FillContext, { path }: ModuleVersion, failure: Error): 
 
 /** Whether none of the sites that were there said a word since, though they were asked. */
 function areGone(ctx: FillContext, sites: readonly string[], tookMs: number): boolean {
-  if (sites.length === 0 || tookMs < goneLinkMs) return false
+  if (sites.length === 0) return false
   const links = ctx.peers.sites().filter(({ site }) => sites.includes(site))
-  return links.every(({ silentMs = 0 }) => silentMs >= tookMs)
+  if (links.length === 0) return true
+  return tookMs >= goneLinkMs && links.every(({ silentMs = 0 }) => silentMs >= tookMs)
 }
 
 /** Waits until one of them is heard of again, for `farReturnMs` at most. */
@@ -54,6 +55,7 @@ async function areBack(
   const endMs = ctx.clock.monotonicMs() + farReturnMs
   while (ctx.clock.monotonicMs() < endMs) {
     await ctx.clock.sleep(farLookMs, { signal })
+    ctx.linkLooks += 1
     const links = ctx.peers.sites().filter(({ site }) => sites.includes(site))
     if (links.some(({ silentMs = 0 }) => silentMs < 2 * farLookMs)) return true
   }

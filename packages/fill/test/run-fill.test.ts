@@ -44,6 +44,37 @@ test.for(['off', 'down'] as const)(
   },
 )
 
+test('who waits for us is told that we wait for the link', async () => {
+  const { world, clock, module, cut, mend } = branch()
+  const moves = () => world.fill.siteNotice({ what: 'mod', module }).moves
+  cut()
+  const asking = world.fill.mod(module, patient)
+  await clock.advance(10_000)
+  const early = moves() ?? 0
+  await clock.advance(10_000)
+  expect(moves()).toBeGreaterThan(early)
+  mend()
+  await world.run(asking)
+})
+
+test('a connection that ends as the link comes back does not end the wait', async () => {
+  const { world, clock, module, mod, hq, cut, mend } = branch()
+  cut()
+  const asking = world.fill.mod(module, patient)
+  await clock.advance(30_000)
+  const { far } = hq
+  mend()
+  hq.isSilent = true
+  await clock.advance(1_500) // heard of, and asked again
+  hq.far = undefined
+  world.peers.peers.length = 0
+  await clock.advance(20_000)
+  hq.far = far
+  hq.isSilent = false
+  world.peers.peers.push(hq)
+  expect((await world.run(asking)).value).toEqual(mod)
+})
+
 test('a link that does not come back ends it', async () => {
   const { world, clock, module, cut } = branch()
   cut()

@@ -115,6 +115,12 @@ export const siteLimits = {
   testTrips: 9,
   /** Between two looks whether the time of day changes what holds, milliseconds. */
   lookMs: 5_000,
+  /** Before the others of our own site are asked what its owner may know, milliseconds: three round trips within these. */
+  nextNearMs: 10,
+  nextNearRtts: 3,
+  maxNextNearMs: 150,
+  /** Who owes an answer for so long is not asked first, milliseconds. */
+  quietMs: 250,
   /** How long members of our own site alone are asked for a record, milliseconds: a LAN answers in some 2. */
   nearFirstMs: 30,
   /** After one of them knew something, milliseconds: enough to verify what it said. */

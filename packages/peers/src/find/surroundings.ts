@@ -10,7 +10,7 @@ import { askLimits, providersAfterMs } from '../limits.ts'
 import type { PeerScores } from '../peer-score.ts'
 import type { ProvenSites } from '../proven-sites.ts'
 import type { SiteLinks } from '../sites/site-links.ts'
-import { askInTurn, nearHadTheirChance, ownerFirst } from './far-order.ts'
+import { askInTurn, askOwnerFirst, nearHadTheirChance, ownerFirst } from './ask-order.ts'
 import { gather } from './gather.ts'
 
 /** How long is asked. */
@@ -23,7 +23,7 @@ export interface Around {
   readonly isWanted: (peer: PeerId) => boolean
   /** Under which further providers are looked up; absent: connected peers alone are asked. */
   readonly key: CID | undefined
-  /** By which one member of each other site is asked before the others of it; absent: all are. */
+  /** By which one member of each site is asked before the others of it; absent: all are. */
   readonly owner?: string
 }
 
@@ -75,7 +75,11 @@ export class Surroundings {
         }
         const ranked = this.ranked(({ peer }) => isWanted(peer)).map(({ link }) => link)
         const near = ranked.filter(({ peer }) => this.#parts.sites.isSame(peer))
-        const knew = near.map((link) => turns.run(() => askOnce(link), { signal }))
+        const askInLine = (link: PeerLink) => turns.run(() => askOnce(link), { signal })
+        const knew =
+          owner === undefined
+            ? near.map(askInLine)
+            : askOwnerFirst(near, owner, { askOnce: askInLine, signal })
         const far = this.#askSites(ranked, owner, knew, { askOnce, signal })
         const connected = Promise.all([...knew, far])
         // A hung peer must not keep the providers waiting.

@@ -30,9 +30,10 @@ describe('what the owner of a key may know', () => {
 
   test.for([
     ['says no', async () => false],
-    ['says nothing', () => new Promise<boolean>(() => {})],
+    ['says nothing', async () => await new Promise<boolean>(() => {})],
   ] as const)('is asked of all others when it %s', async ([, answer]) => {
-    const askOnce = ({ peer }: PeerLink) => (peer === owner ? answer() : Promise.resolve(true))
+    const askOnce = async ({ peer }: PeerLink): Promise<boolean> =>
+      peer === owner ? await answer() : true
     const [, ...others] = askOwnerFirst(quick, key, { askOnce, signal: calm })
     expect(await Promise.all(others)).toEqual([true, true, true])
   })

@@ -340,10 +340,22 @@ test('an address of our own leads nowhere', async () => {
 })
 
 test('30 members behind one address connect at once', async () => {
-  // With the time that nodes have: a busy machine needs some of it.
-  const hub = await start()
-  const tickets = await hub.invite()
-  const others = await Promise.all(Array.from({ length: 6 }, () => start({ ticket: tickets })))
+  // All of libp2p's times are longer, too: a busy machine needs some of it.
+  const patient: TestNetworkInit = {
+    gateTimeoutMs,
+    adjust: (options) => ({
+      ...options,
+      connectionManager: {
+        ...options.connectionManager,
+        inboundUpgradeTimeout: gateTimeoutMs,
+        addressDialTimeout: gateTimeoutMs,
+        dialTimeout: 2 * gateTimeoutMs,
+      },
+    }),
+  }
+  const hub = await start(patient)
+  const ticket = await hub.invite()
+  const others = await Promise.all(Array.from({ length: 6 }, () => start({ ...patient, ticket })))
   const dials = others.flatMap(({ network }) =>
     Array.from({ length: 5 }, () => network.libp2p.dial(multiaddr(hub.address), { force: true })),
   )

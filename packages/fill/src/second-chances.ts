@@ -6,7 +6,7 @@ import { isBusy } from './zip-patience.ts'
 import type { Progress } from './zip-progress.ts'
 
 /** What came, and for how long nothing more did. */
-export type Came = Pick<Progress, 'bytes' | 'whole' | 'toldBytes'> & { readonly idleMs: number }
+export type Came = Pick<Progress, 'bytes' | 'whole'> & { readonly idleMs: number }
 
 /** When a holder that failed is asked once more: at its next turn, or as soon as its link is back; undefined: never. */
 export type SecondChance = 'in-turn' | 'when-back' | undefined
@@ -38,13 +38,13 @@ export class SecondChances {
   }
 
   /** Whether the link to another site went away under a body: that is no word about the holder. */
-  #isLinkGone({ peer, far }: KnownHolder, { whole, toldBytes, idleMs }: Came): boolean {
+  #isLinkGone({ peer, far }: KnownHolder, { whole, idleMs }: Came): boolean {
     if (far === undefined) return false
     const returns = (this.#returns.get(peer) ?? 0) + 1
     this.#returns.set(peer, returns)
     if (returns > maxFarReturns) return false
     // What it was to go on from is worth as much as what it gave.
-    if (whole + toldBytes > 0) return true
+    if (whole > 0) return true
     const link = this.#peers.sites().find(({ site }) => site === far.site)
     // A link that swallows everything looks as if it were there.
     return link === undefined || Math.min(idleMs, link.silentMs ?? 0) >= goneLinkMs

@@ -187,9 +187,9 @@ export class ZipSources {
     }
     if (attempt.split?.hasMainFailed !== true)
       blameLiar(this.#ctx, holder.peer, this.#init.module, error)
-    const { bytes, whole, toldBytes } = attempt.progress
+    const { bytes, whole } = attempt.progress
     const idleMs = attempt.progress.idleMs(this.#ctx.clock.monotonicMs())
-    const chance = this.#chances.of(holder, { bytes, whole, toldBytes, idleMs }, error)
+    const chance = this.#chances.of(holder, { bytes, whole, idleMs }, error)
     if (chance === 'when-back') this.#holders.whenBack(holder)
     else if (chance === 'in-turn') this.#holders.again(holder)
   }

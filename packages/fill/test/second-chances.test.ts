@@ -8,7 +8,7 @@ import { SecondChances } from '../src/second-chances.ts'
 const hq = { site: 'hq', rttMs: 80, bytesPerSecond: undefined }
 const near = { peer: 'a', rttMs: 1, zipHash: 'h1:' as ZipHash }
 const far = { ...near, peer: 'b', far: hq }
-const nothing = { bytes: 0, whole: 0, toldBytes: 0, idleMs: 0 }
+const nothing = { bytes: 0, whole: 0, idleMs: 0 }
 const much = { ...nothing, bytes: minCutBytes, whole: minCutBytes }
 
 function chances(init: { waitsForBusy?: boolean; sites?: readonly SiteLink[] } = {}) {
@@ -37,7 +37,6 @@ test('a near holder that was cut goes on once, when enough had come', () => {
 
 test('a far holder is waited for when bytes had come, or its site is gone', () => {
   expect(chances().of(far, { ...nothing, whole: 1 }, failed('unable'))).toBe('when-back')
-  expect(chances().of(far, { ...nothing, toldBytes: 1 }, failed('unable'))).toBe('when-back')
   expect(chances({ sites: [] }).of(far, nothing, failed('unable'))).toBe('when-back')
   expect(chances().of(far, nothing, failed('unable'))).toBeUndefined()
 })
